@@ -1,0 +1,35 @@
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "core/attention.h"
+
+namespace meshattn {
+
+/// A device taking part: 0 … ranks − 1. Rank r owns chunk r.
+using Rank = std::int32_t;
+
+/// One piece of one chunk, numbered chunk · pieces + piece: the smallest thing that is attended or moved.
+using Cell = std::uint32_t;
+
+/// How the tokens of a sequence are dealt to the chunks.
+enum class Partition : std::uint8_t {
+  kContiguous,  ///< chunk r is the r-th of n runs of neighbours; one piece
+  kStriped,     ///< chunk r is every n-th token from r (arXiv 2311.09431); one piece
+  kZigzag,      ///< 2n runs; chunk r is run r and run 2n−1−r, so that causal work is even; two pieces
+};
+
+[[nodiscard]] std::string_view name_of(Partition partition);
+
+/// @throws InvalidInput naming what was given and the possible names.
+[[nodiscard]] Partition parse_partition(std::string_view name);
+
+/// Pieces that each chunk consists of.
+[[nodiscard]] int pieces_of(Partition partition);
+
+/// The positions of a cell within a sequence of `seq` tokens dealt to `ranks` chunks. Lengths that do not divide give
+/// runs that differ by one token.
+[[nodiscard]] TokenRun run_of(Partition partition, std::int64_t seq, int ranks, Cell cell);
+
+}  // namespace meshattn

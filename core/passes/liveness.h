@@ -1,0 +1,12 @@
+#pragma once
+
+#include "core/schedule.h"
+
+namespace meshattn {
+
+/// Gives every value its place in its rank's arena (`offset`, 256-byte aligned) and writes the reuse waits that keep
+/// users of the same bytes apart. A value is placed where the values there have had their last use earlier in the
+/// rank's list, so waits point backwards in the list and add no deadlock. Sets `peak_bytes`.
+void assign_memory(Schedule& schedule);
+
+}  // namespace meshattn

@@ -1,0 +1,83 @@
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "core/attention.h"
+
+namespace meshattn {
+
+/// The a×b tile of one rank: a query chunks (rows) by b key/value chunks (columns). Ring is 1×n.
+/// Rows and columns are numbered in order of arrival: 0 is the rank's own, row s arrives with the s-th row hop.
+struct Tile {
+  int rows = 1;
+  int columns = 1;
+
+  friend bool operator==(const Tile&, const Tile&) = default;
+};
+
+/// What one hop or one block costs, in seconds or any other one unit. Constant over the tile.
+struct TileCosts {
+  double row_in = 0;      ///< Q forward; Q, dO, delta backward
+  double column_in = 0;   ///< KV
+  double row_out = 0;     ///< partial O forward, dQ backward
+  double column_out = 0;  ///< dKV; backward only
+  double block = 0;       ///< one (row, column) block
+};
+
+/// Bytes that one rank of the tile holds of each kind, all equal over the tile.
+struct TileBytes {
+  std::uint64_t resident = 0;    ///< inputs and outputs: held all the time
+  std::uint64_t row_in = 0;      ///< a received row
+  std::uint64_t column_in = 0;   ///< a received column
+  std::uint64_t row_sum = 0;     ///< the accumulator of a row
+  std::uint64_t column_sum = 0;  ///< the accumulator of a column; backward only
+  std::uint64_t row_out = 0;     ///< a partial row as it travels
+  std::uint64_t column_out = 0;  ///< a partial column as it travels; backward only
+};
+
+/// One hop of all rings of a kind: every rank sends to its successor and receives from its predecessor.
+enum class Hop : std::uint8_t { kRowIn, kColumnIn, kRowOut, kColumnOut };
+
+/// Blocks row_begin … row_end − 1 × column_begin … column_end − 1, computed as one.
+struct Rectangle {
+  int row_begin = 0;
+  int row_end = 0;
+  int column_begin = 0;
+  int column_end = 0;
+
+  friend bool operator==(const Rectangle&, const Rectangle&) = default;
+};
+
+using TileStep = std::variant<Hop, Rectangle>;
+
+enum class Order : std::uint8_t { kNaive, kGreedy, kOptimal };
+
+[[nodiscard]] std::string_view name_of(Order order);
+
+/// @throws InvalidInput naming what was given and the possible names.
+[[nodiscard]] Order parse_order(std::string_view name);
+
+/// The order in which every rank of a tile communicates and computes: the same for all, so that neighbours match.
+struct TilePlan {
+  Tile tile;
+  Pass pass = Pass::kForward;
+  std::vector<TileStep> steps;   ///< in the order in which a host issues them
+  double makespan = 0;           ///< of `steps` in the one-lane, constant-cost model
+  double lower_bound = 0;        ///< optimum with preemptible compute: no plan is shorter (forward; see plan_tile)
+  std::uint64_t peak_bytes = 0;  ///< most that a rank holds when hops are issued as `steps` lists them
+};
+
+/// Time of a plan's steps in the one-lane model: hops one after another, blocks one after another, a rectangle starts
+/// when its rows and columns are there, a row leaves when its blocks are done and the partial before it has come.
+[[nodiscard]] double makespan_of(const TilePlan& plan, const TileCosts& costs);
+
+/// Orders a tile. Hops are issued as late as the planned time allows, so that the plan holds the least memory at which
+/// it is not longer; under `memory_limit` (bytes) it is the fastest known plan that keeps to it.
+/// @throws InvalidInput if no known plan keeps to the limit: the message says the least that is possible.
+[[nodiscard]] TilePlan plan_tile(Tile tile, Pass pass, Order order, const TileCosts& costs, const TileBytes& bytes,
+                                 std::uint64_t memory_limit = UINT64_MAX);
+
+}  // namespace meshattn

@@ -1,0 +1,40 @@
+#include "core/problem.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include "core/error.h"
+
+namespace meshattn {
+
+TokenRun Problem::q_run(Cell cell) const {
+  TokenRun run = run_of(partition, shape.seq_q, ranks, cell);
+  run.start += shape.seq_kv - shape.seq_q;
+  return run;
+}
+
+TokenRun Problem::kv_run(Cell cell) const { return run_of(partition, shape.seq_kv, ranks, cell); }
+
+Block Problem::block(Cell q, Cell kv) const { return block_of(mask, q_run(q), kv_run(kv)); }
+
+void check(const Problem& p) {
+  check(p.shape);
+  if (p.ranks < 1) throw InvalidInput(fmt::format("ranks must be at least 1, not {}", p.ranks));
+  const std::int64_t least = static_cast<std::int64_t>(p.ranks) * p.pieces();
+  if (p.shape.seq_q < least)
+    throw InvalidInput(fmt::format("a sequence of {} is too short for {} ranks, {} partition: at least {} tokens",
+                                   p.shape.seq_q, p.ranks, name_of(p.partition), least));
+}
+
+double total_pairs(const Problem& p) {
+  const auto q = static_cast<double>(p.shape.seq_q);
+  const auto kv = static_cast<double>(p.shape.seq_kv);
+  if (p.mask == Mask::kFull) return q * kv;
+  return q * (kv - q) + q * (q + 1) / 2;  // query i of q sees kv − q + i + 1 keys
+}
+
+double chunk_bytes(const Problem& p) {
+  const AttentionShape& s = p.shape;
+  return static_cast<double>(s.seq_q) / p.ranks * s.batch * s.heads * s.head_dim * size_of(s.dtype);
+}
+
+}  // namespace meshattn

@@ -1,0 +1,177 @@
+#include "core/schedule.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "core/names.h"
+
+namespace meshattn {
+
+namespace {
+
+constexpr NameTable<Tensor, 7> kTensors{{{Tensor::kQ, "Q"},
+                                         {Tensor::kKV, "KV"},
+                                         {Tensor::kO, "O"},
+                                         {Tensor::kDO, "dO"},
+                                         {Tensor::kDelta, "delta"},
+                                         {Tensor::kDQ, "dQ"},
+                                         {Tensor::kDKV, "dKV"}}};
+
+std::size_t hash_of(std::span<const Cell> cells, HeadRange heads) {
+  std::size_t h = static_cast<std::size_t>(heads.begin) * 0x9E3779B97F4A7C15u + static_cast<std::size_t>(heads.end);
+  for (Cell c : cells) h = (h ^ c) * 0x100000001B3u + (h >> 29);
+  return h;
+}
+
+}  // namespace
+
+std::string_view name_of(Tensor tensor) { return kTensors.name_of(tensor); }
+Tensor parse_tensor(std::string_view name) { return kTensors.parse("tensor", name); }
+
+bool contains(const Region& outer, const Region& inner) {
+  return outer.heads.begin <= inner.heads.begin && inner.heads.end <= outer.heads.end &&
+         std::includes(outer.cells.begin(), outer.cells.end(), inner.cells.begin(), inner.cells.end());
+}
+
+RegionId RegionTable::intern(std::span<const Cell> cells, HeadRange heads) {
+  const std::size_t hash = hash_of(cells, heads);
+  const auto [begin, end] = by_hash_.equal_range(hash);
+  for (auto it = begin; it != end; ++it) {
+    const Region known = (*this)[it->second];
+    if (known.heads == heads && std::ranges::equal(known.cells, cells)) return it->second;
+  }
+  const auto id = static_cast<RegionId>(entries_.size());
+  const auto first = static_cast<std::uint32_t>(cells_.size());
+  // `cells` may view into cells_, which may move while it grows.
+  const std::vector<Cell> copy(cells.begin(), cells.end());
+  cells_.insert(cells_.end(), copy.begin(), copy.end());
+  entries_.push_back({first, static_cast<std::uint32_t>(copy.size()), heads});
+  by_hash_.emplace(hash, id);
+  return id;
+}
+
+Rank Schedule::rank_of(OpId op) const {
+  return static_cast<Rank>(std::upper_bound(first_op.begin(), first_op.end(), op) - first_op.begin()) - 1;
+}
+
+Lane Schedule::lane(const Op& op) const {
+  const auto* x = std::get_if<Exchange>(&op);
+  return x == nullptr || x->count == 0 ? kComputeLane : transfers[exchange_transfers[x->first]].lane;
+}
+
+int Schedule::lanes() const {
+  int highest = kComputeLane;
+  for (const Transfer& t : transfers) highest = std::max<int>(highest, t.lane);
+  return highest + 1;
+}
+
+std::span<const ReuseWait> Schedule::waits_of(OpId op) const {
+  const auto by_op = [](const ReuseWait& a, const ReuseWait& b) { return a.op < b.op; };
+  const auto [begin, end] = std::equal_range(waits.begin(), waits.end(), ReuseWait{op, 0}, by_op);
+  return {begin, end};
+}
+
+std::uint64_t Schedule::rows_in(ValueId v) const {
+  const Region r = region(v);
+  const bool kv = on_kv_side(values[v].tensor);
+  std::uint64_t tokens = 0;
+  for (Cell c : r.cells) tokens += static_cast<std::uint64_t>((kv ? problem.kv_run(c) : problem.q_run(c)).count);
+  return tokens * static_cast<std::uint64_t>(r.heads.end - r.heads.begin) *
+         static_cast<std::uint64_t>(problem.shape.batch);
+}
+
+std::uint64_t Schedule::payload_bytes(ValueId v) const {
+  const Value& value = values[v];
+  if (value.tensor == Tensor::kDelta) return 0;
+  const int matrices = on_kv_side(value.tensor) ? 2 : 1;
+  return rows_in(v) * static_cast<std::uint64_t>(matrices * problem.shape.head_dim * size_of(value.dtype));
+}
+
+std::uint64_t Schedule::bytes(ValueId v) const {
+  const Tensor tensor = values[v].tensor;
+  const std::uint64_t statistics = tensor == Tensor::kO ? 4 : tensor == Tensor::kDelta ? 8 : 0;  // fp32, per row
+  return payload_bytes(v) + (statistics == 0 ? 0 : statistics * rows_in(v));
+}
+
+ScheduleBuilder::ScheduleBuilder(const Problem& problem) : ops_(static_cast<std::size_t>(problem.ranks)) {
+  check(problem);
+  schedule_.problem = problem;
+}
+
+RegionId ScheduleBuilder::chunk_region(Rank chunk, Tensor tensor) {
+  const Problem& p = schedule_.problem;
+  std::vector<Cell> cells(static_cast<std::size_t>(p.pieces()));
+  std::iota(cells.begin(), cells.end(), static_cast<Cell>(chunk * p.pieces()));
+  return region(cells, {0, on_kv_side(tensor) ? p.shape.kv_heads : p.shape.heads});
+}
+
+ValueId ScheduleBuilder::declare(Rank rank, Tensor tensor, RegionId region, Dtype dtype) {
+  schedule_.values.push_back({rank, region, tensor, dtype});
+  return static_cast<ValueId>(schedule_.values.size() - 1);
+}
+
+ValueId ScheduleBuilder::input(Rank rank, Tensor tensor, RegionId region, Dtype dtype) {
+  const ValueId v = declare(rank, tensor, region, dtype);
+  schedule_.inputs.push_back(v);
+  return v;
+}
+
+namespace {
+
+template <typename T>
+std::uint32_t append(std::vector<T>& list, T item) {
+  list.push_back(item);
+  return static_cast<std::uint32_t>(list.size() - 1);
+}
+
+}  // namespace
+
+std::uint32_t ScheduleBuilder::add_row(AttendRow row) { return append(schedule_.rows, row); }
+std::uint32_t ScheduleBuilder::add_column(ValueId kv) { return append(schedule_.columns, kv); }
+std::uint32_t ScheduleBuilder::add_row(BackwardRow row) { return append(schedule_.backward_rows, row); }
+std::uint32_t ScheduleBuilder::add_column(BackwardColumn column) { return append(schedule_.backward_columns, column); }
+
+ValueId ScheduleBuilder::delta(ValueId o, ValueId d_o) {
+  const Value& v = value(o);
+  const ValueId made = declare(v.rank, Tensor::kDelta, v.region, Dtype::kFp32);
+  push(v.rank, Delta{o, d_o, made});
+  return made;
+}
+
+ValueId ScheduleBuilder::combine(std::span<const ValueId> sources, Dtype dtype) {
+  const Value v = value(sources.front());
+  const ValueId made = declare(v.rank, v.tensor, v.region, dtype);
+  const auto first = static_cast<std::uint32_t>(schedule_.combine_sources.size());
+  schedule_.combine_sources.insert(schedule_.combine_sources.end(), sources.begin(), sources.end());
+  push(v.rank, Combine{first, static_cast<std::uint32_t>(sources.size()), made});
+  return made;
+}
+
+TransferId ScheduleBuilder::transfer(ValueId source, Rank to, Lane lane) {
+  const Value v = value(source);
+  const ValueId made = declare(to, v.tensor, v.region, v.dtype);
+  schedule_.transfers.push_back({source, made, lane});
+  return static_cast<TransferId>(schedule_.transfers.size() - 1);
+}
+
+void ScheduleBuilder::exchange(Rank rank, std::span<const TransferId> transfers) {
+  const auto first = static_cast<std::uint32_t>(schedule_.exchange_transfers.size());
+  schedule_.exchange_transfers.insert(schedule_.exchange_transfers.end(), transfers.begin(), transfers.end());
+  push(rank, Exchange{first, static_cast<std::uint32_t>(transfers.size())});
+}
+
+Schedule ScheduleBuilder::finish() {
+  std::size_t total = 0;
+  for (const auto& list : ops_) total += list.size();
+  schedule_.ops.reserve(total);
+  schedule_.first_op.push_back(0);
+  for (auto& list : ops_) {
+    schedule_.ops.insert(schedule_.ops.end(), list.begin(), list.end());
+    schedule_.first_op.push_back(static_cast<std::uint32_t>(schedule_.ops.size()));
+    list = {};
+  }
+  std::sort(schedule_.outputs.begin(), schedule_.outputs.end());
+  return std::move(schedule_);
+}
+
+}  // namespace meshattn

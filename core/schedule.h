@@ -1,0 +1,309 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <unordered_map>
+#include <variant>
+#include <vector>
+
+#include "core/problem.h"
+
+namespace meshattn {
+
+/// Index into Schedule::values. A value is made from values with smaller ids only.
+using ValueId = std::uint32_t;
+/// Index into Schedule::transfers.
+using TransferId = std::uint32_t;
+/// Index into Schedule::ops, and into every Trace.
+using OpId = std::uint32_t;
+/// Index into Schedule::regions.
+using RegionId = std::uint32_t;
+/// A sequence of ops of one rank: 0 computes, the others communicate.
+using Lane = std::uint8_t;
+
+inline constexpr Lane kComputeLane = 0;
+inline constexpr std::uint32_t kNone = UINT32_MAX;
+
+/// What a value holds. K and V always live and travel as one.
+enum class Tensor : std::uint8_t {
+  kQ,
+  kKV,
+  kO,      ///< output, or a partial of it, with one fp32 log-sum-exp a row and head
+  kDO,     ///< gradient of the output
+  kDelta,  ///< per row and head, fp32: rowsum(dO∘O), and the log-sum-exp that travels with it
+  kDQ,
+  kDKV,
+};
+
+[[nodiscard]] std::string_view name_of(Tensor tensor);
+
+/// @throws InvalidInput naming what was given and the possible names.
+[[nodiscard]] Tensor parse_tensor(std::string_view name);
+
+/// True for O, dQ and dKV: values that are summed up from blocks, read once or handed out.
+[[nodiscard]] constexpr bool is_partial(Tensor t) { return t == Tensor::kO || t == Tensor::kDQ || t == Tensor::kDKV; }
+
+/// True for tensors cut along the keys (KV, dKV); the others are cut along the queries.
+[[nodiscard]] constexpr bool on_kv_side(Tensor t) { return t == Tensor::kKV || t == Tensor::kDKV; }
+
+/// Heads begin … end − 1: query heads for Q, O, dO, delta, dQ; key/value heads for KV, dKV.
+struct HeadRange {
+  std::int32_t begin = 0;
+  std::int32_t end = 0;
+
+  friend bool operator==(const HeadRange&, const HeadRange&) = default;
+};
+
+/// Which rows of a tensor: a set of cells × a range of heads. A view into its RegionTable.
+struct Region {
+  std::span<const Cell> cells;  ///< ascending
+  HeadRange heads;
+};
+
+/// True if every cell and head of `inner` is in `outer`.
+[[nodiscard]] bool contains(const Region& outer, const Region& inner);
+
+/// Regions, each stored once: equal ids mean equal regions.
+class RegionTable {
+ public:
+  /// `cells` ascending and without repeats, heads not empty.
+  RegionId intern(std::span<const Cell> cells, HeadRange heads);
+
+  [[nodiscard]] Region operator[](RegionId id) const {
+    const Entry& e = entries_[id];
+    return {{cells_.data() + e.first, e.count}, e.heads};
+  }
+  [[nodiscard]] std::size_t size() const { return entries_.size(); }
+
+ private:
+  struct Entry {
+    std::uint32_t first;
+    std::uint32_t count;
+    HeadRange heads;
+  };
+  std::vector<Cell> cells_;
+  std::vector<Entry> entries_;
+  std::unordered_multimap<std::size_t, RegionId> by_hash_;
+};
+
+/// Data in single-assignment form: lives on one rank, is made once.
+struct Value {
+  Rank rank;
+  RegionId region;
+  Tensor tensor;
+  Dtype dtype;
+};
+
+/// A value sent: `made`, on another rank, is a copy of `source` or of a subset of its region. One SimGrid comm; one
+/// ncclSend with its ncclRecv.
+struct Transfer {
+  ValueId source;
+  ValueId made;
+  Lane lane;
+};
+
+/// A query value and the accumulator that its blocks contribute to.
+struct AttendRow {
+  ValueId q;
+  ValueId o;
+};
+
+/// What a row brings to the backward pass, and the accumulator of its dQ.
+struct BackwardRow {
+  ValueId q;
+  ValueId d_o;
+  ValueId delta;
+  ValueId dq;
+};
+
+/// A key/value value and the accumulator of its dKV.
+struct BackwardColumn {
+  ValueId kv;
+  ValueId dkv;
+};
+
+/// Attends the blocks of rows × columns that the mask leaves; each contributes to its row's accumulator.
+/// Indices into Schedule::rows and Schedule::columns, so that neighbouring rectangles share their lists.
+struct Attend {
+  std::uint32_t first_row;
+  std::uint32_t first_column;
+  std::uint16_t row_count;
+  std::uint16_t column_count;
+};
+
+/// The backward of Attend: each block contributes to dQ of its row and to dKV of its column.
+struct AttendBackward {
+  std::uint32_t first_row;
+  std::uint32_t first_column;
+  std::uint16_t row_count;
+  std::uint16_t column_count;
+};
+
+/// delta = rowsum(dO∘O) of the complete O, with O's log-sum-exp.
+struct Delta {
+  ValueId o;
+  ValueId d_o;
+  ValueId made;
+};
+
+/// Merges partials of the same rows into one (log-sum-exp merge for O, sum for gradients), in listed order. The result
+/// may have another dtype: this is also the cast.
+struct Combine {
+  std::uint32_t first_source;
+  std::uint32_t source_count;
+  ValueId made;
+};
+
+/// The transfers that one rank issues together (one NCCL group): those it sends and those it receives.
+struct Exchange {
+  std::uint32_t first;
+  std::uint32_t count;
+};
+
+/// One step of one rank.
+using Op = std::variant<Attend, AttendBackward, Delta, Combine, Exchange>;
+
+/// `op` may touch its bytes only after `after`, an earlier op of the same rank, has ended.
+struct ReuseWait {
+  OpId op;
+  OpId after;
+};
+
+/// What every rank does, and what waits for what. Ops of one lane run in listed order; an op also waits for the values
+/// that it reads and for its reuse waits; nothing else. Never names a link, a stream or a second: how long an op takes
+/// is the executor's business. Plain data: `validate` proves that it makes sense.
+struct Schedule {
+  Problem problem;
+  RegionTable regions;
+  std::vector<Value> values;
+  std::vector<Transfer> transfers;
+  std::vector<Op> ops;                  ///< rank after rank, each in the order in which its host issues them
+  std::vector<std::uint32_t> first_op;  ///< ops of rank r are first_op[r] … first_op[r + 1] − 1
+
+  std::vector<AttendRow> rows;
+  std::vector<ValueId> columns;
+  std::vector<BackwardRow> backward_rows;
+  std::vector<BackwardColumn> backward_columns;
+  std::vector<ValueId> combine_sources;
+  std::vector<TransferId> exchange_transfers;
+
+  std::vector<ValueId> inputs;  ///< ascending: there from the start (owned values; for backward also what forward kept)
+  std::vector<ValueId> outputs;  ///< ascending: the owners' complete O, or dQ and dKV
+
+  std::vector<ReuseWait> waits;       ///< by op; written by `assign_memory`
+  std::vector<std::uint64_t> offset;  ///< of each value in its rank's arena, bytes; empty before `assign_memory`
+  std::uint64_t peak_bytes = 0;       ///< size of the largest arena
+
+  [[nodiscard]] OpId ops_begin(Rank r) const { return first_op[static_cast<std::size_t>(r)]; }
+  [[nodiscard]] OpId ops_end(Rank r) const { return first_op[static_cast<std::size_t>(r) + 1]; }
+  [[nodiscard]] Rank rank_of(OpId op) const;
+
+  [[nodiscard]] Region region(ValueId v) const { return regions[values[v].region]; }
+  /// The lane that an op runs on.
+  [[nodiscard]] Lane lane(const Op& op) const;
+  /// Lanes in use: 1 + the highest.
+  [[nodiscard]] int lanes() const;
+
+  [[nodiscard]] std::span<const AttendRow> rows_of(const Attend& a) const {
+    return {rows.data() + a.first_row, a.row_count};
+  }
+  [[nodiscard]] std::span<const ValueId> columns_of(const Attend& a) const {
+    return {columns.data() + a.first_column, a.column_count};
+  }
+  [[nodiscard]] std::span<const BackwardRow> rows_of(const AttendBackward& a) const {
+    return {backward_rows.data() + a.first_row, a.row_count};
+  }
+  [[nodiscard]] std::span<const BackwardColumn> columns_of(const AttendBackward& a) const {
+    return {backward_columns.data() + a.first_column, a.column_count};
+  }
+  [[nodiscard]] std::span<const ValueId> sources_of(const Combine& c) const {
+    return {combine_sources.data() + c.first_source, c.source_count};
+  }
+  [[nodiscard]] std::span<const TransferId> transfers_of(const Exchange& x) const {
+    return {exchange_transfers.data() + x.first, x.count};
+  }
+  [[nodiscard]] std::span<const ReuseWait> waits_of(OpId op) const;
+
+  /// Rows of a value: tokens × heads × batch.
+  [[nodiscard]] std::uint64_t rows_in(ValueId v) const;
+  /// Bytes of a value, its log-sum-exp or delta included.
+  [[nodiscard]] std::uint64_t bytes(ValueId v) const;
+  /// Bytes without log-sum-exp and delta: what is counted as chunks.
+  [[nodiscard]] std::uint64_t payload_bytes(ValueId v) const;
+};
+
+/// Calls read(value) for what the op reads on `rank` and make(value) for what it makes there or contributes to.
+template <typename Read, typename Make>
+void for_each_operand(const Schedule& s, const Op& op, Rank rank, Read&& read, Make&& make);
+
+/// Builds a schedule op by op. Each method appends to the list of the rank whose values it is given.
+class ScheduleBuilder {
+ public:
+  explicit ScheduleBuilder(const Problem& problem);
+
+  [[nodiscard]] const Problem& problem() const { return schedule_.problem; }
+  [[nodiscard]] const Value& value(ValueId v) const { return schedule_.values[v]; }
+
+  /// All cells of one chunk × all heads of the tensor.
+  RegionId chunk_region(Rank chunk, Tensor tensor);
+  RegionId region(std::span<const Cell> cells, HeadRange heads) { return schedule_.regions.intern(cells, heads); }
+
+  /// A value that is there from the start.
+  ValueId input(Rank rank, Tensor tensor, RegionId region, Dtype dtype);
+  /// A value that an op, named later, will make or contribute to.
+  ValueId declare(Rank rank, Tensor tensor, RegionId region, Dtype dtype);
+  void output(ValueId v) { schedule_.outputs.push_back(v); }
+
+  /// Operand lists. Append a rank's rows and columns in the order in which they arrive: a rectangle names a sub-range.
+  std::uint32_t add_row(AttendRow row);
+  std::uint32_t add_column(ValueId kv);
+  std::uint32_t add_row(BackwardRow row);
+  std::uint32_t add_column(BackwardColumn column);
+
+  void attend(Rank rank, Attend op) { push(rank, op); }
+  void attend_backward(Rank rank, AttendBackward op) { push(rank, op); }
+  ValueId delta(ValueId o, ValueId d_o);
+  /// @returns the merged value, with the region of the first source, on its rank.
+  ValueId combine(std::span<const ValueId> sources, Dtype dtype);
+
+  /// A transfer that is part of no exchange yet. @returns its id; the made value is `made(id)`.
+  TransferId transfer(ValueId source, Rank to, Lane lane);
+  [[nodiscard]] ValueId made(TransferId t) const { return schedule_.transfers[t].made; }
+  void exchange(Rank rank, std::span<const TransferId> transfers);
+
+  /// Lists the ops rank after rank. The builder is empty afterwards.
+  [[nodiscard]] Schedule finish();
+
+ private:
+  void push(Rank rank, Op op) { ops_[static_cast<std::size_t>(rank)].push_back(op); }
+
+  Schedule schedule_;
+  std::vector<std::vector<Op>> ops_;
+};
+
+// ---- implementation of the template ----
+
+template <typename Read, typename Make>
+void for_each_operand(const Schedule& s, const Op& op, Rank rank, Read&& read, Make&& make) {
+  if (const auto* x = std::get_if<Exchange>(&op)) {
+    for (TransferId t : s.transfers_of(*x)) {
+      const Transfer& transfer = s.transfers[t];
+      if (s.values[transfer.source].rank == rank) read(transfer.source);
+      if (s.values[transfer.made].rank == rank) make(transfer.made);
+    }
+  } else if (const auto* a = std::get_if<Attend>(&op)) {
+    for (const AttendRow& row : s.rows_of(*a)) read(row.q), make(row.o);
+    for (ValueId kv : s.columns_of(*a)) read(kv);
+  } else if (const auto* b = std::get_if<AttendBackward>(&op)) {
+    for (const BackwardRow& row : s.rows_of(*b)) read(row.q), read(row.d_o), read(row.delta), make(row.dq);
+    for (const BackwardColumn& column : s.columns_of(*b)) read(column.kv), make(column.dkv);
+  } else if (const auto* c = std::get_if<Combine>(&op)) {
+    for (ValueId source : s.sources_of(*c)) read(source);
+    make(c->made);
+  } else if (const auto* d = std::get_if<Delta>(&op)) {
+    read(d->o), read(d->d_o), make(d->made);
+  }
+}
+
+}  // namespace meshattn
