@@ -56,10 +56,10 @@ struct Reduction {
 
 class MeshGenerator {
  public:
-  MeshGenerator(const Problem& problem, const TilePlan& plan, Wire wire)
+  MeshGenerator(const Problem& problem, const TilePlan& plan, Dtype wire)
       : b_(problem),
         plan_(plan),
-        wire_(wire.partial),
+        wire_(wire),
         row_rings_(Rings::of_rows(plan.tile)),
         column_rings_(Rings::of_columns(plan.tile)) {}
 
@@ -242,7 +242,7 @@ Schedule MeshGenerator::run() {
 
 }  // namespace
 
-Schedule mesh(const Problem& problem, const TilePlan& plan, Wire wire) {
+Schedule mesh(const Problem& problem, const TilePlan& plan, Dtype wire) {
   const auto [a, b] = plan.tile;
   if (a * b != problem.ranks)
     throw InvalidInput(fmt::format("tile {}x{} has {} blocks for {} ranks: the product must be the number of ranks", a,

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <cstdint>
+
+#include "core/cost.h"
+#include "core/network.h"
+#include "core/passes/order.h"
+#include "core/schedule.h"
+
+namespace meshattn {
+
+/// What to plan.
+struct PlanRequest {
+  Problem problem;
+  Tile tile;  ///< ring is 1×n
+  Order order = Order::kGreedy;
+  Dtype wire = Dtype::kFp32;                ///< in which partial results travel
+  std::uint64_t memory_limit = UINT64_MAX;  ///< bytes of attention values on any rank
+};
+
+/// What one hop and one block cost on a cluster, and what a rank must hold: what `plan_tile` is given. A hop is priced
+/// at the slowest of its rings, with the load that all ranks' hops of that kind put on shared links.
+[[nodiscard]] TileCosts tile_costs(const PlanRequest& request, const Network& network, const CostModel& cost);
+[[nodiscard]] TileBytes tile_bytes(const PlanRequest& request);
+
+/// A schedule ready to run: ordered, pruned, memory assigned; not validated.
+struct Plan {
+  TilePlan tile_plan;
+  Schedule schedule;
+};
+
+/// @throws InvalidInput on a tile that does not fit, or a memory limit that cannot be kept (saying the least).
+[[nodiscard]] Plan make_plan(const PlanRequest& request, const Network& network, const CostModel& cost);
+
+}  // namespace meshattn
