@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "core/algorithms.h"
+#include "core/algorithms/rings.h"
 #include "core/error.h"
 
 namespace meshattn {
@@ -10,32 +11,6 @@ namespace meshattn {
 namespace {
 
 constexpr Lane kLane = 1;
-
-/// The rings along one side of the tiles: what reaches rank r with hop s started at `origin(r, s)`.
-class Rings {
- public:
-  /// Row groups: `a` neighbours, moving up. Column groups: every a-th rank, moving down, so that under a causal mask a
-  /// key/value chunk meets the queries that see most of it first and can be cut on the way.
-  static Rings of_rows(Tile tile) { return {1, tile.rows, -1}; }
-  static Rings of_columns(Tile tile) { return {tile.rows, tile.columns, +1}; }
-
-  [[nodiscard]] int hops() const { return length_ - 1; }
-  [[nodiscard]] Rank origin(Rank r, int hop) const {
-    const int position = r / stride_ % length_;
-    const int at = (position + towards_origin_ * hop + length_ * length_) % length_;
-    return r + (at - position) * stride_;
-  }
-  [[nodiscard]] Rank previous(Rank r) const { return origin(r, 1); }
-  [[nodiscard]] Rank next(Rank r) const { return origin(r, -1); }
-
- private:
-  Rings(int stride, int length, int towards_origin)
-      : stride_(stride), length_(length), towards_origin_(towards_origin) {}
-
-  int stride_;
-  int length_;
-  int towards_origin_;
-};
 
 /// by_hop[s][r]: what belongs to hop s at rank r (a value held, or a transfer that r sends).
 using ByHop = std::vector<std::vector<std::uint32_t>>;

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "core/schedule.h"
+
+namespace meshattn {
+
+/// The bytes of one rank while its list of ops is walked: which are free, and who was there last.
+class Arena {
+ public:
+  /// Every value starts at a multiple of this, as cudaMalloc's results do.
+  static constexpr std::uint64_t kAlignment = 256;
+  static constexpr std::uint64_t aligned(std::uint64_t bytes) {
+    return (bytes + kAlignment - 1) / kAlignment * kAlignment;
+  }
+
+  /// Finds `bytes` bytes and says in `previous` whose place they were. Prefers the gap of that very size that has been
+  /// free longest, then the smallest run of gaps, then new bytes at the end.
+  std::uint64_t take(std::uint64_t bytes, std::vector<ValueId>& previous);
+
+  /// The bytes at `offset`, of value `last`, are free from now on.
+  void release(std::uint64_t offset, std::uint64_t bytes, ValueId last);
+
+  [[nodiscard]] std::uint64_t size() const { return top_; }
+
+ private:
+  struct Gap {
+    std::uint64_t offset;
+    std::uint64_t bytes;
+    ValueId last;
+    std::uint64_t freed;  ///< counts releases
+    [[nodiscard]] std::uint64_t end() const { return offset + bytes; }
+  };
+
+  [[nodiscard]] std::size_t find(std::uint64_t bytes) const;
+
+  std::vector<Gap> gaps_;  ///< by offset; neighbours stay apart, their last users differ
+  std::uint64_t top_ = 0;
+  std::uint64_t releases_ = 0;
+};
+
+}  // namespace meshattn
