@@ -45,10 +45,27 @@ class Network {
   [[nodiscard]] double alone_s(int from, int to, double bytes) const;
 
  private:
+  /// The two directions of link `index` of a kind whose links begin at `first`.
+  [[nodiscard]] static LinkId out(LinkId first, int index) { return first + 2 * static_cast<LinkId>(index); }
+  [[nodiscard]] static LinkId in(LinkId first, int index) { return out(first, index) + 1; }
+
+  void add_ports();
+  void add_nics();
+  void add_trunks();
+  LinkId add_pair(const std::string& out_name, const std::string& in_name, double bytes_per_s);
+  void cross_node(int from, int to, Route& route) const;
+  void cross_fabric(int from, int to, Route& route) const;
+  void cross_trunk(int from, int to, Route& route) const;
+
+  [[nodiscard]] int nics_per_node() const { return cluster_.node.gpus / cluster_.node.gpus_per_nic; }
+
   Cluster cluster_;
   int gpus_;
   std::vector<Link> links_;
-  // … ids of the first link of each kind
+  LinkId first_port_ = 0;    ///< one a GPU
+  LinkId first_switch_ = 0;  ///< one a PCIe switch, where a node has several
+  LinkId first_nic_ = 0;     ///< one a NIC
+  LinkId first_trunk_ = 0;   ///< fat tree: one a leaf; rail: one a rail of a group
 };
 
 }  // namespace meshattn

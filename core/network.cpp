@@ -1,0 +1,146 @@
+#include "core/network.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+
+#include "core/error.h"
+
+namespace meshattn {
+
+namespace {
+
+void check_bandwidth(double bytes_per_s, const std::string& what, const std::string& needed_by) {
+  if (!(bytes_per_s > 0))
+    throw InvalidInput(fmt::format("{} of {} bytes/s: {} needs one above zero", what, bytes_per_s, needed_by));
+}
+
+void check_divides(int part, int whole, const std::string& what) {
+  if (part < 1 || whole % part != 0)
+    throw InvalidInput(fmt::format("{} {} does not divide the {} GPUs of a node", part, what, whole));
+}
+
+void add(Route& route, LinkId link) { route.links[static_cast<std::size_t>(route.count++)] = link; }
+
+}  // namespace
+
+Network::Network(const Cluster& cluster, int gpus) : cluster_(cluster), gpus_(gpus) {
+  const int per_node = cluster.node.gpus;
+  if (per_node < 1) throw InvalidInput(fmt::format("{} GPUs per node: a node has at least one", per_node));
+  if (gpus < 1) throw InvalidInput(fmt::format("{} GPUs: a network has at least one", gpus));
+  if (gpus > per_node && gpus % per_node != 0)
+    throw InvalidInput(
+        fmt::format("{} GPUs on nodes of {}: must be at most {} or a multiple of it", gpus, per_node, per_node));
+  if (gpus > 1 && per_node > 1) add_ports();
+  if (gpus > per_node) {
+    add_nics();
+    add_trunks();
+  }
+}
+
+LinkId Network::add_pair(const std::string& out_name, const std::string& in_name, double bytes_per_s) {
+  links_.push_back({out_name, bytes_per_s});
+  links_.push_back({in_name, bytes_per_s});
+  return static_cast<LinkId>(links_.size() - 2);
+}
+
+void Network::add_ports() {
+  const Node& node = cluster_.node;
+  const std::string needed_by = fmt::format("a node of {} GPUs", node.gpus);
+  check_bandwidth(node.link_bytes_per_s, "a GPU link", needed_by);
+  first_port_ = static_cast<LinkId>(links_.size());
+  for (int g = 0; g < gpus_; ++g)
+    add_pair(fmt::format("gpu {} out", g), fmt::format("gpu {} in", g), node.link_bytes_per_s);
+  if (node.gpus_per_switch == 0) return;
+  check_divides(node.gpus_per_switch, node.gpus, "GPUs per switch");
+  if (node.gpus_per_switch == node.gpus) return;
+  check_bandwidth(node.switch_bytes_per_s, "a link between switches", needed_by + " on several switches");
+  const int switches = node.gpus / node.gpus_per_switch;
+  first_switch_ = static_cast<LinkId>(links_.size());
+  for (int n = 0; n <= node_of(gpus_ - 1); ++n)
+    for (int s = 0; s < switches; ++s)
+      add_pair(fmt::format("node {} switch {} out", n, s), fmt::format("node {} switch {} in", n, s),
+               node.switch_bytes_per_s);
+}
+
+void Network::add_nics() {
+  const Node& node = cluster_.node;
+  check_bandwidth(node.nic_bytes_per_s, "a NIC",
+                  fmt::format("{} GPUs on nodes of {} (use at most {})", gpus_, node.gpus, node.gpus));
+  check_divides(node.gpus_per_nic, node.gpus, "GPUs per NIC");
+  first_nic_ = static_cast<LinkId>(links_.size());
+  for (int n = 0; n < gpus_ / node.gpus; ++n)
+    for (int k = 0; k < nics_per_node(); ++k)
+      add_pair(fmt::format("node {} nic {} out", n, k), fmt::format("node {} nic {} in", n, k), node.nic_bytes_per_s);
+}
+
+void Network::add_trunks() {
+  const Fabric& fabric = cluster_.fabric;
+  if (fabric.kind == Fabric::Kind::kNonBlocking) return;
+  if (fabric.nodes_per_leaf < 1)
+    throw InvalidInput(fmt::format("{} nodes per leaf: a leaf has at least one", fabric.nodes_per_leaf));
+  if (!(fabric.oversubscription > 0))
+    throw InvalidInput(fmt::format("oversubscription {}: must be above zero", fabric.oversubscription));
+  const int nodes = gpus_ / cluster_.node.gpus;
+  const int leaves = (nodes + fabric.nodes_per_leaf - 1) / fabric.nodes_per_leaf;
+  const double rail_bytes_per_s = fabric.nodes_per_leaf * cluster_.node.nic_bytes_per_s / fabric.oversubscription;
+  first_trunk_ = static_cast<LinkId>(links_.size());
+  for (int leaf = 0; leaf < leaves; ++leaf) {
+    if (fabric.kind == Fabric::Kind::kFatTree)
+      add_pair(fmt::format("leaf {} up", leaf), fmt::format("leaf {} down", leaf), nics_per_node() * rail_bytes_per_s);
+    else
+      for (int k = 0; k < nics_per_node(); ++k)
+        add_pair(fmt::format("rail {} of group {} up", k, leaf), fmt::format("rail {} of group {} down", k, leaf),
+                 rail_bytes_per_s);
+  }
+}
+
+Route Network::route(int from, int to) const {
+  Route route;
+  if (node_of(from) == node_of(to))
+    cross_node(from, to, route);
+  else
+    cross_fabric(from, to, route);
+  return route;
+}
+
+void Network::cross_node(int from, int to, Route& route) const {
+  const Node& node = cluster_.node;
+  route.startup_s = node.link_startup_s;
+  add(route, out(first_port_, from));
+  // A node holds a whole number of switches, so that GPUs are numbered through them.
+  if (node.gpus_per_switch > 0 && from / node.gpus_per_switch != to / node.gpus_per_switch) {
+    add(route, out(first_switch_, from / node.gpus_per_switch));
+    add(route, in(first_switch_, to / node.gpus_per_switch));
+  }
+  add(route, in(first_port_, to));
+}
+
+void Network::cross_fabric(int from, int to, Route& route) const {
+  const Node& node = cluster_.node;
+  route.startup_s = node.nic_startup_s;
+  route.inter_node = true;
+  add(route, out(first_nic_, from / node.gpus_per_nic));
+  if (cluster_.fabric.kind != Fabric::Kind::kNonBlocking) cross_trunk(from, to, route);
+  add(route, in(first_nic_, to / node.gpus_per_nic));
+}
+
+void Network::cross_trunk(int from, int to, Route& route) const {
+  const bool rail = cluster_.fabric.kind == Fabric::Kind::kRail;
+  const auto trunk = [&](int gpu) {
+    const int leaf = node_of(gpu) / cluster_.fabric.nodes_per_leaf;
+    return rail ? leaf * nics_per_node() + gpu % cluster_.node.gpus / cluster_.node.gpus_per_nic : leaf;
+  };
+  if (trunk(from) == trunk(to)) return;
+  add(route, out(first_trunk_, trunk(from)));
+  add(route, in(first_trunk_, trunk(to)));
+}
+
+double Network::alone_s(int from, int to, double bytes) const {
+  const Route way = route(from, to);
+  double slowest = links_[way.links[0]].bytes_per_s;
+  for (LinkId link : way.span()) slowest = std::min(slowest, links_[link].bytes_per_s);
+  return way.startup_s + bytes / slowest;
+}
+
+}  // namespace meshattn

@@ -1,0 +1,123 @@
+#include "sim/platform.h"
+
+#include <xbt/log.h>
+
+#include <csignal>
+#include <simgrid/kernel/routing/NetPoint.hpp>
+#include <simgrid/kernel/routing/NetZoneImpl.hpp>
+#include <string>
+#include <utility>
+
+#include "core/error.h"
+
+namespace meshattn::sim {
+
+namespace {
+
+namespace s4u = simgrid::s4u;
+namespace routing = simgrid::kernel::routing;
+
+/// A zone whose routes are computed when asked: no table. Hosts are created in order of their GPUs.
+class ComputedZone : public routing::NetZoneImpl {
+ public:
+  explicit ComputedZone(const Network& network) : NetZoneImpl("cluster"), network_(network) {}
+
+  void add_links() {
+    for (const Link& link : network_.links()) links_.push_back(get_iface()->create_link(link.name, link.bytes_per_s));
+  }
+
+  // Without latency: SimGrid would share links in proportion to its inverse. Start-ups are the simulator's.
+  void get_local_route(const routing::NetPoint* from, const routing::NetPoint* to, routing::Route* into,
+                       double* /*latency*/) override {
+    for (LinkId link : network_.route(static_cast<int>(from->id()), static_cast<int>(to->id())).span())
+      into->link_list_.push_back(links_[link]->get_impl());
+  }
+
+ private:
+  const Network& network_;
+  std::vector<s4u::Link*> links_;
+};
+
+/// @throws SimulationError the second time.
+std::string once_per_process() {
+  static bool used = false;
+  if (std::exchange(used, true)) throw SimulationError("a second simulation in one process: use simulate_isolated");
+  xbt_log_control_set("root.thresh:critical");
+  return "meshattn";
+}
+
+/// Shares links equally and adds nothing of TCP. A flow ends within `surf/precision` seconds of its exact time.
+void configure() {
+  for (const char* setting :
+       {"network/model:CM02", "network/TCP-gamma:0", "network/crosstraffic:0", "network/latency-factor:1",
+        "network/bandwidth-factor:1", "network/weight-S:0", "network/optim:Lazy", "surf/precision:1e-12"})
+    s4u::Engine::set_config(setting);
+}
+
+}  // namespace
+
+Platform::Platform(const Network& network) : engine_(once_per_process()) {
+  std::signal(SIGINT, SIG_DFL);  // SimGrid's handler would list actors and leave through exit()
+  configure();
+  auto* zone = new ComputedZone(network);  // SimGrid owns it
+  for (int gpu = 0; gpu < network.gpus(); ++gpu)
+    hosts_.push_back(zone->get_iface()->create_host("gpu " + std::to_string(gpu), 1.0));
+  zone->add_links();
+  zone->get_iface()->seal();
+  for (auto* model : engine_.get_all_models())
+    if (model->get_name() == "Network_CM02") model_ = model;
+  if (model_ == nullptr) throw SimulationError("SimGrid has no network model CM02");
+  s4u::Engine::on_time_advance_cb([this](double) { collect(); });
+}
+
+std::uint32_t Platform::make_flow(int from, int to) {
+  const auto flow = static_cast<std::uint32_t>(flows_.size());
+  const s4u::CommPtr comm =
+      s4u::Comm::sendto_async(hosts_[static_cast<std::size_t>(from)], hosts_[static_cast<std::size_t>(to)], 1);
+  comm->set_state(s4u::Activity::State::FINISHED);  // nobody will wait for it
+  // What has just been started is the last in the model's list.
+  Action* action = &model_->get_started_action_set()->back();
+  action->suspend();
+  flows_.push_back({action, 0, 0});
+  flow_of_.emplace(action, flow);
+  return flow;
+}
+
+void Platform::send(int from, int to, double bytes, std::uint32_t tag) {
+  const std::uint64_t path = static_cast<std::uint64_t>(from) << 32 | static_cast<std::uint32_t>(to);
+  std::vector<std::uint32_t>& idle = idle_[path];
+  if (idle.empty()) idle.push_back(make_flow(from, to));
+  Flow& flow = flows_[idle.back()];
+  idle.pop_back();
+  flow.path = path;
+  flow.tag = tag;
+  flow.action->set_remains(bytes);
+  flow.action->set_last_value(0);
+  flow.action->set_last_update();
+  flow.action->resume();
+}
+
+/// Takes the flows that have ended from SimGrid, before it would end their communications too, and puts them by.
+void Platform::collect() {
+  auto* ended = model_->get_finished_action_set();
+  while (!ended->empty()) {
+    Action& action = ended->front();
+    action.suspend();
+    action.set_state(Action::State::STARTED);
+    finished_.push_back(flow_of_.at(&action));
+  }
+  for (std::size_t i = 0; i < finished_.size(); ++i) {
+    const Flow& flow = flows_[finished_[i]];
+    const std::uint32_t tag = flow.tag;
+    idle_[flow.path].push_back(finished_[i]);
+    arrived_(tag);
+  }
+  finished_.clear();
+}
+
+void Platform::run(Arrived arrived) {
+  arrived_ = std::move(arrived);
+  engine_.run();
+}
+
+}  // namespace meshattn::sim

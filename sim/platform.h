@@ -1,0 +1,64 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <simgrid/kernel/Timer.hpp>
+#include <simgrid/s4u.hpp>
+#include <unordered_map>
+#include <vector>
+
+#include "core/network.h"
+
+namespace meshattn::sim {
+
+/// A Network in SimGrid: a clock, and messages that share its links max-min fairly. The one header that names SimGrid.
+///
+/// No actors: a SimGrid communication between two GPUs is made once and set going again for each message, so that a
+/// message costs what the sharing of its links costs (a new one would be searched in a list of all that are under way).
+class Platform {
+ public:
+  /// Tells that the message sent with `tag` has arrived.
+  using Arrived = std::function<void(std::uint32_t tag)>;
+
+  /// @throws SimulationError if this process has simulated before: SimGrid's state is global.
+  explicit Platform(const Network& network);
+  Platform(const Platform&) = delete;
+  Platform& operator=(const Platform&) = delete;
+
+  [[nodiscard]] double now() const { return simgrid::s4u::Engine::get_clock(); }
+
+  /// Calls `then` in `seconds` from now.
+  template <typename Then>
+  void after(double seconds, Then then) {
+    simgrid::kernel::timer::Timer::set(now() + seconds, std::move(then));
+  }
+
+  /// Bytes begin to flow now, without start-up. bytes > 0.
+  void send(int from, int to, double bytes, std::uint32_t tag);
+
+  /// Runs until nothing is left to happen.
+  void run(Arrived arrived);
+
+ private:
+  using Action = simgrid::kernel::resource::Action;
+  /// A communication that can be set going again: under way, or idle (suspended, on no link).
+  struct Flow {
+    Action* action;
+    std::uint64_t path;
+    std::uint32_t tag;
+  };
+
+  std::uint32_t make_flow(int from, int to);
+  void collect();
+
+  simgrid::s4u::Engine engine_;
+  simgrid::kernel::resource::Model* model_ = nullptr;
+  std::vector<simgrid::s4u::Host*> hosts_;
+  std::vector<Flow> flows_;
+  std::unordered_map<const Action*, std::uint32_t> flow_of_;
+  std::unordered_map<std::uint64_t, std::vector<std::uint32_t>> idle_;  ///< by path
+  std::vector<std::uint32_t> finished_;
+  Arrived arrived_;
+};
+
+}  // namespace meshattn::sim
