@@ -24,6 +24,12 @@ std::int64_t clamped_sum(std::int64_t first, std::int64_t count, std::int64_t li
   return sum_rising + (count - rise_end) * limit;
 }
 
+// Together they keep (query, key) pairs and the bytes of a tensor within 64 bits.
+constexpr std::int64_t kMaxTokens = 1 << 30;
+constexpr std::int64_t kMaxBatch = 1 << 10;
+constexpr std::int64_t kMaxHeads = 1 << 10;
+constexpr std::int64_t kMaxHeadDim = 1 << 10;
+
 std::int64_t floor_div(std::int64_t a, std::int64_t b) { return a / b - (a % b < 0 ? 1 : 0); }
 
 }  // namespace
@@ -38,14 +44,16 @@ Pass parse_pass(std::string_view name) { return kPasses.parse("pass", name); }
 Mask parse_mask(std::string_view name) { return kMasks.parse("mask", name); }
 
 void check(const AttentionShape& s) {
-  const auto positive = [](std::string_view what, std::int64_t value) {
+  const auto within = [](std::string_view what, std::int64_t value, std::int64_t most) {
     if (value < 1) throw InvalidInput(fmt::format("{} must be at least 1, not {}", what, value));
+    if (value > most) throw InvalidInput(fmt::format("{} must be at most {}, not {}", what, most, value));
   };
-  positive("sequence length", s.seq_q);
-  positive("batch", s.batch);
-  positive("heads", s.heads);
-  positive("kv-heads", s.kv_heads);
-  positive("head-dim", s.head_dim);
+  within("sequence length", s.seq_q, kMaxTokens);
+  within("sequence length of the keys", s.seq_kv, kMaxTokens);
+  within("batch", s.batch, kMaxBatch);
+  within("heads", s.heads, kMaxHeads);
+  within("kv-heads", s.kv_heads, kMaxHeads);
+  within("head-dim", s.head_dim, kMaxHeadDim);
   if (s.heads % s.kv_heads != 0)
     throw InvalidInput(fmt::format("{} heads cannot share {} kv-heads evenly: heads must be a multiple of kv-heads",
                                    s.heads, s.kv_heads));

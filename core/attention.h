@@ -43,7 +43,8 @@ struct AttentionShape {
   friend bool operator==(const AttentionShape&, const AttentionShape&) = default;
 };
 
-/// @throws InvalidInput on sizes below one, heads that kv_heads does not divide, or fewer keys than queries.
+/// @throws InvalidInput on sizes below one or beyond any machine's, heads that kv_heads does not divide, or fewer keys
+/// than queries.
 void check(const AttentionShape& shape);
 
 /// Floating-point operations of `pairs` (query, key) pairs of one head: 4·pairs·d forward (two matrix products of 2·d

@@ -18,7 +18,9 @@ Block Problem::block(Cell q, Cell kv) const { return block_of(mask, q_run(q), kv
 
 void check(const Problem& p) {
   check(p.shape);
-  if (p.ranks < 1) throw InvalidInput(fmt::format("ranks must be at least 1, not {}", p.ranks));
+  constexpr int kMaxRanks = 65'536;
+  if (p.ranks < 1 || p.ranks > kMaxRanks)
+    throw InvalidInput(fmt::format("ranks must be from 1 to {}, not {}", kMaxRanks, p.ranks));
   const std::int64_t least = static_cast<std::int64_t>(p.ranks) * p.pieces();
   if (p.shape.seq_q < least)
     throw InvalidInput(fmt::format("a sequence of {} is too short for {} ranks, {} partition: at least {} tokens",

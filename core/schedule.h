@@ -93,6 +93,8 @@ struct Value {
   RegionId region;
   Tensor tensor;
   Dtype dtype;
+
+  friend bool operator==(const Value&, const Value&) = default;
 };
 
 /// A value sent: `made`, on another rank, is a copy of `source` or of a subset of its region. One SimGrid comm; one
@@ -101,12 +103,16 @@ struct Transfer {
   ValueId source;
   ValueId made;
   Lane lane;
+
+  friend bool operator==(const Transfer&, const Transfer&) = default;
 };
 
 /// A query value and the accumulator that its blocks contribute to.
 struct AttendRow {
   ValueId q;
   ValueId o;
+
+  friend bool operator==(const AttendRow&, const AttendRow&) = default;
 };
 
 /// What a row brings to the backward pass, and the accumulator of its dQ.
@@ -115,12 +121,16 @@ struct BackwardRow {
   ValueId d_o;
   ValueId delta;
   ValueId dq;
+
+  friend bool operator==(const BackwardRow&, const BackwardRow&) = default;
 };
 
 /// A key/value value and the accumulator of its dKV.
 struct BackwardColumn {
   ValueId kv;
   ValueId dkv;
+
+  friend bool operator==(const BackwardColumn&, const BackwardColumn&) = default;
 };
 
 /// Attends the blocks of rows × columns that the mask leaves; each contributes to its row's accumulator.
@@ -168,6 +178,8 @@ using Op = std::variant<Attend, AttendBackward, Delta, Combine, Exchange>;
 struct ReuseWait {
   OpId op;
   OpId after;
+
+  friend bool operator==(const ReuseWait&, const ReuseWait&) = default;
 };
 
 /// What every rank does, and what waits for what. Ops of one lane run in listed order; an op also waits for the values
