@@ -1,0 +1,132 @@
+#include "core/passes/order.h"
+
+#include <algorithm>
+#include <limits>
+#include <optional>
+#include <string>
+
+#include "core/error.h"
+#include "core/names.h"
+#include "core/passes/order/lanes.h"
+#include "core/passes/order/memory.h"
+#include "core/passes/order/optimal.h"
+#include "core/passes/order/steps.h"
+
+namespace meshattn {
+
+namespace {
+
+constexpr NameTable<Order, 3> kOrders{
+    {{Order::kNaive, "naive"}, {Order::kGreedy, "greedy"}, {Order::kOptimal, "optimal"}}};
+
+void check(const TileProblem& problem) {
+  const auto [a, b] = problem.tile;
+  if (a < 1 || b < 1)
+    throw InvalidInput("tile " + std::to_string(a) + "x" + std::to_string(b) + " needs at least one row and column");
+  const TileCosts& c = problem.costs;
+  for (double cost : {c.row_in, c.column_in, c.row_out, c.column_out, c.block})
+    if (!(cost >= 0) || cost == std::numeric_limits<double>::infinity())
+      throw InvalidInput("a cost of " + std::to_string(cost) + " orders nothing: costs are finite and not negative");
+}
+
+TilePlan plan_of(const TileProblem& problem, const TileBytes& bytes, std::vector<TileStep> steps) {
+  TilePlan plan{problem.tile, problem.pass, std::move(steps), 0, 0, 0};
+  plan.makespan = makespan_of(plan, problem.costs);
+  plan.peak_bytes = peak_of(problem.tile, bytes, plan.steps);
+  return plan;
+}
+
+/// The faster; of equally fast ones (but for rounding) the one that holds less.
+void take_better(std::optional<TilePlan>& best, TilePlan plan) {
+  if (best && plan.makespan > best->makespan) return;
+  if (best && plan.makespan == best->makespan && plan.peak_bytes >= best->peak_bytes) return;
+  best = std::move(plan);
+}
+
+/// The least that fitting the plan more and more tightly leads to.
+std::uint64_t least_of(const TileBytes& bytes, const TilePlan& plan) {
+  std::uint64_t least = plan.peak_bytes;
+  while (least > 0) {
+    const auto fitted = fit(plan.tile, bytes, plan.steps, least - 1);
+    if (!fitted) break;
+    least = peak_of(plan.tile, bytes, *fitted);
+  }
+  return least;
+}
+
+std::vector<TilePlan> known_plans(const TileProblem& problem, Order order, const TileBytes& bytes,
+                                  double* lower_bound) {
+  std::vector<TilePlan> plans;
+  const auto add = [&](const Lanes& lanes) { plans.push_back(plan_of(problem, bytes, steps_of(problem, lanes))); };
+  if (order != Order::kGreedy) add(naive_lanes(problem));
+  if (order != Order::kNaive) add(greedy_lanes(problem));
+  double known = plans.front().makespan;
+  for (const TilePlan& plan : plans) known = std::min(known, plan.makespan);
+  *lower_bound = lower_bound_of(problem, known);
+  if (order == Order::kOptimal)
+    for (const Lanes& lanes : optimal_lanes(problem, known, *lower_bound)) add(lanes);
+  return plans;
+}
+
+TilePlan plan_within(const TileProblem& problem, const TileBytes& bytes, std::vector<TilePlan> plans,
+                     std::uint64_t limit) {
+  for (const Lanes& lanes : thrifty_lanes(problem)) plans.push_back(plan_of(problem, bytes, steps_of(problem, lanes)));
+  std::optional<TilePlan> best;
+  for (const TilePlan& plan : plans)
+    if (auto fitted = fit(problem.tile, bytes, plan.steps, limit))
+      take_better(best, plan_of(problem, bytes, std::move(*fitted)));
+  if (best) return *best;
+  std::uint64_t least = UINT64_MAX;
+  for (const TilePlan& plan : plans) least = std::min(least, least_of(bytes, plan));
+  throw InvalidInput("no known order of tile " + std::to_string(problem.tile.rows) + "x" +
+                     std::to_string(problem.tile.columns) + " keeps to " + std::to_string(limit) +
+                     " bytes: the least possible is " + std::to_string(least) + " bytes");
+}
+
+}  // namespace
+
+std::string_view name_of(Order order) { return kOrders.name_of(order); }
+
+Order parse_order(std::string_view name) { return kOrders.parse("order", name); }
+
+double makespan_of(const TilePlan& plan, const TileCosts& costs) {
+  const TileProblem problem{plan.tile, plan.pass, costs};
+  std::vector<double> row_in(static_cast<std::size_t>(plan.tile.rows)), row_done(row_in.size());
+  std::vector<double> column_in(static_cast<std::size_t>(plan.tile.columns)), column_done(column_in.size());
+  std::size_t rows = 0, columns = 0, rows_out = 0, columns_out = 0;
+  double channel = 0, compute = 0;
+  for (const TileStep& step : plan.steps) {
+    if (const auto* hop = std::get_if<Hop>(&step)) {
+      if (*hop == Hop::kRowOut) channel = std::max(channel, row_done[++rows_out]);
+      if (*hop == Hop::kColumnOut) channel = std::max(channel, column_done[++columns_out]);
+      if (*hop == Hop::kRowIn || *hop == Hop::kColumnIn) channel = std::max(channel, compute);
+      channel += problem.cost_of(*hop);
+      if (*hop == Hop::kRowIn) row_in[++rows] = channel;
+      if (*hop == Hop::kColumnIn) column_in[++columns] = channel;
+      continue;
+    }
+    const Rectangle& r = std::get<Rectangle>(step);
+    for (int i = r.row_begin; i < r.row_end; ++i) compute = std::max(compute, row_in[static_cast<std::size_t>(i)]);
+    for (int i = r.column_begin; i < r.column_end; ++i)
+      compute = std::max(compute, column_in[static_cast<std::size_t>(i)]);
+    compute += (r.row_end - r.row_begin) * (r.column_end - r.column_begin) * costs.block;
+    for (int i = r.row_begin; i < r.row_end; ++i) row_done[static_cast<std::size_t>(i)] = compute;
+    for (int i = r.column_begin; i < r.column_end; ++i) column_done[static_cast<std::size_t>(i)] = compute;
+  }
+  return std::max(channel, compute);
+}
+
+TilePlan plan_tile(Tile tile, Pass pass, Order order, const TileCosts& costs, const TileBytes& bytes,
+                   std::uint64_t memory_limit) {
+  const TileProblem problem{tile, pass, costs};
+  check(problem);
+  double lower_bound = 0;
+  std::vector<TilePlan> plans = known_plans(problem, order, bytes, &lower_bound);
+  std::optional<TilePlan> best;
+  for (const TilePlan& plan : plans) take_better(best, plan);
+  if (best->peak_bytes > memory_limit) best = plan_within(problem, bytes, std::move(plans), memory_limit);
+  best->lower_bound = std::min(lower_bound, best->makespan);  // they may differ by rounding
+  return *best;
+}
+
+}  // namespace meshattn
