@@ -132,7 +132,7 @@ std::uint32_t ScheduleBuilder::add_row(BackwardRow row) { return append(schedule
 std::uint32_t ScheduleBuilder::add_column(BackwardColumn column) { return append(schedule_.backward_columns, column); }
 
 ValueId ScheduleBuilder::delta(ValueId o, ValueId d_o) {
-  const Value& v = value(o);
+  const Value v = value(o);
   const ValueId made = declare(v.rank, Tensor::kDelta, v.region, Dtype::kFp32);
   push(v.rank, Delta{o, d_o, made});
   return made;
