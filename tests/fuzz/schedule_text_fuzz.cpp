@@ -1,0 +1,29 @@
+#include <cstdint>
+#include <optional>
+#include <stdexcept>
+#include <string_view>
+
+#include "core/error.h"
+#include "core/schedule_text.h"
+
+namespace {
+
+std::optional<meshattn::Schedule> read(std::string_view text) {
+  try {
+    return meshattn::read_text(text, "fuzz");
+  } catch (const meshattn::InvalidInput&) {
+    return {};
+  }
+}
+
+}  // namespace
+
+/// What is read must be written so that it reads back as the same text.
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const auto schedule = read({reinterpret_cast<const char*>(data), size});
+  if (!schedule) return -1;
+  const std::string text = meshattn::write_text(*schedule);
+  const auto again = read(text);
+  if (!again || meshattn::write_text(*again) != text) throw std::logic_error("what was written reads differently");
+  return 0;
+}
