@@ -1,0 +1,90 @@
+#include "core/passes/liveness.h"
+
+#include <gtest/gtest.h>
+
+#include "core/algorithms.h"
+#include "core/passes/arena.h"
+#include "core/passes/prune.h"
+#include "core/passes/validate.h"
+
+namespace meshattn {
+namespace {
+
+Problem problem_of(int ranks, Pass pass, Mask mask = Mask::kFull, Partition partition = Partition::kContiguous) {
+  return {{ranks * 64L, ranks * 64L, 1, 8, 4, 16, Dtype::kBf16}, mask, partition, pass, ranks};
+}
+
+TEST(Arena, PrefersTheGapOfThatSizeThatIsFreeLongest) {
+  Arena arena;
+  std::vector<ValueId> previous;
+  for (std::uint64_t i = 0; i < 4; ++i) EXPECT_EQ(arena.take(256, previous), i * 256);
+  EXPECT_TRUE(previous.empty());
+  arena.release(512, 256, 2);
+  arena.release(0, 256, 0);
+  EXPECT_EQ(arena.take(256, previous), 512u);
+  EXPECT_EQ(previous, (std::vector<ValueId>{2}));
+}
+
+TEST(Arena, JoinsGapsAndSplitsThem) {
+  Arena arena;
+  std::vector<ValueId> previous;
+  for (int i = 0; i < 4; ++i) arena.take(200, previous);  // 256 bytes each
+  arena.release(256, 200, 1);
+  arena.release(512, 200, 2);
+  EXPECT_EQ(arena.take(300, previous), 256u);  // 512 bytes: both gaps
+  EXPECT_EQ(previous, (std::vector<ValueId>{1, 2}));
+  arena.release(256, 300, 4);
+  previous.clear();
+  EXPECT_EQ(arena.take(10, previous), 256u);
+  EXPECT_EQ(arena.take(10, previous), 512u);  // the rest of what value 4 left
+  EXPECT_EQ(previous, (std::vector<ValueId>{4, 4}));
+  EXPECT_EQ(arena.size(), 1024u);
+}
+
+TEST(Arena, GrowsFromAGapAtTheEnd) {
+  Arena arena;
+  std::vector<ValueId> previous;
+  arena.take(256, previous);
+  arena.take(256, previous);
+  arena.release(256, 256, 1);
+  EXPECT_EQ(arena.take(1024, previous), 256u);
+  EXPECT_EQ(arena.size(), 1280u);
+}
+
+/// A ring rank holds its Q and KV, the fp32 sum of O, its output O, and two received KV: one that is attended and one
+/// that arrives. Chunk: 64 tokens; Q 64·8·16·2 B = 16 KiB, KV 64·4·16·2·2 B = 16 KiB, O in bf16 16 KiB + 4·64·8 B =
+/// 18 KiB, its fp32 sum 34 KiB: 16 + 16 + 18 + 34 + 2·16 = 116 KiB, however many ranks.
+TEST(Liveness, ARingHoldsTwoReceivedChunks) {
+  for (int ranks : {4, 8, 32})
+    for (double block : {0.1, 1.0, 10.0}) {
+      const Problem p = problem_of(ranks, Pass::kForward);
+      const TileCosts costs{0, 1, 0, 0, block};
+      Schedule s = mesh(p, plan_tile({1, ranks}, p.pass, Order::kGreedy, costs, {}), Dtype::kFp32);
+      assign_memory(s);
+      EXPECT_EQ(s.peak_bytes, 116u << 10) << ranks << " ranks, block " << block;
+      EXPECT_FALSE(s.waits.empty());
+    }
+}
+
+TEST(Liveness, EverySchedulesMemoryIsProved) {
+  for (Pass pass : {Pass::kForward, Pass::kBackward})
+    for (Mask mask : {Mask::kFull, Mask::kCausal})
+      for (Partition partition : {Partition::kContiguous, Partition::kStriped, Partition::kZigzag})
+        for (Order order : {Order::kNaive, Order::kGreedy, Order::kOptimal})
+          for (int ranks : {1, 2, 6, 12})
+            for (Tile tile : tiles_of(ranks)) {
+              const Problem p = problem_of(ranks, pass, mask, partition);
+              const TileCosts costs{1, 2, 2, 2, 0.7};
+              for (Dtype wire : {Dtype::kBf16, Dtype::kFp32}) {
+                Schedule s = prune(mesh(p, plan_tile(tile, pass, order, costs, {}), wire));
+                assign_memory(s);
+                const std::vector<Finding> findings = validate(s);
+                ASSERT_TRUE(findings.empty())
+                    << name_of(pass) << ' ' << name_of(mask) << ' ' << name_of(partition) << ' ' << name_of(order)
+                    << ' ' << tile.rows << 'x' << tile.columns << ": " << findings.front().what;
+              }
+            }
+}
+
+}  // namespace
+}  // namespace meshattn

@@ -1,0 +1,112 @@
+#include "core/plan.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "core/algorithms.h"
+#include "core/error.h"
+#include "core/passes/validate.h"
+#include "core/passes/volume.h"
+
+namespace meshattn {
+namespace {
+
+/// 4 GPUs a node, 400 GB/s inside, one 50 GB/s NIC a GPU, 1 µs a message, 1 TFLOP/s.
+Cluster small_cluster() {
+  Cluster c;
+  c.name = "small";
+  c.gpu.name = "flat";
+  c.gpu.attention_flops_per_s = 1e12;
+  c.node.gpus = 4;
+  c.node.link_bytes_per_s = 400e9;
+  c.node.link_startup_s = 1e-6;
+  c.node.nic_bytes_per_s = 50e9;
+  c.node.nic_startup_s = 1e-6;
+  return c;
+}
+
+PlanRequest request_of(int ranks, Tile tile, Pass pass = Pass::kForward) {
+  PlanRequest r;
+  r.problem = {
+      {ranks * 256L, ranks * 256L, 1, 8, 8, 64, Dtype::kBf16}, Mask::kFull, Partition::kContiguous, pass, ranks};
+  r.tile = tile;
+  return r;
+}
+
+Plan plan_on_small_cluster(const PlanRequest& r) {
+  return make_plan(r, Network(small_cluster(), r.problem.ranks), CostModel(small_cluster().gpu, r.problem));
+}
+
+/// Chunk of Q: 256·8·64·2 B = 256 KiB; KV twice that; a partial O in fp32 512 KiB and 4·256·8 B = 8 KiB of log-sum-exp.
+/// Tile 2x4 on nodes of 4: rows are neighbours within a node: 1 µs + 256 KiB / 400 GB/s. Columns are 2 apart and cross
+/// nodes at their ends, each GPU over its own NIC: 1 µs + 512 KiB / 50 GB/s.
+TEST(TileCosts, PriceAHopAtItsSlowestLink) {
+  const PlanRequest r = request_of(8, {2, 4});
+  const TileCosts c = tile_costs(r, Network(small_cluster(), 8), CostModel(small_cluster().gpu, r.problem));
+  EXPECT_DOUBLE_EQ(c.row_in, 1e-6 + 262144 / 400e9);
+  EXPECT_DOUBLE_EQ(c.column_in, 1e-6 + 524288 / 50e9);
+  EXPECT_DOUBLE_EQ(c.row_out, 1e-6 + (524288 + 8192) / 400e9);
+  EXPECT_DOUBLE_EQ(c.column_out, 0);
+  EXPECT_DOUBLE_EQ(c.block, 4.0 * 256 * 256 * 64 * 8 / 1e12);
+}
+
+/// Four GPUs to one NIC: a hop of all 2-apart column rings sends from both ends of each node, 2 GPUs at once.
+TEST(TileCosts, CountTheLoadOfSharedLinks) {
+  const PlanRequest r = request_of(8, {2, 4});
+  Cluster c = small_cluster();
+  c.node.gpus_per_nic = 4;
+  const TileCosts shared = tile_costs(r, Network(c, 8), CostModel(c.gpu, r.problem));
+  EXPECT_DOUBLE_EQ(shared.column_in, 1e-6 + 2 * 524288 / 50e9);
+}
+
+TEST(MakePlan, IsProvedForEveryTileOrderAndPass) {
+  for (Pass pass : {Pass::kForward, Pass::kBackward})
+    for (Order order : {Order::kNaive, Order::kGreedy, Order::kOptimal})
+      for (int ranks : {1, 2, 3, 4, 8, 12, 16})
+        for (Tile tile : tiles_of(ranks)) {
+          PlanRequest r = request_of(ranks, tile, pass);
+          r.order = order;
+          r.problem.mask = Mask::kCausal;
+          r.problem.partition = Partition::kZigzag;
+          const Plan plan = plan_on_small_cluster(r);
+          const std::vector<Finding> findings = validate(plan.schedule);
+          EXPECT_TRUE(findings.empty()) << tile.rows << 'x' << tile.columns << ": " << findings.front().what;
+        }
+}
+
+/// What the planner says a rank holds is what the allocator finds, for the dense tile.
+TEST(MakePlan, PlannedMemoryIsAllocatedMemory) {
+  for (Pass pass : {Pass::kForward, Pass::kBackward})
+    for (Order order : {Order::kNaive, Order::kGreedy, Order::kOptimal})
+      for (Tile tile : tiles_of(16)) {
+        PlanRequest r = request_of(16, tile, pass);
+        r.order = order;
+        const Plan plan = plan_on_small_cluster(r);
+        EXPECT_LE(plan.schedule.peak_bytes, plan.tile_plan.peak_bytes + plan.tile_plan.peak_bytes / 20)
+            << name_of(pass) << ' ' << name_of(order) << ' ' << tile.rows << 'x' << tile.columns;
+      }
+}
+
+TEST(MakePlan, KeepsToAMemoryLimitOrSaysTheLeast) {
+  for (Tile tile : {Tile{1, 16}, Tile{4, 4}, Tile{8, 2}}) {
+    PlanRequest r = request_of(16, tile);
+    const std::uint64_t free = plan_on_small_cluster(r).schedule.peak_bytes;
+    std::uint64_t least = free;
+    for (std::uint64_t limit = free; limit > free / 4; limit -= free / 40) {
+      r.memory_limit = limit;
+      try {
+        const Plan plan = plan_on_small_cluster(r);
+        EXPECT_LE(plan.schedule.peak_bytes, limit);
+        EXPECT_TRUE(validate(plan.schedule).empty());
+        least = plan.schedule.peak_bytes;
+      } catch (const InvalidInput& e) {
+        EXPECT_THAT(e.what(), testing::HasSubstr("least"));
+        break;
+      }
+    }
+    if (tile == Tile{4, 4}) EXPECT_LT(least, free);
+  }
+}
+
+}  // namespace
+}  // namespace meshattn

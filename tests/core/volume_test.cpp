@@ -1,0 +1,128 @@
+#include "core/passes/volume.h"
+
+#include <gtest/gtest.h>
+
+#include "core/algorithms.h"
+#include "core/passes/prune.h"
+
+namespace meshattn {
+namespace {
+
+struct Case {
+  Pass pass;
+  Dtype wire;
+  int ranks;
+  int kv_heads;
+};
+
+Problem problem_of(const Case& c, Mask mask, Partition partition) {
+  return {{c.ranks * 8L, c.ranks * 8L, 1, 8, c.kv_heads, 4, Dtype::kBf16}, mask, partition, c.pass, c.ranks};
+}
+
+Schedule schedule_of(const Problem& problem, Tile tile, Dtype wire) {
+  return mesh(problem, plan_tile(tile, problem.pass, Order::kNaive, {1, 1, 1, 1, 1}, {}), wire);
+}
+
+/// Chunks that a rank receives under the full mask, g query heads to a KV head. A partial that travels in fp32 counts
+/// twice, in bf16 once (w).
+///   forward   a−1 hops of Q (1) and O (w), b−1 hops of KV (2/g)
+///   backward  a−1 hops of Q, dO (2) and dQ (w), b−1 hops of KV (2/g) and dKV (2w/g)
+double closed_form(const Case& c, Tile tile) {
+  const double w = c.wire == Dtype::kFp32 ? 2 : 1, g = 8.0 / c.kv_heads;
+  if (c.pass == Pass::kForward) return (1 + w) * (tile.rows - 1) + 2 / g * (tile.columns - 1);
+  return (2 + w) * (tile.rows - 1) + (2 + 2 * w) / g * (tile.columns - 1);
+}
+
+TEST(Volume, EqualsTheClosedFormForEveryTile) {
+  for (Pass pass : {Pass::kForward, Pass::kBackward})
+    for (Dtype wire : {Dtype::kBf16, Dtype::kFp32})
+      for (int ranks : {1, 2, 3, 4, 6, 12, 16})
+        for (int kv_heads : {8, 2, 1})
+          for (Tile tile : tiles_of(ranks)) {
+            const Case c{pass, wire, ranks, kv_heads};
+            const Volume v = volume_of(schedule_of(problem_of(c, Mask::kFull, Partition::kZigzag), tile, wire), ranks);
+            EXPECT_NEAR(v.chunks_received_avg, closed_form(c, tile), 1e-9) << tile.rows << 'x' << tile.columns;
+            EXPECT_EQ(v.inter_node_bytes_avg, 0);
+            EXPECT_EQ(v.bytes_received_avg, static_cast<double>(v.bytes_received_max));
+          }
+}
+
+/// The figures of the Mesh-Attention setting: 256 ranks, MHA.
+TEST(Volume, OfTheSquareTileOn256Ranks) {
+  const auto chunks = [](Tile tile, Pass pass, Dtype wire) {
+    const Case c{pass, wire, 256, 8};
+    return volume_of(schedule_of(problem_of(c, Mask::kFull, Partition::kContiguous), tile, wire), 8)
+        .chunks_received_avg;
+  };
+  EXPECT_DOUBLE_EQ(chunks({16, 16}, Pass::kForward, Dtype::kBf16), 60);    // 2·15 + 2·15
+  EXPECT_DOUBLE_EQ(chunks({16, 16}, Pass::kForward, Dtype::kFp32), 75);    // 3·15 + 2·15
+  EXPECT_DOUBLE_EQ(chunks({1, 256}, Pass::kForward, Dtype::kBf16), 510);   // 2·255
+  EXPECT_DOUBLE_EQ(chunks({16, 16}, Pass::kBackward, Dtype::kBf16), 105);  // 3·15 + 4·15
+  EXPECT_DOUBLE_EQ(chunks({1, 256}, Pass::kBackward, Dtype::kBf16), 1020);
+}
+
+/// Log-sum-exp and delta are bytes, not chunks: 4 B a row and head with each O, 8 B with each delta.
+TEST(Volume, CountsRowStatisticsAsBytes) {
+  const Case forward{Pass::kForward, Dtype::kBf16, 4, 8}, backward{Pass::kBackward, Dtype::kBf16, 4, 8};
+  const double rows = 8 * 8, chunk = rows * 4 * 2;  // tokens × heads; × head_dim × 2 B
+  for (const Case& c : {forward, backward}) {
+    const Volume v = volume_of(schedule_of(problem_of(c, Mask::kFull, Partition::kContiguous), {4, 1}, c.wire), 4);
+    EXPECT_DOUBLE_EQ(v.bytes_received_avg,
+                     v.chunks_received_avg * chunk + 3 * rows * (c.pass == Pass::kForward ? 4 : 8));
+  }
+}
+
+/// Ranks 0 … 3 of a ring in two nodes of two: KV comes from the other node to the last rank of each node (KV moves
+/// down), 3 chunks of 2 Q chunks over 4 ranks: half the ranks receive all of theirs across.
+TEST(Volume, BetweenNodesCountsTransfersThatCross) {
+  const Case c{Pass::kForward, Dtype::kBf16, 4, 8};
+  const Problem p = problem_of(c, Mask::kFull, Partition::kContiguous);
+  const Volume v = volume_of(schedule_of(p, {1, 4}, c.wire), 2);
+  EXPECT_DOUBLE_EQ(v.inter_node_bytes_avg, v.bytes_received_avg / 2);
+  EXPECT_EQ(v.inter_node_bytes_max, v.bytes_received_max);
+}
+
+std::uint64_t received(const Schedule& s, Tensor tensor) {
+  std::uint64_t bytes = 0;
+  for (const Transfer& t : s.transfers)
+    if (s.values[t.made].tensor == tensor) bytes += s.bytes(t.made);
+  return bytes;
+}
+
+/// The second half of a zigzag chunk j is needed only by ranks i ≤ j; KV moves down from rank to rank, so the half is
+/// dropped once it has passed rank 0. Over all chunks exactly one half in two goes: 75 % stays (algorithms.md, 2).
+TEST(Prune, ZigzagCausalMovesThreeQuartersOfTheKeys) {
+  for (int ranks : {2, 3, 4, 6, 8, 12})
+    for (Tile tile : tiles_of(ranks)) {
+      if (tile.columns == 1) continue;
+      const Case c{Pass::kForward, Dtype::kBf16, ranks, 2};
+      const auto kv = [&](Mask mask) {
+        return received(prune(schedule_of(problem_of(c, mask, Partition::kZigzag), tile, c.wire)), Tensor::kKV);
+      };
+      EXPECT_EQ(4 * kv(Mask::kCausal), 3 * kv(Mask::kFull)) << tile.rows << 'x' << tile.columns;
+    }
+}
+
+/// Contiguous chunks and a causal mask: chunk j is needed by ranks i > j only. Down the ring from j it passes
+/// j−1, …, 0 first (for nothing) and n−1 … j+1 next, so all n−1 hops stay; only Attends of empty blocks go:
+/// n(n+1)/2 blocks of n² remain.
+TEST(Prune, ContiguousCausalDropsEmptyBlocks) {
+  const Case c{Pass::kForward, Dtype::kBf16, 6, 8};
+  const Schedule s = prune(schedule_of(problem_of(c, Mask::kCausal, Partition::kContiguous), {1, 6}, c.wire));
+  std::size_t blocks = 0;
+  for (const Op& op : s.ops)
+    if (const auto* a = std::get_if<Attend>(&op)) blocks += std::size_t{a->row_count} * a->column_count;
+  EXPECT_EQ(blocks, 21u);
+}
+
+TEST(Prune, LeavesTheFullMaskAlone) {
+  const Case c{Pass::kBackward, Dtype::kFp32, 6, 8};
+  const Schedule before = schedule_of(problem_of(c, Mask::kFull, Partition::kZigzag), {2, 3}, c.wire);
+  const Schedule after = prune(before);
+  EXPECT_EQ(after.ops.size(), before.ops.size());
+  EXPECT_EQ(after.transfers.size(), before.transfers.size());
+  EXPECT_EQ(after.values.size(), before.values.size());
+}
+
+}  // namespace
+}  // namespace meshattn
