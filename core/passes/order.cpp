@@ -62,15 +62,19 @@ std::vector<TilePlan> known_plans(const TileProblem& problem, Order order, const
   if (order != Order::kNaive) add(greedy_lanes(problem));
   double known = plans.front().makespan;
   for (const TilePlan& plan : plans) known = std::min(known, plan.makespan);
-  *lower_bound = lower_bound_of(problem, known);
+  const Solution solution = solve(problem, known, order == Order::kOptimal);
+  *lower_bound = solution.lower_bound;
+  for (const Lanes& lanes : solution.orders) add(lanes);
   if (order == Order::kOptimal)
-    for (const Lanes& lanes : optimal_lanes(problem, known, *lower_bound)) add(lanes);
+    for (const Lanes& lanes : thrifty_lanes(problem)) add(lanes);  // as fast at times, and with less memory
   return plans;
 }
 
-TilePlan plan_within(const TileProblem& problem, const TileBytes& bytes, std::vector<TilePlan> plans,
+TilePlan plan_within(const TileProblem& problem, Order order, const TileBytes& bytes, std::vector<TilePlan> plans,
                      std::uint64_t limit) {
-  for (const Lanes& lanes : thrifty_lanes(problem)) plans.push_back(plan_of(problem, bytes, steps_of(problem, lanes)));
+  if (order != Order::kOptimal)
+    for (const Lanes& lanes : thrifty_lanes(problem))
+      plans.push_back(plan_of(problem, bytes, steps_of(problem, lanes)));
   std::optional<TilePlan> best;
   for (const TilePlan& plan : plans)
     if (auto fitted = fit(problem.tile, bytes, plan.steps, limit))
@@ -120,11 +124,13 @@ TilePlan plan_tile(Tile tile, Pass pass, Order order, const TileCosts& costs, co
                    std::uint64_t memory_limit) {
   const TileProblem problem{tile, pass, costs};
   check(problem);
+  TileBytes held = bytes;
+  if (pass == Pass::kForward) held.column_sum = held.column_out = 0;
   double lower_bound = 0;
-  std::vector<TilePlan> plans = known_plans(problem, order, bytes, &lower_bound);
+  std::vector<TilePlan> plans = known_plans(problem, order, held, &lower_bound);
   std::optional<TilePlan> best;
   for (const TilePlan& plan : plans) take_better(best, plan);
-  if (best->peak_bytes > memory_limit) best = plan_within(problem, bytes, std::move(plans), memory_limit);
+  if (best->peak_bytes > memory_limit) best = plan_within(problem, order, held, std::move(plans), memory_limit);
   best->lower_bound = std::min(lower_bound, best->makespan);  // they may differ by rounding
   return *best;
 }

@@ -66,16 +66,25 @@ struct TilePlan {
   Pass pass = Pass::kForward;
   std::vector<TileStep> steps;   ///< in the order in which a host issues them
   double makespan = 0;           ///< of `steps` in the one-lane, constant-cost model
-  double lower_bound = 0;        ///< optimum with preemptible compute: no plan is shorter (forward; see plan_tile)
+  double lower_bound = 0;        ///< no plan of this tile is shorter, whatever its order; see plan_tile
   std::uint64_t peak_bytes = 0;  ///< most that a rank holds when hops are issued as `steps` lists them
 };
 
 /// Time of a plan's steps in the one-lane model: hops one after another, blocks one after another, a rectangle starts
-/// when its rows and columns are there, a row leaves when its blocks are done and the partial before it has come.
+/// when its rows and columns are there, a row leaves when its blocks are done and the partial before it has come. A hop
+/// that brings something waits for the rectangles listed before it, for it may take their place in memory; plans
+/// without a memory limit list it where that costs nothing.
 [[nodiscard]] double makespan_of(const TilePlan& plan, const TileCosts& costs);
 
-/// Orders a tile. Hops are issued as late as the planned time allows, so that the plan holds the least memory at which
-/// it is not longer; under `memory_limit` (bytes) it is the fastest known plan that keeps to it.
+/// Orders a tile. Hops are issued as late as the planned time allows, so that a plan holds the least memory at which it is
+/// not longer. Under `memory_limit` (bytes) it is the fastest known plan that keeps to it: of the order asked for, with
+/// hops put off until what they bring fits, and of plans that gather only rows or only columns and stream the others.
+///
+/// `optimal` is never longer than `greedy` or `naive`. Forward it is the shortest of all if it meets `lower_bound` (the
+/// optimum with preemptible compute), and without that up to 4×3; beyond, sets of states are cut where they grow too
+/// large, and it is the best that was found. Backward it is the best for three orders of departure (rows first, columns
+/// first, in turn): a template, not a proof. `lower_bound` holds always: backward it is that of the tile if only its
+/// rows or only its columns left, and for tiles too large to search the time of the channel and the compute alone.
 /// @throws InvalidInput if no known plan keeps to the limit: the message says the least that is possible.
 [[nodiscard]] TilePlan plan_tile(Tile tile, Pass pass, Order order, const TileCosts& costs, const TileBytes& bytes,
                                  std::uint64_t memory_limit = UINT64_MAX);

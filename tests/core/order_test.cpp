@@ -85,8 +85,8 @@ TEST(Order, NamesGoBothWays) {
 }
 
 // Q 0–1, K 1–3 and Q 3–4 on the channel; row 1 is held for nothing else and runs from 1 to 5, so that O can travel from
-// 5 to 10 and from 10 to 15, while row 2 (5–9) and the own row (9–13) run. No O can leave earlier: its row needs Q and K,
-// and a block after them. To run the own block first, or to fetch both Q before K, delays it.
+// 5 to 10 and from 10 to 15, while row 2 (5–9) and the own row (9–13) run. No O can leave earlier: its row needs Q and
+// K, and a block after them. To run the own block first, or to fetch both Q before K, delays it.
 TEST(Order, OptimalFindsWhatLeavingRowsFirstMisses) {
   const TilePlan plan = plan_tile({3, 2}, Pass::kForward, Order::kOptimal, {1, 2, 5, 0, 2}, kBytes);
   EXPECT_EQ(plan.makespan, 15);
@@ -147,6 +147,137 @@ TEST(Order, PlansAreCompleteAndOptimalIsTheShortest) {
           EXPECT_LE(makespans[2], makespans[0]);
           EXPECT_LE(makespans[2], makespans[1]);
         }
+}
+
+/// Bytes held from one moment to another; step i has the moments 2i (its partials are combined) and 2i + 1 (it runs).
+class Held {
+ public:
+  void add(std::size_t from, std::size_t to, std::uint64_t bytes) { spans_.push_back({from, to, bytes}); }
+  [[nodiscard]] std::uint64_t most(std::size_t moments) const {
+    std::uint64_t most = 0;
+    for (std::size_t t = 0; t < moments; ++t) {
+      std::uint64_t sum = 0;
+      for (const auto& [from, to, bytes] : spans_) sum += from <= t && t <= to ? bytes : 0;
+      most = std::max(most, sum);
+    }
+    return most;
+  }
+
+ private:
+  struct Span {
+    std::size_t from, to;
+    std::uint64_t bytes;
+  };
+  std::vector<Span> spans_;
+};
+
+/// What one side (rows or columns) holds, from where its lines are received, used and sent.
+void add_side(const TilePlan& plan, bool rows, std::uint64_t in, std::uint64_t sum, std::uint64_t out, Held& held) {
+  const auto lines = static_cast<std::size_t>(rows ? plan.tile.rows : plan.tile.columns);
+  const std::size_t end = 2 * plan.steps.size();
+  std::vector<std::size_t> received(1, 0), sent(1, 0), first(lines, end), last(lines, 0);
+  for (std::size_t i = 0; i < plan.steps.size(); ++i) {
+    if (const auto* hop = std::get_if<Hop>(&plan.steps[i])) {
+      if (*hop == (rows ? Hop::kRowIn : Hop::kColumnIn)) received.push_back(2 * i + 1);
+      if (*hop == (rows ? Hop::kRowOut : Hop::kColumnOut)) sent.push_back(2 * i);
+      continue;
+    }
+    const Rectangle& r = std::get<Rectangle>(plan.steps[i]);
+    for (int j = rows ? r.row_begin : r.column_begin; j < (rows ? r.row_end : r.column_end); ++j) {
+      first[static_cast<std::size_t>(j)] = std::min(first[static_cast<std::size_t>(j)], 2 * i + 1);
+      last[static_cast<std::size_t>(j)] = 2 * i + 1;
+    }
+  }
+  for (std::size_t s = 1; s < lines; ++s)
+    held.add(received[s], std::max(last[s], s + 1 < lines ? received[s + 1] : 0), in);
+  for (std::size_t s = 0; s < lines; ++s) {
+    const bool leaves = s > 0 && s < sent.size();
+    const bool combined = s > 1 || out != sum;  // the first leaves as it is, unless it is cast
+    held.add(first[s], leaves ? sent[s] + (combined ? 0 : 1) : end, sum);
+    if (!leaves) continue;
+    if (combined) held.add(sent[s], sent[s] + 1, out);
+    held.add(sent[s] + 1, s + 1 < sent.size() ? sent[s + 1] : end, out);
+  }
+}
+
+std::uint64_t peak_by_definition(const TilePlan& plan, const TileBytes& bytes) {
+  Held held;
+  held.add(0, 2 * plan.steps.size(), bytes.resident);
+  add_side(plan, true, bytes.row_in, bytes.row_sum, bytes.row_out, held);
+  const bool backward = plan.pass == Pass::kBackward;
+  add_side(plan, false, bytes.column_in, backward ? bytes.column_sum : 0, backward ? bytes.column_out : 0, held);
+  return held.most(2 * plan.steps.size());
+}
+
+std::uint64_t least_named(const std::string& message) {
+  constexpr std::string_view kBefore = "the least possible is ";
+  const std::size_t at = message.find(kBefore);
+  return at == std::string::npos ? 0 : std::stoull(message.substr(at + kBefore.size()));
+}
+
+/// Tightens the limit until nothing fits.
+void expect_limits_kept(Tile tile, Pass pass, Order order, const TileCosts& costs, const TileBytes& bytes) {
+  SCOPED_TRACE(describe(tile, pass, costs) + " " + std::string(name_of(order)));
+  const TilePlan free = plan_tile(tile, pass, order, costs, bytes);
+  ASSERT_EQ(free.peak_bytes, peak_by_definition(free, bytes));
+  for (std::uint64_t limit = free.peak_bytes; true;) {
+    try {
+      const TilePlan plan = plan_tile(tile, pass, order, costs, bytes, limit);
+      expect_complete(plan);
+      ASSERT_LE(plan.peak_bytes, limit);
+      ASSERT_EQ(plan.peak_bytes, peak_by_definition(plan, bytes));
+      ASSERT_EQ(plan.makespan, makespan_of(plan, costs));
+      if (order == Order::kOptimal) {
+        ASSERT_GE(plan.makespan, free.makespan);
+      }
+      limit = plan.peak_bytes - 1;
+    } catch (const InvalidInput& error) {
+      const std::uint64_t least = least_named(error.what());
+      EXPECT_GT(least, limit) << error.what();
+      EXPECT_THAT(error.what(), testing::HasSubstr(" " + std::to_string(limit) + " bytes"));
+      EXPECT_EQ(plan_tile(tile, pass, order, costs, bytes, least).peak_bytes, least);
+      return;
+    }
+  }
+}
+
+TEST(Order, KeepsToAMemoryLimitOrSaysTheLeast) {
+  std::mt19937 random(7);
+  const TileBytes casting{1000, 10, 20, 8, 12, 4, 6}, plain{0, 10, 20, 8, 12, 8, 12};
+  for (Tile tile : {Tile{1, 1}, {1, 5}, {5, 1}, {2, 2}, {3, 5}, {5, 3}, {4, 4}, {8, 4}, {6, 7}})
+    for (Pass pass : kPasses)
+      for (Order order : kOrders)
+        for (const TileBytes& bytes : {kBytes, casting, plain})
+          for (int i = 0; i < 3; ++i) expect_limits_kept(tile, pass, order, random_costs(random), bytes);
+}
+
+// While the block of column t runs (in one of the two places), column t + 1 arrives from it in the other; column t + 2
+// need not start before block t has ended, for block t + 1 lasts at least as long as its hop. From the third column on
+// both places are used; beside them only the own row's sum is held.
+TEST(Order, RingHoldsTwoReceivedColumns) {
+  for (Order order : kOrders)
+    for (double block : {2.0, 3.0, 7.5}) {
+      const TilePlan plan = plan_tile({1, 9}, Pass::kForward, order, {1, 2, 1, 0, block}, kBytes);
+      EXPECT_EQ(plan.peak_bytes, kBytes.resident + kBytes.row_sum + 2 * kBytes.column_in);
+      EXPECT_EQ(plan.makespan, 9 * block);
+    }
+}
+
+// 64×64: neighbours are computed as one, at most about two rectangles for each of the 126 hops that bring something and
+// one for each of the 63 that leave.
+TEST(Order, FewRectangles) {
+  for (Order order : kOrders)
+    for (double block : {0.05, 0.2, 0.5, 2.0}) {
+      const TilePlan plan = plan_tile({64, 64}, Pass::kForward, order, {1, 2, 1, 0, block}, kBytes);
+      const auto rectangles = std::count_if(plan.steps.begin(), plan.steps.end(),
+                                            [](const TileStep& s) { return std::holds_alternative<Rectangle>(s); });
+      EXPECT_LE(rectangles, 2 * 126 + 63);
+    }
+}
+
+TEST(Order, RefusesNonsense) {
+  EXPECT_THROW((void)plan_tile({0, 4}, Pass::kForward, Order::kNaive, {}, kBytes), InvalidInput);
+  EXPECT_THROW((void)plan_tile({2, 4}, Pass::kForward, Order::kNaive, {1, -1, 1, 1, 1}, kBytes), InvalidInput);
 }
 
 }  // namespace

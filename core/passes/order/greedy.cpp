@@ -19,7 +19,8 @@ Hop most_unlocked(const TileProblem& problem, const LaneState& state) {
 /// 1. While rows or columns are missing, the next hop is the one that unlocks most blocks per unit of its cost.
 /// 2. A line whose blocks are done leaves before that if the blocks in hand last as long as its hop: they are the
 ///    reserve that covers the wait.
-/// 3. When all is there, lines leave as they are done.
+/// 3. When all is there, lines leave as they are done: rows in the order of their arrival; backward rows and columns in
+///    turn.
 /// 4. Of the blocks at hand the one whose line leaves first runs first; own blocks, which never leave, run last and are
 ///    so the reserve that covers waits.
 Lanes greedy_lanes(const TileProblem& problem, Departures departures) {
@@ -53,6 +54,6 @@ Lanes naive_lanes(const TileProblem& problem) {
   return dispatch(problem, lines, channel);
 }
 
-Lanes greedy_lanes(const TileProblem& problem) { return greedy_lanes(problem, Departures::kRowsFirst); }
+Lanes greedy_lanes(const TileProblem& problem) { return greedy_lanes(problem, Departures::kAlternating); }
 
 }  // namespace meshattn

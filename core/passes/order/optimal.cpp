@@ -9,11 +9,14 @@ namespace meshattn {
 
 namespace {
 
-/// How many states a set may keep so that a search costs about `work` steps over all; 0: not even one.
+/// How many states a set may keep so that a search costs about `work` steps over all, or a little more to keep one; 0
+/// if that is too much.
 std::size_t cap_for(const TileProblem& problem, std::size_t lines, double work) {
+  constexpr double kMost = 4e7;
   const double a = problem.tile.rows, b = problem.tile.columns;
   const double sets = a * b + (a + (problem.pass == Pass::kBackward ? b : 0)) * static_cast<double>(lines) / 2;
-  return static_cast<std::size_t>(work / (sets * static_cast<double>(lines)));
+  const double steps = sets * static_cast<double>(lines);
+  return steps > kMost ? 0 : static_cast<std::size_t>(std::max(1.0, work / steps));
 }
 
 SearchResult search_fluid(const TileProblem& problem, const std::vector<Line>& lines, double below) {
@@ -82,25 +85,6 @@ Lanes replay(const TileProblem& problem, const std::vector<Line>& lines, const s
   return lanes;
 }
 
-/// Adds what one order of departures gives; `known` becomes the best time so far.
-void add_orders(const TileProblem& problem, Departures departures, double lower_bound, double& known,
-                std::vector<Lanes>& found) {
-  constexpr std::size_t kTried = 8;
-  const std::vector<Line> lines = lines_of(problem, departures);
-  const auto try_orders = [&](const SearchResult& result) {
-    for (std::size_t i = 0; i < std::min(kTried, result.ends.size()); ++i) {
-      double makespan = 0;
-      Lanes lanes = replay(problem, lines, result.ends[i], &makespan);
-      if (makespan >= known) continue;
-      known = makespan;
-      found.push_back(std::move(lanes));
-    }
-  };
-  const double enough = lower_bound + 1e-12 * lower_bound;
-  if (known > enough) try_orders(search_fluid(problem, lines, known));
-  if (known > enough) try_orders(search_blocks(problem, lines, known));
-}
-
 /// The channel's time, the compute's, and what must follow the last hop that brings something: its line runs and
 /// leaves.
 double simple_bound(const TileProblem& problem) {
@@ -115,31 +99,71 @@ double simple_bound(const TileProblem& problem) {
   return std::max({problem.cost_of_all_hops(), compute, a * b > 1 ? in + tail : 0});
 }
 
+/// Collects orders, each shorter than all before.
+class Solver {
+ public:
+  Solver(const TileProblem& problem, double known) : problem_(problem), known_(known) {
+    solution_.lower_bound = simple_bound(problem);
+  }
+
+  Solution run(bool want_orders) {
+    const std::vector<Line> lines = lines_of(problem_, Departures::kRowsFirst);
+    if (problem_.pass == Pass::kForward) {
+      if (is_proved()) return solution_;
+      const SearchResult fluid = search_fluid(problem_, lines, known_);
+      raise_bound(fluid.best);
+      if (want_orders) {
+        try_orders(lines, fluid);
+        if (!is_proved()) try_orders(lines, search_blocks(problem_, lines, known_));
+      }
+    } else {
+      relax();
+      for (Departures d : {Departures::kRowsFirst, Departures::kColumnsFirst, Departures::kAlternating})
+        if (want_orders) try_departures(lines_of(problem_, d));
+    }
+    return std::move(solution_);
+  }
+
+ private:
+  [[nodiscard]] bool is_proved() const { return known_ <= solution_.lower_bound * (1 + 1e-12); }
+
+  void raise_bound(double bound) { solution_.lower_bound = std::max(solution_.lower_bound, std::min(bound, known_)); }
+
+  /// The tile if only its rows, and if only its columns left.
+  void relax() {
+    const TileCosts& c = problem_.costs;
+    const Tile turned{problem_.tile.columns, problem_.tile.rows};
+    for (const TileProblem& relaxed :
+         {TileProblem{problem_.tile, Pass::kForward, c},
+          TileProblem{turned, Pass::kForward, {c.column_in, c.row_in, c.column_out, 0, c.block}}})
+      if (!is_proved()) raise_bound(search_fluid(relaxed, lines_of(relaxed, Departures::kRowsFirst), known_).best);
+  }
+
+  void try_departures(const std::vector<Line>& lines) {
+    if (!is_proved()) try_orders(lines, search_fluid(problem_, lines, known_));
+    if (!is_proved()) try_orders(lines, search_blocks(problem_, lines, known_));
+  }
+
+  void try_orders(const std::vector<Line>& lines, const SearchResult& result) {
+    constexpr std::size_t kTried = 8;
+    for (std::size_t i = 0; i < std::min(kTried, result.ends.size()); ++i) {
+      double makespan = 0;
+      Lanes lanes = replay(problem_, lines, result.ends[i], &makespan);
+      if (makespan >= known_) continue;
+      known_ = makespan;
+      solution_.orders.push_back(std::move(lanes));
+    }
+  }
+
+  const TileProblem& problem_;
+  double known_;
+  Solution solution_;
+};
+
 }  // namespace
 
-double lower_bound_of(const TileProblem& problem, double known) {
-  double bound = simple_bound(problem);
-  const auto improve = [&](TileProblem relaxed) {
-    if (bound >= known) return;
-    relaxed.pass = Pass::kForward;
-    bound = std::max(bound, search_fluid(relaxed, lines_of(relaxed, Departures::kRowsFirst), known).best);
-  };
-  improve(problem);
-  if (problem.pass == Pass::kBackward) {
-    const TileCosts& c = problem.costs;
-    improve(
-        {{problem.tile.columns, problem.tile.rows}, Pass::kForward, {c.column_in, c.row_in, c.column_out, 0, c.block}});
-  }
-  return std::min(bound, known);
-}
-
-std::vector<Lanes> optimal_lanes(const TileProblem& problem, double known, double lower_bound) {
-  std::vector<Lanes> found;
-  add_orders(problem, Departures::kRowsFirst, lower_bound, known, found);
-  if (problem.pass == Pass::kBackward)
-    for (Departures departures : {Departures::kColumnsFirst, Departures::kAlternating})
-      add_orders(problem, departures, lower_bound, known, found);
-  return found;
+Solution solve(const TileProblem& problem, double known, bool want_orders) {
+  return Solver(problem, known).run(want_orders);
 }
 
 }  // namespace meshattn

@@ -1,123 +1,14 @@
 #include "core/passes/order/steps.h"
 
 #include <algorithm>
-#include <limits>
 
-#include "core/error.h"
+#include "core/passes/order/timing.h"
 
 namespace meshattn {
 
 namespace {
 
-constexpr double kNever = std::numeric_limits<double>::infinity();
-
-bool is_in(Hop hop) { return hop == Hop::kRowIn || hop == Hop::kColumnIn; }
-
 std::size_t at(int i) { return static_cast<std::size_t>(i); }
-
-/// When hops and blocks begin if each does as soon as it can, and when each row and column is needed and may leave.
-struct Times {
-  std::vector<double> hops;
-  std::vector<double> blocks;
-  std::vector<double> row_out;     ///< start of the hop that takes it away; kNever if it stays
-  std::vector<double> column_out;  ///< likewise
-};
-
-/// Runs both lanes together.
-class Timing {
- public:
-  Timing(const TileProblem& problem, const Lanes& lanes)
-      : problem_(problem),
-        lanes_(lanes),
-        row_in_(at(problem.tile.rows), kNever),
-        column_in_(at(problem.tile.columns), kNever),
-        row_done_(row_in_.size(), 0),
-        column_done_(column_in_.size(), 0),
-        row_left_(at(problem.tile.rows), problem.tile.columns),
-        column_left_(at(problem.tile.columns), problem.tile.rows) {
-    row_in_[0] = column_in_[0] = 0;
-    times_.row_out.assign(row_in_.size(), kNever);
-    times_.column_out.assign(column_in_.size(), kNever);
-  }
-
-  Times run() {
-    bool moved = true;
-    while (moved) {
-      moved = false;
-      while (times_.blocks.size() < lanes_.compute.size() && begin_block()) moved = true;
-      while (times_.hops.size() < lanes_.channel.size() && begin_hop()) moved = true;
-    }
-    if (times_.blocks.size() < lanes_.compute.size() || times_.hops.size() < lanes_.channel.size())
-      throw InvalidSchedule("the lanes of a tile wait for each other");
-    return std::move(times_);
-  }
-
- private:
-  bool begin_block() {
-    const auto [row, column] = lanes_.compute[times_.blocks.size()];
-    const double there = std::max(row_in_[at(row)], column_in_[at(column)]);
-    if (there == kNever) return false;
-    times_.blocks.push_back(std::max(compute_, there));
-    compute_ = times_.blocks.back() + problem_.costs.block;
-    if (--row_left_[at(row)] == 0) row_done_[at(row)] = compute_;
-    if (--column_left_[at(column)] == 0) column_done_[at(column)] = compute_;
-    return true;
-  }
-
-  bool begin_hop() {
-    const Hop hop = lanes_.channel[times_.hops.size()];
-    double start = channel_;
-    if (!is_in(hop)) {
-      const bool row = hop == Hop::kRowOut;
-      const std::size_t line = (row ? rows_out_ : columns_out_) + 1;
-      if ((row ? row_left_ : column_left_)[line] > 0) return false;
-      start = std::max(start, (row ? row_done_ : column_done_)[line]);
-      (row ? times_.row_out : times_.column_out)[line] = start;
-      ++(row ? rows_out_ : columns_out_);
-    }
-    times_.hops.push_back(start);
-    channel_ = start + problem_.cost_of(hop);
-    if (hop == Hop::kRowIn) row_in_[++rows_received_] = channel_;
-    if (hop == Hop::kColumnIn) column_in_[++columns_received_] = channel_;
-    return true;
-  }
-
-  const TileProblem& problem_;
-  const Lanes& lanes_;
-  Times times_;
-  std::vector<double> row_in_, column_in_, row_done_, column_done_;
-  std::vector<int> row_left_, column_left_;
-  std::size_t rows_received_ = 0, columns_received_ = 0, rows_out_ = 0, columns_out_ = 0;
-  double channel_ = 0, compute_ = 0;
-};
-
-/// When hops begin and what they bring arrives, if all are as late as no block and no departure has to wait.
-struct Late {
-  std::vector<double> hops;
-  std::vector<double> rows;     ///< arrival
-  std::vector<double> columns;  ///< arrival
-};
-
-Late late_of(const TileProblem& problem, const Lanes& lanes, const Times& times) {
-  Late late{times.hops, std::vector<double>(at(problem.tile.rows), kNever),
-            std::vector<double>(at(problem.tile.columns), kNever)};
-  for (std::size_t i = lanes.compute.size(); i-- > 0;) {
-    late.rows[at(lanes.compute[i].row)] = times.blocks[i];
-    late.columns[at(lanes.compute[i].column)] = times.blocks[i];
-  }
-  std::size_t row = late.rows.size(), column = late.columns.size();
-  double next = kNever;
-  for (std::size_t i = lanes.channel.size(); i-- > 0;) {
-    if (is_in(lanes.channel[i])) {
-      double& arrival = lanes.channel[i] == Hop::kRowIn ? late.rows[--row] : late.columns[--column];
-      arrival = std::min(arrival, next);
-      late.hops[i] = std::max(late.hops[i], arrival - problem.cost_of(lanes.channel[i]));
-    }
-    next = late.hops[i];
-  }
-  late.rows[0] = late.columns[0] = 0;
-  return late;
-}
 
 struct TimedRectangle {
   Rectangle blocks;
@@ -125,11 +16,33 @@ struct TimedRectangle {
   double end = 0;
 };
 
+/// Which hop brings a row or column and which takes it away, counted from 1: its own is there from 0 on and stays for
+/// ever.
+struct Stay {
+  std::size_t from = 0;
+  std::size_t to = 0;
+};
+
+std::vector<Stay> stays_of(const Lanes& lanes, Hop in, Hop out, int lines) {
+  std::vector<Stay> stays(at(lines), {0, lanes.channel.size() + 1});
+  std::size_t received = 0, sent = 0;
+  for (std::size_t i = 0; i < lanes.channel.size(); ++i) {
+    if (lanes.channel[i] == in) stays[++received].from = i + 1;
+    if (lanes.channel[i] == out) stays[++sent].to = i + 1;
+  }
+  return stays;
+}
+
 /// Joins neighbours in the compute lane: first a strip along a row or column, then equal strips beside it.
 class Merger {
  public:
   Merger(const TileProblem& problem, const Lanes& lanes, const Times& times, const Late& late)
-      : block_cost_(problem.costs.block), lanes_(lanes), times_(times), late_(late) {
+      : block_cost_(problem.costs.block),
+        lanes_(lanes),
+        times_(times),
+        late_(late),
+        rows_(stays_of(lanes, Hop::kRowIn, Hop::kRowOut, problem.tile.rows)),
+        columns_(stays_of(lanes, Hop::kColumnIn, Hop::kColumnOut, problem.tile.columns)) {
     for (std::size_t i = 0; i < lanes_.channel.size(); ++i)
       if (!is_in(lanes_.channel[i])) departures_.push_back(times_.hops[i]);
   }
@@ -152,15 +65,16 @@ class Merger {
   struct Joined {
     Rectangle blocks;
     std::size_t next = 0;  ///< the first block that is not in it
-    double leave_by = 0;   ///< first departure of its rows and columns
+    Stay there;            ///< while all its rows and columns are there
     bool along_row = true;
   };
 
   [[nodiscard]] Joined one(std::size_t i) const {
     const auto [row, column] = lanes_.compute[i];
-    const double leave_by = std::min(times_.row_out[at(row)], times_.column_out[at(column)]);
-    return {{row, row + 1, column, column + 1}, i + 1, leave_by, true};
+    return {{row, row + 1, column, column + 1}, i + 1, common(rows_[at(row)], columns_[at(column)]), true};
   }
+
+  static Stay common(const Stay& x, const Stay& y) { return {std::max(x.from, y.from), std::min(x.to, y.to)}; }
 
   static const Joined& longer(const Joined& x, const Joined& y) { return x.next >= y.next ? x : y; }
 
@@ -175,8 +89,10 @@ class Merger {
 
   /// Adds a neighbour if that leaves a rectangle, and one that keeps nothing from leaving.
   [[nodiscard]] bool join(Joined& all, const Joined& part) const {
-    const double leave_by = std::min(all.leave_by, part.leave_by);
-    if (times_.blocks[part.next - 1] + block_cost_ > leave_by) return false;
+    const Stay there = common(all.there, part.there);
+    if (there.from >= there.to) return false;
+    if (there.to <= times_.hops.size() && times_.blocks[part.next - 1] + block_cost_ > times_.hops[there.to - 1])
+      return false;
     Rectangle& r = all.blocks;
     const Rectangle& p = part.blocks;
     if (r.column_begin == p.column_begin && r.column_end == p.column_end &&
@@ -191,7 +107,7 @@ class Merger {
       return false;
     }
     all.next = part.next;
-    all.leave_by = leave_by;
+    all.there = there;
     return true;
   }
 
@@ -220,6 +136,7 @@ class Merger {
   const Lanes& lanes_;
   const Times& times_;
   const Late& late_;
+  std::vector<Stay> rows_, columns_;
   std::vector<double> departures_;
   double start_ = 0;
   double cut_ = kNever;
@@ -258,7 +175,7 @@ std::vector<TileStep> list(const TileProblem& problem, const Lanes& lanes, const
 }  // namespace
 
 std::vector<TileStep> steps_of(const TileProblem& problem, const Lanes& lanes) {
-  const Times times = Timing(problem, lanes).run();
+  const Times times = times_of(problem, lanes);
   const Late late = late_of(problem, lanes, times);
   return list(problem, lanes, late, Merger(problem, lanes, times, late).run());
 }
