@@ -25,6 +25,7 @@ class Allocator {
   void walk(Rank rank);
   void visit(const Op& op, Rank rank, Place here);
   void wait_for(Place here, Lane lane, Place ended);
+  void take(ValueId v);
   void place(ValueId v, Place here);
   void free_dead(const Op& op, Rank rank, Place here);
 
@@ -79,9 +80,8 @@ void Allocator::run() {
   for (ValueId v : s_.inputs) inputs[static_cast<std::size_t>(s_.values[v].rank)].push_back(v);
   for (Rank rank = 0; rank < s_.problem.ranks; ++rank) {
     arena_ = {};
-    for (ValueId v : inputs[static_cast<std::size_t>(rank)]) s_.offset[v] = arena_.take(s_.bytes(v), previous_);
+    for (ValueId v : inputs[static_cast<std::size_t>(rank)]) take(v);
     walk(rank);
-    s_.peak_bytes = std::max(s_.peak_bytes, arena_.size());
   }
 }
 
@@ -117,9 +117,15 @@ void Allocator::visit(const Op& op, Rank rank, Place here) {
   free_dead(op, rank, here);
 }
 
+void Allocator::take(ValueId v) {
+  const std::uint64_t bytes = s_.bytes(v);
+  s_.offset[v] = arena_.take(bytes, previous_);
+  s_.peak_bytes = std::max(s_.peak_bytes, s_.offset[v] + bytes);
+}
+
 void Allocator::place(ValueId v, Place here) {
   previous_.clear();
-  s_.offset[v] = arena_.take(s_.bytes(v), previous_);
+  take(v);
   for (ValueId before : previous_) {
     for (std::size_t lane = 0; lane < lanes_; ++lane) {
       const Place ended = last_use(before)[lane];

@@ -210,6 +210,7 @@ void Pruner::write_values() {
   };
   translate(s_.inputs, out_.inputs);
   translate(s_.outputs, out_.outputs);
+  std::ranges::sort(out_.outputs);  // a copy that went has an older id
 }
 
 void Pruner::write_transfers() {

@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "core/passes/liveness.h"
 #include "core/passes/prune.h"
+#include "core/passes/validate.h"
 
 namespace meshattn::cpu {
 namespace {
@@ -126,6 +127,7 @@ TEST_P(EveryTile, GivesWhatDenseAttentionGives) {
     for (const TilePlan& plan : plans) {
       if (plan.pass != p.pass) continue;
       const Schedule s = placed(prune(mesh(p, plan, wire)));
+      EXPECT_THAT(validate(s), testing::IsEmpty()) << name_of(p, plan.tile);
       EXPECT_LE(error_of(run(s, dense), dense, p.pass), 1e-12) << name_of(p, plan.tile);
       EXPECT_LE(error_of(run(s, dense, Precision::kFp32), dense, p.pass), 1e-5) << name_of(p, plan.tile);
       wire = wire == Dtype::kFp32 ? Dtype::kBf16 : Dtype::kFp32;
