@@ -37,7 +37,8 @@ std::vector<Line> lines_of(const TileProblem& problem, Departures departures) {
   while (rows < row_lines || columns < column_lines) {
     bool row = rows < row_lines;
     if (row && columns < column_lines)
-      row = departures == Departures::kRowsFirst || (departures == Departures::kAlternating && rows <= columns);
+      row = departures == Departures::kRowsFirst ||
+            (departures == Departures::kAlternating && rows * column_lines <= columns * row_lines);
     if (row)
       lines.push_back({true, ++rows, columns, b - columns});
     else

@@ -44,7 +44,8 @@ struct Line {
   [[nodiscard]] Hop out() const { return is_row ? Hop::kRowOut : Hop::kColumnOut; }
 };
 
-/// In which order rows and columns leave; forward has rows only.
+/// In which order rows and columns leave: rows first, columns first, or in turn, in proportion to their numbers.
+/// Forward has rows only.
 enum class Departures : std::uint8_t { kRowsFirst, kColumnsFirst, kAlternating };
 
 /// Every block of the tile in the line with which it leaves first; lines in departing order, what stays comes last.
