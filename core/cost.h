@@ -1,5 +1,8 @@
 #pragma once
 
+#include <span>
+#include <vector>
+
 #include "core/cluster.h"
 #include "core/schedule.h"
 
@@ -7,8 +10,16 @@ namespace meshattn {
 
 /// How long compute ops take on one GPU. The only place that turns an op into seconds; what sharing adds is the
 /// simulator's.
+///
+/// One Attend or AttendBackward is one kernel: the floating-point operations of its blocks over a rate, plus a launch.
+/// The rate comes from the profile's points, of one series for full and one for causal blocks: same pass; bf16 and fp16
+/// stand for each other; then the nearest, in this order, by mask (the other one if there is none), head dim, dtype,
+/// heads, heads a kv-head. In a series the rate is linear in log √(q tokens · kv tokens) of the whole kernel (points of
+/// one such length: their mean); the last point's beyond it; below the first point it falls in proportion to that
+/// length (too little work to fill the GPU).
 class CostModel {
  public:
+  /// @throws InvalidInput if the profile has no rate and no point of the problem's pass and dtype.
   CostModel(const GpuProfile& gpu, const Problem& problem);
 
   /// Seconds of an Attend, AttendBackward, Delta or Combine. An Exchange has no time of its own.
@@ -18,11 +29,37 @@ class CostModel {
   [[nodiscard]] double attention_s(double pairs, double q_tokens, double kv_tokens, Mask mask) const;
 
   /// The best rate at which this GPU attends at all, by its points: no kernel here is taken to be faster.
-  [[nodiscard]] double best_flops_per_s() const;
+  [[nodiscard]] double best_flops_per_s() const { return best_flops_per_s_; }
 
  private:
-  GpuProfile gpu_;
+  /// Rates by length, ascending.
+  struct Rate {
+    double log_length;
+    double flops_per_s;
+  };
+  /// The kernel that a rectangle is. Pairs are summed over heads, of one batch item.
+  struct Kernel {
+    double full_pairs = 0;
+    double causal_pairs = 0;
+    double q_tokens = 0;
+    double kv_tokens = 0;
+  };
+
+  [[nodiscard]] std::vector<Rate> series(const GpuProfile& gpu, Mask mask) const;
+  [[nodiscard]] static double rate(std::span<const Rate> series, double length);
+  [[nodiscard]] double kernel_s(const Kernel& kernel) const;
+  template <typename Rows, typename Columns>
+  [[nodiscard]] Kernel kernel_of(const Schedule& schedule, const Rows& rows, const Columns& columns) const;
+  /// Adds the blocks of one query value × one key/value value under a causal mask.
+  void add_causal(const Region& q, const Region& kv, double heads, Kernel& kernel) const;
+  [[nodiscard]] double memory_s(std::uint64_t bytes) const;
+
   Problem problem_;
+  double combine_bytes_per_s_;
+  double launch_s_;
+  double best_flops_per_s_ = 0;
+  std::vector<Rate> full_, causal_;
+  std::vector<TokenRun> q_runs_, kv_runs_;  ///< by cell
 };
 
 }  // namespace meshattn

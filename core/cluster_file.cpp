@@ -1,0 +1,225 @@
+#include "core/cluster_file.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+#include <array>
+#include <iterator>
+#include <limits>
+#include <sstream>
+
+#include "core/error.h"
+#include "core/keyed_file.h"
+#include "core/names.h"
+
+namespace meshattn {
+
+namespace {
+
+using Kind = Key::Kind;
+
+constexpr Key kClusterKeys[] = {
+    {"cluster", "gpu", Kind::kText},                         // a GPU profile: name or path
+    {"node", "gpus", Kind::kCount},                          // GPUs in one node
+    {"node", "gpus_per_nic", Kind::kCount, false},           // GPUs that share one NIC; 1 if not said
+    {"node", "gpus_per_switch", Kind::kCount, false},        // GPUs under one PCIe switch; all if not said
+    {"link", "bandwidth_GBps", Kind::kPositive},             // of one GPU's port inside the node, each direction
+    {"link", "efficiency", Kind::kFraction},                 // of it that a transfer reaches
+    {"link", "startup_us", Kind::kAmount},                   // of one message inside the node
+    {"switch", "bandwidth_GBps", Kind::kPositive, false},    // between the switches of a node, each direction
+    {"switch", "efficiency", Kind::kFraction, false},        //
+    {"nic", "bandwidth_GBps", Kind::kPositive, false},       // of one NIC, each direction
+    {"nic", "efficiency", Kind::kFraction, false},           //
+    {"nic", "startup_us", Kind::kAmount, false},             // of one message between nodes
+    {"fabric", "kind", Kind::kText, false},                  // non-blocking (if not said), fat-tree, rail
+    {"fabric", "nodes_per_leaf", Kind::kCount, false},       //
+    {"fabric", "oversubscription", Kind::kPositive, false},  // from 1
+};
+
+constexpr Key kGpuKeys[] = {
+    {"gpu", "memory_GB", Kind::kPositive},
+    {"gpu", "attention_TFLOPs", Kind::kPositive, false},    // one rate for everything, in place of points
+    {"gpu", "combine", Kind::kText, false},                 // "free", in place of the next two
+    {"gpu", "hbm_GBps", Kind::kPositive, false},            // data sheet
+    {"gpu", "combine_efficiency", Kind::kFraction, false},  // of hbm_GBps while merging partials, read + written
+    {"gpu", "launch_us", Kind::kAmount},                    // start of one compute op
+    {"attention", "point", Kind::kList, false},
+};
+
+constexpr NameTable<Fabric::Kind, 3> kFabrics{{{Fabric::Kind::kNonBlocking, "non-blocking"},
+                                               {Fabric::Kind::kFatTree, "fat-tree"},
+                                               {Fabric::Kind::kRail, "rail"}}};
+
+/// Runs `read`; what it has against a value is told with the place where the value stands.
+template <typename Read>
+auto at(const std::string& where, Read&& read) {
+  try {
+    return read();
+  } catch (const InvalidInput& error) {
+    throw InvalidInput(fmt::format("{}: {}", where, error.what()));
+  }
+}
+
+/// "forward full bf16 q 4096 kv 4096 heads 64/8 dim 128 671 TFLOPs"
+AttentionPoint parse_point(const KeyedLine& line) {
+  std::istringstream in(line.value);
+  const std::vector<std::string> words{std::istream_iterator<std::string>(in), {}};
+  const std::string& where = line.where;
+  const bool shaped = words.size() == 13 && words[3] == "q" && words[5] == "kv" && words[7] == "heads" &&
+                      words[9] == "dim" && words[12] == "TFLOPs" && words[8].find('/') != std::string::npos;
+  if (!shaped)
+    throw InvalidInput(
+        fmt::format("{}: point '{}': write it as 'forward full bf16 q 4096 kv 4096 heads 64/8 dim 128 "
+                    "671 TFLOPs'",
+                    where, printable(line.value)));
+  const auto count = [&](std::string_view word, std::string_view what) {
+    return parse_count(word, fmt::format("{}: {} of the point", where, what));
+  };
+  const std::size_t slash = words[8].find('/');
+  AttentionPoint point;
+  point.pass = at(where, [&] { return parse_pass(printable(words[0])); });
+  point.mask = at(where, [&] { return parse_mask(printable(words[1])); });
+  point.dtype = at(where, [&] { return parse_dtype(printable(words[2])); });
+  point.q_tokens = count(words[4], "q");
+  point.kv_tokens = count(words[6], "kv");
+  point.heads = count(std::string_view(words[8]).substr(0, slash), "heads");
+  point.kv_heads = count(std::string_view(words[8]).substr(slash + 1), "kv heads");
+  point.head_dim = count(words[10], "dim");
+  const double rate = parse_number(words[11], fmt::format("{}: rate of the point", where));
+  if (!(rate >= 1e-6 && rate <= 1e6))
+    throw InvalidInput(
+        fmt::format("{}: a rate of '{}' TFLOPs: from 1e-6 to 1e6 is possible", where, printable(words[11])));
+  point.flops_per_s = rate * 1e12;
+  point.source = line.source;
+  return point;
+}
+
+void add_sources(const KeyedFile& file, Cluster& cluster) {
+  for (const KeyedLine& line : file.lines())
+    if (line.key->kind != Kind::kText && line.key->kind != Kind::kList)
+      cluster.sources[fmt::format("{}.{}", line.key->section, line.key->name)] = line.source;
+}
+
+/// How fast merging partials goes: part of the memory's bandwidth, or free.
+double combine_rate(const KeyedFile& file, const std::string& name) {
+  if (file.has("gpu", "combine")) {
+    const KeyedLine& line = file.line("gpu", "combine");
+    if (line.value != "free")
+      throw InvalidInput(fmt::format("{}: combine '{}': possible is free; else give hbm_GBps and combine_efficiency",
+                                     line.where, printable(line.value)));
+    return std::numeric_limits<double>::infinity();
+  }
+  if (!file.has("gpu", "hbm_GBps") || !file.has("gpu", "combine_efficiency"))
+    throw InvalidInput(fmt::format("{}: no 'hbm_GBps' and 'combine_efficiency' in [gpu] (or 'combine = free')", name));
+  return file.number("gpu", "hbm_GBps") * 1e9 * file.number("gpu", "combine_efficiency");
+}
+
+GpuProfile gpu_of(const KeyedFile& file, const std::filesystem::path& path, bool rate_was_set) {
+  GpuProfile gpu;
+  gpu.name = path.stem().string();
+  gpu.memory_bytes = file.number("gpu", "memory_GB") * 1e9;
+  gpu.combine_bytes_per_s = combine_rate(file, path.string());
+  gpu.launch_s = file.number("gpu", "launch_us") * 1e-6;
+  const bool flat = file.has("gpu", "attention_TFLOPs");
+  const bool points = file.has("attention", "point");
+  if (flat == points && !rate_was_set)
+    throw InvalidInput(fmt::format("{}: {} of 'attention_TFLOPs' in [gpu] and points in [attention]: give one of them",
+                                   path.string(), flat ? "both" : "neither"));
+  if (flat) gpu.attention_flops_per_s = file.number("gpu", "attention_TFLOPs") * 1e12;
+  if (!flat)
+    for (const KeyedLine& line : file.lines())
+      if (line.key->kind == Kind::kList) gpu.attention.push_back(parse_point(line));
+  return gpu;
+}
+
+double bandwidth(const KeyedFile& file, std::string_view section) {
+  return file.number(section, "bandwidth_GBps") * 1e9 * file.number(section, "efficiency");
+}
+
+Node node_of(const KeyedFile& file, const std::string& name) {
+  Node node;
+  node.gpus = file.count("node", "gpus");
+  node.link_bytes_per_s = bandwidth(file, "link");
+  node.link_startup_s = file.number("link", "startup_us") * 1e-6;
+  if (file.has("node", "gpus_per_nic")) node.gpus_per_nic = file.count("node", "gpus_per_nic");
+  if (file.has("node", "gpus_per_switch") != file.has("switch"))
+    throw InvalidInput(fmt::format("{}: 'gpus_per_switch' in [node] and a section [switch] go together", name));
+  if (file.has("switch")) {
+    node.gpus_per_switch = file.count("node", "gpus_per_switch");
+    node.switch_bytes_per_s = bandwidth(file, "switch");
+  }
+  if (file.has("nic")) {
+    node.nic_bytes_per_s = bandwidth(file, "nic");
+    node.nic_startup_s = file.number("nic", "startup_us") * 1e-6;
+  }
+  for (const char* key : {"gpus_per_nic", "gpus_per_switch"})
+    if (file.has("node", key) && node.gpus % file.count("node", key) != 0)
+      throw InvalidInput(fmt::format("{}: {} {} of {} GPUs: must divide them", file.line("node", key).where, key,
+                                     file.count("node", key), node.gpus));
+  return node;
+}
+
+Fabric fabric_of(const KeyedFile& file, const std::string& name) {
+  Fabric fabric;
+  if (file.has("fabric", "kind")) {
+    const KeyedLine& line = file.line("fabric", "kind");
+    fabric.kind = at(line.where, [&] { return kFabrics.parse("fabric", printable(line.value)); });
+  }
+  if (fabric.kind == Fabric::Kind::kNonBlocking) {
+    for (const char* key : {"nodes_per_leaf", "oversubscription"})
+      if (file.has("fabric", key))
+        throw InvalidInput(fmt::format("{}: '{}' in a non-blocking fabric: only fat-tree and rail have it",
+                                       file.line("fabric", key).where, key));
+    return fabric;
+  }
+  if (!file.has("nic")) throw InvalidInput(fmt::format("{}: a fabric without a section [nic]", name));
+  fabric.nodes_per_leaf = file.count("fabric", "nodes_per_leaf");
+  fabric.oversubscription = file.number("fabric", "oversubscription");
+  if (fabric.oversubscription < 1)
+    throw InvalidInput(fmt::format("{}: oversubscription {} must be from 1",
+                                   file.line("fabric", "oversubscription").where, fabric.oversubscription));
+  return fabric;
+}
+
+}  // namespace
+
+Cluster read_cluster(const std::string& name_or_path, const std::filesystem::path& topologies,
+                     std::span<const std::string> settings) {
+  std::vector<Key> all(std::begin(kClusterKeys), std::end(kClusterKeys));
+  all.insert(all.end(), std::begin(kGpuKeys), std::end(kGpuKeys));
+  const auto apply = [&](KeyedFile& file, std::span<const Key> keys) {
+    for (const std::string& setting : settings) {
+      const Key& key = key_of_setting(setting, all);
+      const auto same = [&](const Key& k) { return k.section == key.section && k.name == key.name; };
+      if (std::any_of(keys.begin(), keys.end(), same)) file.set(setting);
+    }
+    file.require_all();
+  };
+
+  const std::filesystem::path path = find_ini("cluster", name_or_path, topologies / "clusters");
+  KeyedFile file = KeyedFile::read(path, kClusterKeys);
+  apply(file, kClusterKeys);
+  const KeyedLine& gpu = file.line("cluster", "gpu");
+  const std::filesystem::path gpu_path =
+      at(gpu.where, [&] { return find_ini("GPU profile", gpu.value, topologies / "gpus"); });
+  KeyedFile gpu_file = KeyedFile::read(gpu_path, kGpuKeys);
+  apply(gpu_file, kGpuKeys);
+  const bool rate_was_set = std::any_of(settings.begin(), settings.end(), [&](const std::string& setting) {
+    return key_of_setting(setting, all).name == "attention_TFLOPs";
+  });
+
+  Cluster cluster;
+  cluster.name = path.stem().string();
+  cluster.gpu = gpu_of(gpu_file, gpu_path, rate_was_set);
+  cluster.node = node_of(file, path.string());
+  cluster.fabric = fabric_of(file, path.string());
+  add_sources(file, cluster);
+  add_sources(gpu_file, cluster);
+  return cluster;
+}
+
+std::vector<std::string> cluster_names(const std::filesystem::path& topologies) {
+  return ini_names(topologies / "clusters");
+}
+
+}  // namespace meshattn

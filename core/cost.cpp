@@ -1,0 +1,196 @@
+#include "core/cost.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+#include <cmath>
+#include <iterator>
+#include <limits>
+#include <map>
+#include <tuple>
+
+#include "core/error.h"
+
+namespace meshattn {
+
+namespace {
+
+/// bf16 and fp16 run on the same units at the same rate.
+bool same_rate(Dtype a, Dtype b) { return (a == Dtype::kFp32) == (b == Dtype::kFp32); }
+
+double log_length(double q_tokens, double kv_tokens) { return 0.5 * std::log(q_tokens * kv_tokens); }
+
+/// How far a point is from the problem; equal for the points of one series. See the class comment for the order.
+auto distance(const AttentionPoint& point, const AttentionShape& shape, Mask mask) {
+  const auto apart = [](int a, int b) { return std::abs(std::log2(static_cast<double>(a) / b)); };
+  return std::tuple(point.mask != mask, apart(point.head_dim, shape.head_dim), point.dtype != shape.dtype,
+                    apart(point.heads, shape.heads), apart(point.heads * shape.kv_heads, shape.heads * point.kv_heads));
+}
+
+ValueId q_of(const AttendRow& row) { return row.q; }
+ValueId q_of(const BackwardRow& row) { return row.q; }
+ValueId kv_of(ValueId column) { return column; }
+ValueId kv_of(const BackwardColumn& column) { return column.kv; }
+
+/// One side of a rectangle: its tokens and heads, summed over its values.
+struct Side {
+  double tokens = 0;
+  double token_heads = 0;
+  HeadRange heads{std::numeric_limits<std::int32_t>::max(), 0};
+  bool uniform = true;  ///< all values have the same heads
+
+  void add(double n, HeadRange h) {
+    uniform = uniform && (tokens == 0 || h == heads);
+    tokens += n;
+    token_heads += n * (h.end - h.begin);
+    heads = {std::min(heads.begin, h.begin), std::max(heads.end, h.end)};
+  }
+  /// Tokens of a kernel over all heads that does as much: values that split the heads of the same tokens count once.
+  [[nodiscard]] double extent() const { return token_heads / (heads.end - heads.begin); }
+};
+
+double tokens_of(std::span<const Cell> cells, const std::vector<TokenRun>& runs) {
+  std::int64_t tokens = 0;
+  for (Cell cell : cells) tokens += runs[cell].count;
+  return static_cast<double>(tokens);
+}
+
+/// Query heads that q heads and kv heads have in common.
+double common_heads(HeadRange q, HeadRange kv, int group) {
+  return std::max(0, std::min(q.end, kv.end * group) - std::max(q.begin, kv.begin * group));
+}
+
+}  // namespace
+
+CostModel::CostModel(const GpuProfile& gpu, const Problem& problem)
+    : problem_(problem), combine_bytes_per_s_(gpu.combine_bytes_per_s), launch_s_(gpu.launch_s) {
+  if (gpu.attention.empty()) {
+    if (!(gpu.attention_flops_per_s > 0))
+      throw InvalidInput(fmt::format("GPU profile {} has neither a rate nor points of attention", gpu.name));
+    full_ = causal_ = {{-std::numeric_limits<double>::infinity(), gpu.attention_flops_per_s}};
+    best_flops_per_s_ = gpu.attention_flops_per_s;
+  } else {
+    full_ = series(gpu, Mask::kFull);
+    causal_ = series(gpu, Mask::kCausal);
+    for (const AttentionPoint& point : gpu.attention)
+      if (point.pass == problem.pass && same_rate(point.dtype, problem.shape.dtype))
+        best_flops_per_s_ = std::max(best_flops_per_s_, point.flops_per_s);
+  }
+  for (Cell cell = 0; cell < problem.cells(); ++cell) {
+    q_runs_.push_back(problem.q_run(cell));
+    kv_runs_.push_back(problem.kv_run(cell));
+  }
+}
+
+std::vector<CostModel::Rate> CostModel::series(const GpuProfile& gpu, Mask mask) const {
+  const AttentionShape& shape = problem_.shape;
+  std::vector<AttentionPoint> points;
+  std::copy_if(gpu.attention.begin(), gpu.attention.end(), std::back_inserter(points),
+               [&](const AttentionPoint& p) { return p.pass == problem_.pass && same_rate(p.dtype, shape.dtype); });
+  if (points.empty())
+    throw InvalidInput(
+        fmt::format("GPU profile {} has no point of {} attention in {}: choose another dtype, or add "
+                    "points to it",
+                    gpu.name, name_of(problem_.pass), name_of(shape.dtype)));
+  const auto nearer = [&](const auto& a, const auto& b) { return distance(a, shape, mask) < distance(b, shape, mask); };
+  const AttentionPoint nearest = *std::min_element(points.begin(), points.end(), nearer);
+  const auto same_series = [](const AttentionPoint& p) {
+    return std::tuple(p.mask, p.head_dim, p.dtype, p.heads, p.kv_heads);
+  };
+  std::erase_if(points, [&](const AttentionPoint& p) { return same_series(p) != same_series(nearest); });
+
+  std::map<double, std::pair<double, int>> by_length;  // sum and number of the rates measured at one length
+  for (const AttentionPoint& p : points) {
+    const double length = static_cast<double>(p.q_tokens) * static_cast<double>(p.kv_tokens);
+    auto& [sum, number] = by_length[length];
+    sum += p.flops_per_s;
+    ++number;
+  }
+  std::vector<Rate> rates;
+  for (const auto& [length, mean] : by_length) rates.push_back({0.5 * std::log(length), mean.first / mean.second});
+  return rates;
+}
+
+double CostModel::rate(std::span<const Rate> series, double length) {
+  const auto above =
+      std::upper_bound(series.begin(), series.end(), length, [](double x, const Rate& r) { return x < r.log_length; });
+  if (above == series.end()) return series.back().flops_per_s;
+  if (above == series.begin()) return above->flops_per_s * std::exp(length - above->log_length);
+  const Rate &a = *(above - 1), &b = *above;
+  const double part = (length - a.log_length) / (b.log_length - a.log_length);
+  return a.flops_per_s + part * (b.flops_per_s - a.flops_per_s);
+}
+
+double CostModel::kernel_s(const Kernel& kernel) const {
+  const double length = log_length(kernel.q_tokens, kernel.kv_tokens);
+  const auto part_s = [&](double pairs, std::span<const Rate> series) {
+    if (pairs == 0) return 0.0;
+    return flops(pairs * problem_.shape.batch, problem_.shape.head_dim, problem_.pass) / rate(series, length);
+  };
+  return part_s(kernel.full_pairs, full_) + part_s(kernel.causal_pairs, causal_) + launch_s_;
+}
+
+double CostModel::attention_s(double pairs, double q_tokens, double kv_tokens, Mask mask) const {
+  Kernel kernel{0, 0, q_tokens, kv_tokens};
+  (mask == Mask::kFull ? kernel.full_pairs : kernel.causal_pairs) = pairs * problem_.shape.heads;
+  return kernel_s(kernel);
+}
+
+void CostModel::add_causal(const Region& q, const Region& kv, double heads, Kernel& kernel) const {
+  std::int64_t full = 0, causal = 0;
+  for (Cell i : q.cells)
+    for (Cell j : kv.cells) {
+      const Block block = block_of(Mask::kCausal, q_runs_[i], kv_runs_[j]);
+      (block.kind == Block::Kind::kFull ? full : causal) += block.pairs;
+    }
+  kernel.full_pairs += static_cast<double>(full) * heads;
+  kernel.causal_pairs += static_cast<double>(causal) * heads;
+}
+
+template <typename Rows, typename Columns>
+CostModel::Kernel CostModel::kernel_of(const Schedule& s, const Rows& rows, const Columns& columns) const {
+  Side q, kv;
+  for (const auto& row : rows) {
+    const Region r = s.region(q_of(row));
+    q.add(tokens_of(r.cells, q_runs_), r.heads);
+  }
+  for (const auto& column : columns) {
+    const Region r = s.region(kv_of(column));
+    kv.add(tokens_of(r.cells, kv_runs_), r.heads);
+  }
+  Kernel kernel{0, 0, q.extent(), kv.extent()};
+  const int group = problem_.shape.group();
+  if (problem_.mask == Mask::kFull && q.uniform && kv.uniform) {
+    kernel.full_pairs = q.tokens * kv.tokens * common_heads(q.heads, kv.heads, group);
+    return kernel;
+  }
+  for (const auto& row : rows)
+    for (const auto& column : columns) {
+      const Region a = s.region(q_of(row)), b = s.region(kv_of(column));
+      const double heads = common_heads(a.heads, b.heads, group);
+      if (heads == 0) continue;
+      if (problem_.mask == Mask::kFull)
+        kernel.full_pairs += tokens_of(a.cells, q_runs_) * tokens_of(b.cells, kv_runs_) * heads;
+      else
+        add_causal(a, b, heads, kernel);
+    }
+  return kernel;
+}
+
+double CostModel::memory_s(std::uint64_t bytes) const {
+  return static_cast<double>(bytes) / combine_bytes_per_s_ + launch_s_;
+}
+
+double CostModel::seconds(const Schedule& s, const Op& op) const {
+  if (const auto* a = std::get_if<Attend>(&op)) return kernel_s(kernel_of(s, s.rows_of(*a), s.columns_of(*a)));
+  if (const auto* b = std::get_if<AttendBackward>(&op)) return kernel_s(kernel_of(s, s.rows_of(*b), s.columns_of(*b)));
+  if (const auto* d = std::get_if<Delta>(&op)) return memory_s(s.bytes(d->o) + s.bytes(d->d_o) + s.bytes(d->made));
+  if (const auto* c = std::get_if<Combine>(&op)) {
+    std::uint64_t bytes = s.bytes(c->made);
+    for (ValueId source : s.sources_of(*c)) bytes += s.bytes(source);
+    return memory_s(bytes);
+  }
+  return 0;
+}
+
+}  // namespace meshattn

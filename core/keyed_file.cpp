@@ -1,0 +1,254 @@
+#include "core/keyed_file.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <fstream>
+#include <iterator>
+#include <limits>
+#include <numeric>
+
+#include "core/error.h"
+
+namespace meshattn {
+
+namespace {
+
+std::string in_quotes(std::string_view text) { return fmt::format("'{}'", printable(text)); }
+
+constexpr std::uintmax_t kMostBytes = 1 << 20;
+constexpr double kSmallest = 1e-9, kLargest = 1e12;  // of any number that is not 0: products of units stay finite
+
+std::string_view trim(std::string_view s) {
+  const auto blank = [](char c) { return c == ' ' || c == '\t' || c == '\r'; };
+  while (!s.empty() && blank(s.front())) s.remove_prefix(1);
+  while (!s.empty() && blank(s.back())) s.remove_suffix(1);
+  return s;
+}
+
+/// Insertions, deletions and exchanges that turn one word into the other.
+std::size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), std::size_t{0});
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    std::size_t diagonal = row[0];
+    row[0] = i;
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const std::size_t exchange = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+      diagonal = row[j];
+      row[j] = std::min({row[j] + 1, row[j - 1] + 1, exchange});
+    }
+  }
+  return row[b.size()];
+}
+
+/// "did you mean 'x'?" if a word is close to the one given, else all of them.
+std::string advice(std::string_view given, std::span<const std::string_view> possible) {
+  constexpr std::size_t kLongestWord = 64;
+  const auto distance = [&](std::string_view p) { return edit_distance(given.substr(0, kLongestWord), p); };
+  const auto nearest =
+      std::min_element(possible.begin(), possible.end(), [&](auto a, auto b) { return distance(a) < distance(b); });
+  if (nearest != possible.end() && distance(*nearest) <= 1 + nearest->size() / 4)
+    return fmt::format("did you mean '{}'? Possible are {}", *nearest, fmt::join(possible, ", "));
+  return fmt::format("possible are {}", fmt::join(possible, ", "));
+}
+
+/// Finds a key in the table. @throws InvalidInput naming the sections or keys that there are.
+const Key& look_up(std::string_view section, std::string_view name, std::span<const Key> keys, std::string_view where) {
+  std::vector<std::string_view> sections, names;
+  for (const Key& key : keys) {
+    if (key.section == section && key.name == name) return key;
+    if (key.section == section) names.push_back(key.name);
+    if (std::find(sections.begin(), sections.end(), key.section) == sections.end()) sections.push_back(key.section);
+  }
+  if (names.empty())
+    throw InvalidInput(fmt::format("{}: unknown section {}: {}", where, in_quotes(section), advice(section, sections)));
+  throw InvalidInput(
+      fmt::format("{}: unknown key {} in [{}]: {}", where, in_quotes(name), section, advice(name, names)));
+}
+
+void check_value(const KeyedLine& line) {
+  const Key& key = *line.key;
+  if (line.value.empty()) throw InvalidInput(fmt::format("{}: '{}' has no value", line.where, key.name));
+  if (key.kind == Key::Kind::kText || key.kind == Key::Kind::kList) return;
+  if (key.kind == Key::Kind::kCount) {
+    (void)parse_count(line.value, fmt::format("{}: '{}'", line.where, key.name));
+    return;
+  }
+  const double x = parse_number(line.value, fmt::format("{}: '{}'", line.where, key.name));
+  const auto refuse = [&](std::string_view right) {
+    throw InvalidInput(fmt::format("{}: '{}' must be {}, not {}", line.where, key.name, right, in_quotes(line.value)));
+  };
+  if (key.kind == Key::Kind::kFraction && !(x >= kSmallest && x <= 1)) refuse("above 0 and at most 1");
+  if (key.kind == Key::Kind::kPositive && !(x >= kSmallest && x <= kLargest)) refuse("above 0 (from 1e-9 to 1e12)");
+  if (key.kind == Key::Kind::kAmount && x != 0 && !(x >= kSmallest && x <= kLargest)) refuse("0 or more (to 1e12)");
+}
+
+void check_source(const KeyedLine& line) {
+  if (line.key->kind == Key::Kind::kText) return;
+  if (line.source.empty())
+    throw InvalidInput(
+        fmt::format("{}: '{}' has no source: write '# where the number comes from' behind it, or "
+                    "'# assumed: why'",
+                    line.where, line.key->name));
+  const std::string_view source = line.source;
+  if (source.starts_with("assumed") && trim(source.substr(7)).size() < 2)
+    throw InvalidInput(
+        fmt::format("{}: '{}' is assumed without a reason: write '# assumed: why'", line.where, line.key->name));
+}
+
+std::string read_bytes(const std::filesystem::path& path) {
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(path, error))
+    throw InvalidInput(fmt::format("{}: no such file", path.string()));
+  if (std::filesystem::file_size(path, error) > kMostBytes)
+    throw InvalidInput(fmt::format("{}: larger than 1 MiB, which no such file is", path.string()));
+  std::ifstream in(path, std::ios::binary);
+  if (!in) throw InvalidInput(fmt::format("{}: cannot be read", path.string()));
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+}  // namespace
+
+std::string printable(std::string_view text) {
+  constexpr std::size_t kLongest = 60;
+  std::string shown;
+  for (char c : text.substr(0, kLongest)) shown += c >= ' ' && c <= '~' ? c : '?';
+  return shown + (text.size() > kLongest ? "…" : "");
+}
+
+double parse_number(std::string_view text, std::string_view where) {
+  double x = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), x);
+  if (error != std::errc{} || end != text.data() + text.size() || !std::isfinite(x))
+    throw InvalidInput(fmt::format("{} must be a finite decimal number, not {}", where, in_quotes(text)));
+  return x;
+}
+
+int parse_count(std::string_view text, std::string_view where) {
+  int n = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), n);
+  if (error != std::errc{} || end != text.data() + text.size() || n < 1)
+    throw InvalidInput(fmt::format("{} must be a whole number from 1, not {}", where, in_quotes(text)));
+  return n;
+}
+
+KeyedFile KeyedFile::read(const std::filesystem::path& path, std::span<const Key> keys) {
+  return parse(read_bytes(path), path.string(), keys);
+}
+
+KeyedFile KeyedFile::parse(std::string_view text, std::string_view name, std::span<const Key> keys) {
+  KeyedFile file;
+  file.name_ = name;
+  file.keys_ = keys;
+  std::string section;
+  for (int number = 1; !text.empty(); ++number) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    const std::string_view all = trim(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+    if (all.empty() || all.front() == '#') continue;
+
+    const std::size_t hash = std::min(all.find('#'), all.size());
+    const std::string_view said = trim(all.substr(0, hash));
+    const std::string_view source = hash < all.size() ? trim(all.substr(hash + 1)) : "";
+    const std::string where = fmt::format("{}:{}", name, number);
+    if (said.front() == '[' && said.back() == ']') {
+      section = trim(said.substr(1, said.size() - 2));
+      const bool known = std::any_of(keys.begin(), keys.end(), [&](const Key& k) { return k.section == section; });
+      if (!known) (void)look_up(section, "", keys, where);
+      continue;
+    }
+    const std::size_t equals = said.find('=');
+    if (equals == std::string_view::npos)
+      throw InvalidInput(
+          fmt::format("{}: {} is neither '[section]' nor 'key = value  # source'", where, in_quotes(said)));
+    if (section.empty())
+      throw InvalidInput(fmt::format("{}: {} stands before the first '[section]'", where, in_quotes(said)));
+    const Key& key = look_up(section, trim(said.substr(0, equals)), keys, where);
+    if (const KeyedLine* other = file.find(key.section, key.name); other && key.kind != Key::Kind::kList)
+      throw InvalidInput(fmt::format("{}: '{}' is given twice, first at {}", where, key.name, other->where));
+    check_source(file.add({&key, std::string(trim(said.substr(equals + 1))), std::string(source), where}));
+  }
+  return file;
+}
+
+const Key& key_of_setting(std::string_view setting, std::span<const Key> keys) {
+  const std::string where = fmt::format("setting {}", in_quotes(setting));
+  const std::size_t equals = setting.find('=');
+  const std::size_t dot = setting.substr(0, equals).find('.');
+  if (equals == std::string_view::npos || dot == std::string_view::npos)
+    throw InvalidInput(fmt::format("{}: must be 'section.key=value', for example 'nic.bandwidth_GBps=25'", where));
+  return look_up(trim(setting.substr(0, dot)), trim(setting.substr(dot + 1, equals - dot - 1)), keys, where);
+}
+
+void KeyedFile::set(std::string_view setting) {
+  const Key& key = key_of_setting(setting, keys_);
+  std::erase_if(lines_, [&](const KeyedLine& line) { return line.key == &key; });
+  const std::string_view value = trim(setting.substr(setting.find('=') + 1));
+  add({&key, std::string(value), "set for this run", fmt::format("setting {}", in_quotes(setting))});
+}
+
+const KeyedLine& KeyedFile::add(KeyedLine line) {
+  check_value(line);
+  lines_.push_back(std::move(line));
+  return lines_.back();
+}
+
+void KeyedFile::require_all() const {
+  for (const Key& key : keys_)
+    if (key.required && !has(key.section, key.name))
+      throw InvalidInput(fmt::format("{}: no '{}' in [{}], which must be there", name_, key.name, key.section));
+}
+
+const KeyedLine* KeyedFile::find(std::string_view section, std::string_view key) const {
+  for (const KeyedLine& line : lines_)
+    if (line.key->section == section && (key.empty() || line.key->name == key)) return &line;
+  return nullptr;
+}
+
+bool KeyedFile::has(std::string_view section, std::string_view key) const { return find(section, key) != nullptr; }
+
+const KeyedLine& KeyedFile::line(std::string_view section, std::string_view key) const {
+  if (const KeyedLine* line = find(section, key)) return *line;
+  throw InvalidInput(fmt::format("{}: no '{}' in [{}], which must be there", name_, key, section));
+}
+
+const std::string& KeyedFile::text(std::string_view section, std::string_view key) const {
+  return line(section, key).value;
+}
+
+double KeyedFile::number(std::string_view section, std::string_view key) const {
+  const KeyedLine& l = line(section, key);
+  return parse_number(l.value, l.where);
+}
+
+int KeyedFile::count(std::string_view section, std::string_view key) const {
+  const KeyedLine& l = line(section, key);
+  return parse_count(l.value, l.where);
+}
+
+std::vector<std::string> ini_names(const std::filesystem::path& directory) {
+  std::error_code error;
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(directory, error))
+    if (entry.path().extension() == ".ini") names.push_back(entry.path().stem().string());
+  if (error) throw InvalidInput(fmt::format("{}: no such directory", directory.string()));
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+std::filesystem::path find_ini(std::string_view what, const std::string& name_or_path,
+                               const std::filesystem::path& directory) {
+  if (name_or_path.find('/') != std::string::npos || name_or_path.ends_with(".ini")) {
+    if (std::error_code error; std::filesystem::is_regular_file(name_or_path, error)) return name_or_path;
+    throw InvalidInput(fmt::format("{} {}: no such file", what, in_quotes(name_or_path)));
+  }
+  const std::vector<std::string> names = ini_names(directory);
+  if (std::binary_search(names.begin(), names.end(), name_or_path)) return directory / (name_or_path + ".ini");
+  const std::vector<std::string_view> possible(names.begin(), names.end());
+  throw InvalidInput(fmt::format("unknown {} {}: {}", what, in_quotes(name_or_path), advice(name_or_path, possible)));
+}
+
+}  // namespace meshattn

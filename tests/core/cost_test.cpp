@@ -1,0 +1,240 @@
+#include "core/cost.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "core/cluster_file.h"
+#include "core/error.h"
+
+namespace meshattn {
+namespace {
+
+const std::filesystem::path kTopologies = std::filesystem::path(MESHATTN_SOURCE_DIR) / "topologies";
+
+Problem problem(std::int64_t seq, int ranks, Mask mask = Mask::kFull, Pass pass = Pass::kForward,
+                Partition partition = Partition::kContiguous) {
+  return {{seq, seq, 1, 32, 8, 128, Dtype::kBf16}, mask, partition, pass, ranks};
+}
+
+AttentionPoint point(Pass pass, Mask mask, std::int64_t tokens, double tflops) {
+  return {pass, mask, Dtype::kBf16, tokens, tokens, 32, 8, 128, tflops * 1e12, "test"};
+}
+
+/// Rates that grow with the length, other ones for each pass and mask.
+GpuProfile measured() {
+  GpuProfile gpu;
+  gpu.name = "test";
+  gpu.combine_bytes_per_s = 1e12;
+  gpu.launch_s = 3e-6;
+  for (std::int64_t tokens : {1024, 4096, 32768}) {
+    const double length = std::log2(static_cast<double>(tokens));
+    gpu.attention.push_back(point(Pass::kForward, Mask::kFull, tokens, 40 * length));
+    gpu.attention.push_back(point(Pass::kForward, Mask::kCausal, tokens, 35 * length));
+    gpu.attention.push_back(point(Pass::kBackward, Mask::kFull, tokens, 30 * length));
+    gpu.attention.push_back(point(Pass::kBackward, Mask::kCausal, tokens, 25 * length));
+  }
+  return gpu;
+}
+
+/// One kernel: the first `rows` q cells × the first `columns` kv cells, a value each.
+Schedule one_kernel(const Problem& p, int rows, int columns, std::vector<HeadRange> q_heads = {}) {
+  if (q_heads.empty()) q_heads = {{0, p.shape.heads}};
+  ScheduleBuilder b(p);
+  for (Cell cell = 0; cell < static_cast<Cell>(rows); ++cell)
+    for (HeadRange heads : q_heads) {
+      const Cell cells[] = {cell};
+      const RegionId region = b.region(cells, heads);
+      if (p.pass == Pass::kForward)
+        b.add_row(
+            AttendRow{b.input(0, Tensor::kQ, region, p.shape.dtype), b.declare(0, Tensor::kO, region, Dtype::kFp32)});
+      else
+        b.add_row(BackwardRow{
+            b.input(0, Tensor::kQ, region, p.shape.dtype), b.input(0, Tensor::kDO, region, p.shape.dtype),
+            b.input(0, Tensor::kDelta, region, Dtype::kFp32), b.declare(0, Tensor::kDQ, region, Dtype::kFp32)});
+    }
+  for (Cell cell = 0; cell < static_cast<Cell>(columns); ++cell) {
+    const Cell cells[] = {cell};
+    const RegionId region = b.region(cells, {0, p.shape.kv_heads});
+    const ValueId kv = b.input(0, Tensor::kKV, region, p.shape.dtype);
+    if (p.pass == Pass::kForward)
+      b.add_column(kv);
+    else
+      b.add_column(BackwardColumn{kv, b.declare(0, Tensor::kDKV, region, Dtype::kFp32)});
+  }
+  const auto row_count = static_cast<std::uint16_t>(rows * static_cast<int>(q_heads.size()));
+  if (p.pass == Pass::kForward)
+    b.attend(0, {0, 0, row_count, static_cast<std::uint16_t>(columns)});
+  else
+    b.attend_backward(0, {0, 0, row_count, static_cast<std::uint16_t>(columns)});
+  return b.finish();
+}
+
+double kernel_s(const GpuProfile& gpu, const Schedule& s) { return CostModel(gpu, s.problem).seconds(s, s.ops[0]); }
+
+TEST(Cost, TheIdealBlockTakesOneMillisecond) {
+  // 4 · 4,096² · 128 · 32 heads = 274,877,906,944 operations at 274.877906944 TFLOP/s; backward 2.5 times that.
+  const Cluster ideal = read_cluster("ideal-8x50", kTopologies);
+  Problem p = problem(4096 * 8, 8);
+  p.shape.kv_heads = 32;
+  EXPECT_DOUBLE_EQ(kernel_s(ideal.gpu, one_kernel(p, 1, 1)), 1e-3);
+  EXPECT_DOUBLE_EQ(kernel_s(ideal.gpu, one_kernel(p, 3, 5)), 15e-3);
+  p.pass = Pass::kBackward;
+  EXPECT_DOUBLE_EQ(kernel_s(ideal.gpu, one_kernel(p, 1, 1)), 2.5e-3);
+  p.shape.batch = 3;
+  EXPECT_DOUBLE_EQ(kernel_s(ideal.gpu, one_kernel(p, 2, 1)), 15e-3);
+  EXPECT_DOUBLE_EQ(CostModel(ideal.gpu, p).best_flops_per_s(), 274.877906944e12);
+}
+
+TEST(Cost, EveryPointIsReproduced) {
+  const GpuProfile gpu = measured();
+  for (const AttentionPoint& a : gpu.attention) {
+    const CostModel cost(gpu, problem(1 << 20, 8, a.mask, a.pass));
+    const auto tokens = static_cast<double>(a.q_tokens);
+    const double seconds = cost.attention_s(tokens * tokens, tokens, tokens, a.mask);
+    EXPECT_DOUBLE_EQ(flops(tokens * tokens * 32, 128, a.pass) / (seconds - gpu.launch_s), a.flops_per_s);
+  }
+}
+
+TEST(Cost, BetweenPointsTheRateIsLinearInTheLogarithmAndOutsideItIsAsTheHeaderSays) {
+  const GpuProfile gpu = measured();
+  const CostModel cost(gpu, problem(1 << 20, 8));
+  const auto rate = [&](double q, double kv) {
+    return 4 * q * kv * 128 * 32 / (cost.attention_s(q * kv, q, kv, Mask::kFull) - gpu.launch_s) / 1e12;
+  };
+  EXPECT_NEAR(rate(2048, 2048), 440, 1e-6);  // 40 · log2 by construction, also between the points
+  EXPECT_NEAR(rate(8192, 8192), 520, 1e-6);
+  EXPECT_NEAR(rate(1024, 16384), 480, 1e-6);       // as long as 4,096 × 4,096
+  EXPECT_NEAR(rate(1 << 20, 1 << 20), 600, 1e-6);  // the last point's, 40 · 15
+  EXPECT_NEAR(rate(256, 256), 100, 1e-6);          // a quarter of the first point's, 40 · 10
+  EXPECT_DOUBLE_EQ(cost.best_flops_per_s(), 600e12);
+  EXPECT_DOUBLE_EQ(CostModel(gpu, problem(1 << 20, 8, Mask::kFull, Pass::kBackward)).best_flops_per_s(), 450e12);
+}
+
+TEST(Cost, MoreWorkNeverTakesLess) {
+  for (const std::string& name : cluster_names(kTopologies))
+    for (Pass pass : {Pass::kForward, Pass::kBackward})
+      for (Mask mask : {Mask::kFull, Mask::kCausal})
+        for (int head_dim : {64, 128}) {
+          Problem p = problem(1 << 20, 8, mask, pass);
+          p.shape.head_dim = head_dim;
+          const CostModel cost(read_cluster(name, kTopologies).gpu, p);
+          double before = 0;
+          for (double tokens = 16; tokens < 3e6; tokens *= 1.1) {
+            const double pairs = tokens * tokens * (mask == Mask::kFull ? 1 : 0.5);
+            const double seconds = cost.attention_s(pairs, tokens, tokens, mask);
+            EXPECT_GT(seconds, before) << name << ", " << tokens << " tokens";
+            EXPECT_GE(seconds, flops(pairs * p.shape.heads, head_dim, pass) / cost.best_flops_per_s());
+            before = seconds;
+          }
+        }
+}
+
+TEST(Cost, ARectangleIsOneKernel) {
+  // 4 × 2 cells of 4,096 tokens: one launch, and the rate of √(16,384 · 8,192) tokens; two launches if cut in two.
+  const GpuProfile gpu = measured();
+  for (Pass pass : {Pass::kForward, Pass::kBackward}) {
+    const Problem p = problem(4096 * 8, 8, Mask::kFull, pass);
+    const CostModel cost(gpu, p);
+    const double whole = kernel_s(gpu, one_kernel(p, 4, 2));
+    EXPECT_NEAR(whole, cost.attention_s(16384.0 * 8192, 16384, 8192, Mask::kFull), 1e-15);
+    EXPECT_GT(2 * kernel_s(gpu, one_kernel(p, 2, 2)), whole + gpu.launch_s);
+  }
+}
+
+TEST(Cost, HeadsThatAreCutAreCountedOnce) {
+  // The same rows as 32 heads, or as 8 + 24 heads of the same tokens; kv-head k serves q heads 4k … 4k + 3.
+  const GpuProfile gpu = measured();
+  for (Mask mask : {Mask::kFull, Mask::kCausal}) {
+    const Problem p = problem(4096 * 8, 8, mask);
+    const double whole = kernel_s(gpu, one_kernel(p, 4, 2));
+    EXPECT_NEAR(kernel_s(gpu, one_kernel(p, 4, 2, {{0, 8}, {8, 32}})), whole, 1e-15);
+    EXPECT_NEAR(kernel_s(gpu, one_kernel(p, 4, 2, {{0, 16}})) - gpu.launch_s, (whole - gpu.launch_s) / 2, 1e-15);
+  }
+}
+
+TEST(Cost, CausalBlocksTakeTheirPairsAtTheCausalRate) {
+  // One cell with itself: 4,096 · 4,097 / 2 pairs. Cells {0, 1} × {0, 1}: two such, one full block, one empty.
+  const GpuProfile gpu = measured();
+  const Problem p = problem(4096 * 8, 8, Mask::kCausal);
+  const double half = 4096.0 * 4097 / 2, full = 4096.0 * 4096, operations = 4.0 * 128 * 32;
+  EXPECT_NEAR(kernel_s(gpu, one_kernel(p, 1, 1)), operations * half / (35 * 12 * 1e12) + gpu.launch_s, 1e-15);
+  EXPECT_NEAR(kernel_s(gpu, one_kernel(p, 2, 2)),
+              operations * (2 * half / (35 * 13 * 1e12) + full / (40 * 13 * 1e12)) + gpu.launch_s, 1e-15);
+}
+
+TEST(Cost, AllKernelsOfAMaskTogetherDoTheWholeProblem) {
+  GpuProfile gpu;
+  gpu.attention_flops_per_s = 1e12;
+  for (Partition partition : {Partition::kContiguous, Partition::kStriped, Partition::kZigzag})
+    for (Mask mask : {Mask::kFull, Mask::kCausal})
+      for (Pass pass : {Pass::kForward, Pass::kBackward}) {
+        const Problem p = problem(1001, 5, mask, pass, partition);
+        const int cells = static_cast<int>(p.cells());
+        EXPECT_NEAR(kernel_s(gpu, one_kernel(p, cells, cells)), flops(total_pairs(p) * 32, 128, pass) / 1e12, 1e-12);
+      }
+}
+
+TEST(Cost, MergingTakesItsBytes) {
+  const Problem p = problem(4096, 4);
+  ScheduleBuilder b(p);
+  const RegionId region = b.chunk_region(0, Tensor::kO);
+  const ValueId partials[] = {b.input(0, Tensor::kO, region, Dtype::kFp32),
+                              b.input(0, Tensor::kO, region, Dtype::kFp32)};
+  const ValueId o = b.combine(partials, Dtype::kBf16);
+  b.delta(o, b.input(0, Tensor::kDO, region, Dtype::kBf16));
+  const Schedule s = b.finish();
+  // 1,024 tokens × 32 heads: fp32 O 512 bytes + 4 of log-sum-exp, bf16 O 256 + 4, dO 256, delta 8 a row.
+  const double rows = 1024 * 32;
+  const CostModel cost(measured(), p);
+  EXPECT_DOUBLE_EQ(cost.seconds(s, s.ops[0]), rows * (2 * 516 + 260) / 1e12 + 3e-6);
+  EXPECT_DOUBLE_EQ(cost.seconds(s, s.ops[1]), rows * (260 + 256 + 8) / 1e12 + 3e-6);
+  const CostModel ideal(read_cluster("ideal-8x50", kTopologies).gpu, p);
+  EXPECT_EQ(ideal.seconds(s, s.ops[0]), 0);
+  EXPECT_EQ(ideal.seconds(s, s.ops[1]), 0);
+  EXPECT_EQ(ideal.seconds(s, Exchange{0, 0}), 0);
+}
+
+TEST(Cost, TheNearestSeriesStandsForOneThatIsNotThere) {
+  GpuProfile gpu = measured();
+  AttentionPoint other = point(Pass::kForward, Mask::kFull, 4096, 100);
+  other.head_dim = 64;
+  gpu.attention.push_back(other);
+  other = point(Pass::kForward, Mask::kFull, 4096, 222);
+  other.dtype = Dtype::kFp16;
+  gpu.attention.push_back(other);
+  const auto rate = [&](Problem p, Mask mask) {
+    const double seconds = CostModel(gpu, p).attention_s(4096 * 4096, 4096, 4096, mask) - gpu.launch_s;
+    return flops(4096.0 * 4096 * p.shape.heads, p.shape.head_dim, p.pass) / seconds / 1e12;
+  };
+  Problem p = problem(1 << 20, 8);
+  EXPECT_NEAR(rate(p, Mask::kFull), 480, 1e-6);
+  p.shape.head_dim = 80;  // nearer to 64 (a quarter more) than to 128
+  EXPECT_NEAR(rate(p, Mask::kFull), 100, 1e-6);
+  EXPECT_NEAR(rate(p, Mask::kCausal), 420, 1e-6);  // there is no causal point of 64: the mask comes first
+  p.shape.head_dim = 256;
+  EXPECT_NEAR(rate(p, Mask::kFull), 480, 1e-6);
+  p.shape.dtype = Dtype::kFp16;
+  EXPECT_NEAR(rate(p, Mask::kFull), 222, 1e-6);
+  EXPECT_NEAR(rate(p, Mask::kCausal), 420, 1e-6);  // bf16 stands for fp16
+  std::erase_if(gpu.attention, [](const AttentionPoint& a) { return a.mask == Mask::kCausal; });
+  EXPECT_NEAR(rate(p, Mask::kCausal), 222, 1e-6);  // full stands for causal
+}
+
+TEST(Cost, WithoutAFittingPointItRefuses) {
+  using testing::HasSubstr;
+  GpuProfile gpu = measured();
+  Problem p = problem(1 << 20, 8);
+  p.shape.dtype = Dtype::kFp32;
+  EXPECT_THAT([&] { CostModel(gpu, p); },
+              testing::ThrowsMessage<InvalidInput>(HasSubstr("no point of forward attention in fp32")));
+  std::erase_if(gpu.attention, [](const AttentionPoint& a) { return a.pass == Pass::kBackward; });
+  EXPECT_THAT([&] { CostModel(gpu, problem(1 << 20, 8, Mask::kFull, Pass::kBackward)); },
+              testing::ThrowsMessage<InvalidInput>(HasSubstr("no point of backward attention in bf16")));
+  gpu.attention.clear();
+  EXPECT_THROW(CostModel(gpu, problem(1 << 20, 8)), InvalidInput);
+}
+
+}  // namespace
+}  // namespace meshattn
