@@ -1,0 +1,213 @@
+#include "core/passes/validate.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "core/passes/liveness.h"
+#include "core/passes/prune.h"
+#include "tests/support/interpreter.h"
+#include "tests/support/mutate.h"
+#include "tests/support/plans.h"
+
+namespace meshattn {
+namespace {
+
+using testing::interpret;
+using testing::Mutant;
+using testing::mutate;
+using testing::random_plan;
+using testing::simple_plan;
+using testing::small_problem;
+
+struct Setting {
+  Mask mask;
+  Partition partition;
+};
+constexpr Setting kSettings[] = {{Mask::kFull, Partition::kContiguous},
+                                 {Mask::kCausal, Partition::kContiguous},
+                                 {Mask::kCausal, Partition::kStriped},
+                                 {Mask::kCausal, Partition::kZigzag}};
+
+Schedule real_schedule(const Setting& setting, const TilePlan& plan, Dtype wire) {
+  const Problem p = small_problem(plan.tile.rows * plan.tile.columns, plan.pass, setting.mask, setting.partition, 2, 1);
+  Schedule s = prune(mesh(p, plan, wire));
+  assign_memory(s);
+  return s;
+}
+
+std::string all_of(const std::vector<Finding>& findings) {
+  std::string text;
+  for (const Finding& f : findings) text.append(f.what).append("\n");
+  return text;
+}
+
+std::string name_of(const Schedule& s, Tile tile) {
+  const Problem& p = s.problem;
+  return std::to_string(tile.rows) + "x" + std::to_string(tile.columns) + " " + std::string(name_of(p.mask)) + " " +
+         std::string(name_of(p.partition)) + " " + std::string(name_of(p.pass));
+}
+
+/// Calls visit(schedule, tile) for every tile of 1 … most ranks × mask and partition × pass, planned simply and at
+/// random.
+template <typename Visit>
+void for_each_real_schedule(int most, std::mt19937& random, Visit&& visit) {
+  for (int n = 1; n <= most; ++n)
+    for (Tile tile : tiles_of(n))
+      for (Pass pass : {Pass::kForward, Pass::kBackward})
+        for (const Setting& setting : kSettings) {
+          visit(real_schedule(setting, simple_plan(tile, pass), Dtype::kFp32), tile);
+          visit(real_schedule(setting, random_plan(tile, pass, random), Dtype::kBf16), tile);
+        }
+}
+
+TEST(Validate, AcceptsRealSchedules) {
+  std::mt19937 random(1);
+  for_each_real_schedule(6, random, [&](Schedule s, Tile tile) {
+    EXPECT_EQ(all_of(validate(s)), "") << name_of(s, tile);
+    EXPECT_EQ(interpret(s, 14, random), "") << name_of(s, tile);
+    s.offset.clear();
+    s.waits.clear();
+    EXPECT_EQ(all_of(validate(s)), "") << name_of(s, tile);
+    EXPECT_EQ(interpret(s, 7, random), "") << name_of(s, tile);
+  });
+}
+
+/// Counted once: of these mutants four fifths are wrong; fewer than half would mean that the mutator has gone blunt.
+TEST(Validate, RejectsEveryMutantThatTheInterpreterFindsWrong) {
+  std::mt19937 random(2);
+  int mutants = 0, wrong = 0;
+  for_each_real_schedule(6, random, [&](const Schedule& s, Tile tile) {
+    if (s.problem.ranks == 1) return;
+    for (int i = 0; i < 30; ++i) {
+      const Mutant m = mutate(s, random);
+      const bool accepted = validate(m.schedule).empty();
+      const std::string what = interpret(m.schedule, accepted ? 28 : 7, random);
+      ++mutants;
+      wrong += !what.empty();
+      EXPECT_FALSE(accepted && !what.empty()) << name_of(s, tile) << ": " << m.what << ": " << what;
+    }
+  });
+  EXPECT_GT(wrong, mutants / 2);
+  RecordProperty("mutants", mutants);
+  RecordProperty("wrong", wrong);
+}
+
+/// Overwrites fields with anything at all. @returns nothing that can be trusted.
+class Vandal {
+ public:
+  Vandal(Schedule& s, std::mt19937& random) : s_(s), random_(random) {}
+
+  void strike() {
+    switch (random_() % 16) {
+      case 0:
+        return spoil(
+            s_.first_op, [](auto& x) -> auto& { return x; });
+      case 1:
+        return spoil(
+            s_.values, [](Value & v) -> auto& { return v.region; });
+      case 2:
+        return spoil(
+            s_.values, [](Value & v) -> auto& { return v.rank; });
+      case 3:
+        return spoil(
+            s_.values, [&](Value & v) -> auto& { return random_() % 2 ? as_byte(v.tensor) : as_byte(v.dtype); });
+      case 4:
+        return spoil(
+            s_.transfers, [&](Transfer & t) -> auto& { return random_() % 2 ? t.source : t.made; });
+      case 5:
+        return spoil(
+            s_.transfers, [](Transfer & t) -> auto& { return t.lane; });
+      case 6:
+        return spoil(
+            s_.rows, [&](AttendRow & r) -> auto& { return random_() % 2 ? r.q : r.o; });
+      case 7:
+        return spoil(
+            s_.columns, [](auto& x) -> auto& { return x; });
+      case 8:
+        return spoil(
+            s_.backward_rows, [&](BackwardRow & r) -> auto& { return random_() % 2 ? r.delta : r.dq; });
+      case 9:
+        return spoil(
+            s_.backward_columns, [&](BackwardColumn & c) -> auto& { return random_() % 2 ? c.kv : c.dkv; });
+      case 10:
+        return spoil(
+            random_() % 2 ? s_.combine_sources : s_.exchange_transfers, [](auto& x) -> auto& { return x; });
+      case 11:
+        return spoil(
+            random_() % 2 ? s_.inputs : s_.outputs, [](auto& x) -> auto& { return x; });
+      case 12:
+        return spoil(
+            s_.waits, [&](ReuseWait & w) -> auto& { return random_() % 2 ? w.op : w.after; });
+      case 13:
+        return spoil(
+            s_.offset, [](auto& x) -> auto& { return x; });
+      case 14:
+        return strike_problem();
+      default:
+        return spoil_op();
+    }
+  }
+
+ private:
+  template <typename Enum>
+  static std::uint8_t& as_byte(Enum& e) {
+    return reinterpret_cast<std::uint8_t&>(e);
+  }
+
+  template <typename T>
+  void overwrite(T& field) {
+    const std::uint64_t wild = std::uint64_t{random_()} << 32 | random_();
+    const std::uint64_t any[] = {wild, wild % 16, static_cast<std::uint64_t>(field) + 1, UINT64_MAX, INT32_MAX};
+    field = static_cast<T>(any[random_() % std::size(any)]);
+  }
+  template <typename List, typename Field>
+  void spoil(List& list, Field&& field) {
+    if (list.empty()) return;
+    if (random_() % 8 == 0) return list.resize(list.size() - 1 + random_() % 3);
+    overwrite(field(list[random_() % list.size()]));
+  }
+  void strike_problem() {
+    AttentionShape& shape = s_.problem.shape;
+    int* const numbers[] = {&shape.batch, &shape.heads, &shape.kv_heads, &shape.head_dim, &s_.problem.ranks};
+    std::uint8_t* const names[] = {&as_byte(s_.problem.mask), &as_byte(s_.problem.partition), &as_byte(s_.problem.pass),
+                                   &as_byte(shape.dtype)};
+    if (random_() % 4 == 0) return overwrite(random_() % 2 ? shape.seq_q : shape.seq_kv);
+    if (random_() % 2 == 0) return overwrite(*names[random_() % std::size(names)]);
+    overwrite(*numbers[random_() % std::size(numbers)]);
+  }
+  void spoil_op() {
+    Op& op = s_.ops[random_() % s_.ops.size()];
+    const auto spoil_rectangle = [&](auto& rect) {
+      random_() % 2 ? overwrite(random_() % 2 ? rect.first_row : rect.first_column)
+                    : overwrite(random_() % 2 ? rect.row_count : rect.column_count);
+    };
+    if (auto* a = std::get_if<Attend>(&op)) spoil_rectangle(*a);
+    if (auto* a = std::get_if<AttendBackward>(&op)) spoil_rectangle(*a);
+    if (auto* d = std::get_if<Delta>(&op)) overwrite(random_() % 2 ? d->d_o : d->made);
+    if (auto* c = std::get_if<Combine>(&op)) overwrite(random_() % 2 ? c->source_count : c->made);
+    if (auto* x = std::get_if<Exchange>(&op)) overwrite(random_() % 2 ? x->first : x->count);
+  }
+
+  Schedule& s_;
+  std::mt19937& random_;
+};
+
+/// Whatever is in the arrays, `validate` answers; what it passes runs.
+TEST(Validate, SurvivesGarbage) {
+  std::mt19937 random(7);
+  int refused = 0, all = 0;
+  for_each_real_schedule(4, random, [&](const Schedule& s, Tile tile) {
+    for (int i = 0; i < 100; ++i, ++all) {
+      Schedule garbage = s;
+      Vandal vandal(garbage, random);
+      for (auto strikes = 1 + random() % 3; strikes > 0; --strikes) vandal.strike();
+      const bool accepted = validate(garbage).empty();
+      refused += !accepted;
+      EXPECT_TRUE(!accepted || interpret(garbage, 7, random).empty()) << name_of(s, tile);
+    }
+  });
+  EXPECT_GT(refused, all / 2);
+}
+
+}  // namespace
+}  // namespace meshattn
