@@ -165,6 +165,8 @@ struct Golden {
   Pass pass;
 };
 
+void PrintTo(const Golden& golden, std::ostream* out) { *out << golden.file; }
+
 class GoldenText : public testing::TestWithParam<Golden> {};
 
 TEST_P(GoldenText, IsWhatTheGeneratorMakes) {
@@ -260,7 +262,8 @@ const Broken kBroken[] = {
     {14, "value 0 rank 0 Q bf16 cells 0 heads 2", "s.txt:14:37: expected a head from 0 to 1, found '2'"},
     {15, "value 1 rank 0 KV bf16 cells 0 heads 1", "s.txt:15:38: expected a head from 0 to 0, found '1'"},
     {15, "value 1 rank 0 KV bf16 cells 0 heads 0 input", "s.txt:15:40: expected 'at', found 'input'"},
-    {15, "value 1 rank 0 KV bf16 cells 0 heads 0 at x", "s.txt:15:43: expected an offset from 0 to 18446744073709551615"},
+    {15, "value 1 rank 0 KV bf16 cells 0 heads 0 at x",
+     "s.txt:15:43: expected an offset from 0 to 18446744073709551615"},
     {14, "value 0 rank 0 Q bf16 cells 0 heads 0 input", "s.txt:15:42: expected the end of the line, found 'at'"},
     {18, "", "s.txt:19:1: expected 'rank', found '0'"},
     {18, "rank 1", "s.txt:18:6: expected '0', found '1'"},
