@@ -9,6 +9,7 @@
 
 #include "core/algorithms.h"
 #include "core/error.h"
+#include "core/passes/liveness.h"
 
 namespace meshattn {
 namespace {
@@ -163,6 +164,7 @@ struct Golden {
   Mask mask;
   Partition partition;
   Pass pass;
+  bool memory;  ///< with arena offsets and reuse waits
 };
 
 void PrintTo(const Golden& golden, std::ostream* out) { *out << golden.file; }
@@ -173,7 +175,9 @@ TEST_P(GoldenText, IsWhatTheGeneratorMakes) {
   const Golden& g = GetParam();
   const int ranks = g.tile.rows * g.tile.columns;
   const Problem p{{4L * ranks, 4L * ranks, 1, 4, 2, 8, Dtype::kBf16}, g.mask, g.partition, g.pass, ranks};
-  const std::string text = write_text(mesh(p, as_they_come(g.tile, g.pass), Dtype::kFp32));
+  Schedule schedule = mesh(p, as_they_come(g.tile, g.pass), Dtype::kFp32);
+  if (g.memory) assign_memory(schedule);
+  const std::string text = write_text(schedule);
   const std::string path = fmt::format("{}/{}", MESHATTN_GOLDEN_DIR, g.file);
   if (std::getenv("MESHATTN_UPDATE_GOLDEN") != nullptr) std::ofstream(path) << text;
   std::ostringstream golden;
@@ -183,9 +187,11 @@ TEST_P(GoldenText, IsWhatTheGeneratorMakes) {
 
 INSTANTIATE_TEST_SUITE_P(
     Files, GoldenText,
-    testing::Values(Golden{"ring-2-forward.txt", {1, 2}, Mask::kFull, Partition::kContiguous, Pass::kForward},
-                    Golden{"mesh-2x2-forward.txt", {2, 2}, Mask::kCausal, Partition::kZigzag, Pass::kForward},
-                    Golden{"mesh-2x2-backward.txt", {2, 2}, Mask::kFull, Partition::kContiguous, Pass::kBackward}),
+    testing::Values(Golden{"ring-2-forward.txt", {1, 2}, Mask::kFull, Partition::kContiguous, Pass::kForward, false},
+                    Golden{"ring-4-forward.txt", {1, 4}, Mask::kFull, Partition::kContiguous, Pass::kForward, true},
+                    Golden{"mesh-2x2-forward.txt", {2, 2}, Mask::kCausal, Partition::kZigzag, Pass::kForward, true},
+                    Golden{
+                        "mesh-2x2-backward.txt", {2, 2}, Mask::kFull, Partition::kContiguous, Pass::kBackward, true}),
     [](const auto& golden) {
       std::string name = golden.param.file;
       std::erase_if(name, [](char c) { return std::isalnum(static_cast<unsigned char>(c)) == 0; });
