@@ -9,6 +9,7 @@
 
 #include "core/algorithms.h"
 #include "core/error.h"
+#include "core/passes/liveness.h"
 
 namespace meshattn {
 namespace {
@@ -163,7 +164,10 @@ struct Golden {
   Mask mask;
   Partition partition;
   Pass pass;
+  bool memory;  ///< with arena offsets and reuse waits
 };
+
+void PrintTo(const Golden& golden, std::ostream* out) { *out << golden.file; }
 
 class GoldenText : public testing::TestWithParam<Golden> {};
 
@@ -171,7 +175,9 @@ TEST_P(GoldenText, IsWhatTheGeneratorMakes) {
   const Golden& g = GetParam();
   const int ranks = g.tile.rows * g.tile.columns;
   const Problem p{{4L * ranks, 4L * ranks, 1, 4, 2, 8, Dtype::kBf16}, g.mask, g.partition, g.pass, ranks};
-  const std::string text = write_text(mesh(p, as_they_come(g.tile, g.pass), Dtype::kFp32));
+  Schedule schedule = mesh(p, as_they_come(g.tile, g.pass), Dtype::kFp32);
+  if (g.memory) assign_memory(schedule);
+  const std::string text = write_text(schedule);
   const std::string path = fmt::format("{}/{}", MESHATTN_GOLDEN_DIR, g.file);
   if (std::getenv("MESHATTN_UPDATE_GOLDEN") != nullptr) std::ofstream(path) << text;
   std::ostringstream golden;
@@ -181,9 +187,11 @@ TEST_P(GoldenText, IsWhatTheGeneratorMakes) {
 
 INSTANTIATE_TEST_SUITE_P(
     Files, GoldenText,
-    testing::Values(Golden{"ring-2-forward.txt", {1, 2}, Mask::kFull, Partition::kContiguous, Pass::kForward},
-                    Golden{"mesh-2x2-forward.txt", {2, 2}, Mask::kCausal, Partition::kZigzag, Pass::kForward},
-                    Golden{"mesh-2x2-backward.txt", {2, 2}, Mask::kFull, Partition::kContiguous, Pass::kBackward}),
+    testing::Values(Golden{"ring-2-forward.txt", {1, 2}, Mask::kFull, Partition::kContiguous, Pass::kForward, false},
+                    Golden{"ring-4-forward.txt", {1, 4}, Mask::kFull, Partition::kContiguous, Pass::kForward, true},
+                    Golden{"mesh-2x2-forward.txt", {2, 2}, Mask::kCausal, Partition::kZigzag, Pass::kForward, true},
+                    Golden{
+                        "mesh-2x2-backward.txt", {2, 2}, Mask::kFull, Partition::kContiguous, Pass::kBackward, true}),
     [](const auto& golden) {
       std::string name = golden.param.file;
       std::erase_if(name, [](char c) { return std::isalnum(static_cast<unsigned char>(c)) == 0; });
@@ -260,7 +268,8 @@ const Broken kBroken[] = {
     {14, "value 0 rank 0 Q bf16 cells 0 heads 2", "s.txt:14:37: expected a head from 0 to 1, found '2'"},
     {15, "value 1 rank 0 KV bf16 cells 0 heads 1", "s.txt:15:38: expected a head from 0 to 0, found '1'"},
     {15, "value 1 rank 0 KV bf16 cells 0 heads 0 input", "s.txt:15:40: expected 'at', found 'input'"},
-    {15, "value 1 rank 0 KV bf16 cells 0 heads 0 at x", "s.txt:15:43: expected an offset from 0 to 18446744073709551615"},
+    {15, "value 1 rank 0 KV bf16 cells 0 heads 0 at x",
+     "s.txt:15:43: expected an offset from 0 to 18446744073709551615"},
     {14, "value 0 rank 0 Q bf16 cells 0 heads 0 input", "s.txt:15:42: expected the end of the line, found 'at'"},
     {18, "", "s.txt:19:1: expected 'rank', found '0'"},
     {18, "rank 1", "s.txt:18:6: expected '0', found '1'"},
