@@ -8,6 +8,7 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <cstdio>
 #include <cstring>
 
 #include "core/error.h"
@@ -78,6 +79,7 @@ std::variant<Trace, Failure> simulate_isolated(const Schedule& schedule, const N
                                                const CostModel& cost) {
   const std::size_t ops = schedule.ops.size();
   Mailbox mailbox(ops);
+  std::fflush(nullptr);  // or the child, when SimGrid flushes, would write again what waits in buffers here
   const pid_t parent = getpid();
   const pid_t child = fork();
   if (child < 0) return Failure{fmt::format("no child process: {}", std::strerror(errno))};

@@ -20,11 +20,8 @@ namespace routing = simgrid::kernel::routing;
 /// A zone whose routes are computed when asked: no table. Hosts are created in order of their GPUs.
 class ComputedZone : public routing::NetZoneImpl {
  public:
-  explicit ComputedZone(const Network& network) : NetZoneImpl("cluster"), network_(network) {}
-
-  void add_links() {
-    for (const Link& link : network_.links()) links_.push_back(get_iface()->create_link(link.name, link.bytes_per_s));
-  }
+  ComputedZone(const Network& network, const std::vector<s4u::Link*>& links)
+      : NetZoneImpl("cluster"), network_(network), links_(links) {}
 
   // Without latency: SimGrid would share links in proportion to its inverse. Start-ups are the simulator's.
   void get_local_route(const routing::NetPoint* from, const routing::NetPoint* to, routing::Route* into,
@@ -35,7 +32,7 @@ class ComputedZone : public routing::NetZoneImpl {
 
  private:
   const Network& network_;
-  std::vector<s4u::Link*> links_;
+  const std::vector<s4u::Link*>& links_;
 };
 
 /// @throws SimulationError the second time.
@@ -50,19 +47,20 @@ std::string once_per_process() {
 void configure() {
   for (const char* setting :
        {"network/model:CM02", "network/TCP-gamma:0", "network/crosstraffic:0", "network/latency-factor:1",
-        "network/bandwidth-factor:1", "network/weight-S:0", "network/optim:Lazy", "surf/precision:1e-12"})
+        "network/bandwidth-factor:1", "network/weight-S:0", "network/optim:Lazy", "surf/precision:1e-10"})
     s4u::Engine::set_config(setting);
 }
 
 }  // namespace
 
-Platform::Platform(const Network& network) : engine_(once_per_process()) {
+Platform::Platform(const Network& network) : network_(network), engine_(once_per_process()) {
   std::signal(SIGINT, SIG_DFL);  // SimGrid's handler would list actors and leave through exit()
   configure();
-  auto* zone = new ComputedZone(network);  // SimGrid owns it
+  auto* zone = new ComputedZone(network, links_);  // SimGrid owns it
   for (int gpu = 0; gpu < network.gpus(); ++gpu)
     hosts_.push_back(zone->get_iface()->create_host("gpu " + std::to_string(gpu), 1.0));
-  zone->add_links();
+  for (const Link& link : network.links())
+    links_.push_back(zone->get_iface()->create_link(link.name, link.bytes_per_s));
   zone->get_iface()->seal();
   for (auto* model : engine_.get_all_models())
     if (model->get_name() == "Network_CM02") model_ = model;
@@ -95,6 +93,8 @@ void Platform::send(int from, int to, double bytes, std::uint32_t tag) {
   flow.action->set_last_value(0);
   flow.action->set_last_update();
   flow.action->resume();
+  // `resume` has only the first link shared anew, and not even what lies behind it if that is due already.
+  for (LinkId link : network_.route(from, to).span()) links_[link]->set_bandwidth(network_.links()[link].bytes_per_s);
 }
 
 /// Takes the flows that have ended from SimGrid, before it would end their communications too, and puts them by.

@@ -20,7 +20,7 @@ class Platform {
   /// Tells that the message sent with `tag` has arrived.
   using Arrived = std::function<void(std::uint32_t tag)>;
 
-  /// @throws SimulationError if this process has simulated before: SimGrid's state is global.
+  /// `network` must outlive it. @throws SimulationError if this process has simulated before: SimGrid is global.
   explicit Platform(const Network& network);
   Platform(const Platform&) = delete;
   Platform& operator=(const Platform&) = delete;
@@ -51,9 +51,11 @@ class Platform {
   std::uint32_t make_flow(int from, int to);
   void collect();
 
+  const Network& network_;
   simgrid::s4u::Engine engine_;
   simgrid::kernel::resource::Model* model_ = nullptr;
   std::vector<simgrid::s4u::Host*> hosts_;
+  std::vector<simgrid::s4u::Link*> links_;
   std::vector<Flow> flows_;
   std::unordered_map<const Action*, std::uint32_t> flow_of_;
   std::unordered_map<std::uint64_t, std::vector<std::uint32_t>> idle_;  ///< by path

@@ -1,0 +1,150 @@
+#include "core/network.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "core/error.h"
+
+namespace meshattn {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+/// Nodes of 4 GPUs with a 400 GB/s port and a 50 GB/s NIC each.
+Cluster cluster(Fabric fabric = {}) {
+  Cluster c;
+  c.node = {.gpus = 4,
+            .link_bytes_per_s = 400e9,
+            .link_startup_s = 1e-6,
+            .gpus_per_nic = 1,
+            .nic_bytes_per_s = 50e9,
+            .nic_startup_s = 3e-6};
+  c.fabric = fabric;
+  return c;
+}
+
+std::vector<std::string> names(const Network& network, int from, int to) {
+  std::vector<std::string> names;
+  for (LinkId link : network.route(from, to).span()) names.push_back(network.links()[link].name);
+  return names;
+}
+
+std::string refusal(const Cluster& c, int gpus) {
+  try {
+    Network network(c, gpus);
+  } catch (const InvalidInput& e) {
+    return e.what();
+  }
+  return "accepted";
+}
+
+TEST(Network, PortsInsideANodeNicsBetweenNodes) {
+  const Network network(cluster(), 8);
+  EXPECT_THAT(names(network, 1, 2), ElementsAre("gpu 1 out", "gpu 2 in"));
+  EXPECT_THAT(names(network, 3, 4), ElementsAre("node 0 nic 3 out", "node 1 nic 0 in"));
+  EXPECT_FALSE(network.route(1, 2).inter_node);
+  EXPECT_TRUE(network.route(3, 4).inter_node);
+  EXPECT_EQ(network.route(1, 2).startup_s, 1e-6);
+  EXPECT_EQ(network.route(3, 4).startup_s, 3e-6);
+  // 10 MB: 1 µs + 10e6 / 400e9 = 26 µs; 3 µs + 10e6 / 50e9 = 203 µs.
+  EXPECT_DOUBLE_EQ(network.alone_s(1, 2, 10e6), 26e-6);
+  EXPECT_DOUBLE_EQ(network.alone_s(3, 4, 10e6), 203e-6);
+}
+
+TEST(Network, SwitchesOfANodeAreCrossedOnlyBetweenThem) {
+  Cluster c = cluster();
+  c.node.gpus_per_switch = 2;
+  c.node.switch_bytes_per_s = 25e9;
+  const Network network(c, 8);
+  EXPECT_THAT(names(network, 4, 5), ElementsAre("gpu 4 out", "gpu 5 in"));
+  EXPECT_THAT(names(network, 5, 6), ElementsAre("gpu 5 out", "node 1 switch 0 out", "node 1 switch 1 in", "gpu 6 in"));
+  EXPECT_DOUBLE_EQ(network.alone_s(5, 6, 10e6), 1e-6 + 10e6 / 25e9);
+}
+
+TEST(Network, GpusShareANic) {
+  Cluster c = cluster();
+  c.node.gpus_per_nic = 2;
+  const Network network(c, 8);
+  EXPECT_THAT(names(network, 0, 7), ElementsAre("node 0 nic 0 out", "node 1 nic 1 in"));
+  EXPECT_THAT(names(network, 1, 6), ElementsAre("node 0 nic 0 out", "node 1 nic 1 in"));
+}
+
+TEST(Network, FatTreeCrossesTrunksBetweenLeavesOnly) {
+  const Network network(cluster({Fabric::Kind::kFatTree, 2, 4}), 16);
+  EXPECT_THAT(names(network, 0, 7), ElementsAre("node 0 nic 0 out", "node 1 nic 3 in"));
+  EXPECT_THAT(names(network, 5, 8), ElementsAre("node 1 nic 1 out", "leaf 0 up", "leaf 1 down", "node 2 nic 0 in"));
+  // 2 nodes × 4 NICs × 50 GB/s / 4
+  EXPECT_EQ(network.links()[network.route(5, 8).links[1]].bytes_per_s, 100e9);
+}
+
+TEST(Network, RailsCrossTheSpineBetweenRailsAndGroups) {
+  const Network network(cluster({Fabric::Kind::kRail, 2, 4}), 16);
+  EXPECT_THAT(names(network, 1, 5), ElementsAre("node 0 nic 1 out", "node 1 nic 1 in"));
+  EXPECT_THAT(names(network, 1, 6),
+              ElementsAre("node 0 nic 1 out", "rail 1 of group 0 up", "rail 2 of group 0 down", "node 1 nic 2 in"));
+  EXPECT_THAT(names(network, 1, 9),
+              ElementsAre("node 0 nic 1 out", "rail 1 of group 0 up", "rail 1 of group 1 down", "node 2 nic 1 in"));
+  // 2 nodes × 50 GB/s / 4
+  EXPECT_EQ(network.links()[network.route(1, 6).links[1]].bytes_per_s, 25e9);
+}
+
+/// Every fabric: no link twice on a way, a way and its return share none, and every link has a name of its own.
+TEST(Network, DirectionsAreApart) {
+  for (auto kind : {Fabric::Kind::kNonBlocking, Fabric::Kind::kFatTree, Fabric::Kind::kRail})
+    for (int gpus_per_switch : {0, 1, 2, 4})
+      for (int gpus_per_nic : {1, 2, 4}) {
+        Cluster c = cluster({kind, 2, 2});
+        c.node.gpus_per_switch = gpus_per_switch;
+        c.node.switch_bytes_per_s = 1e9;
+        c.node.gpus_per_nic = gpus_per_nic;
+        const Network network(c, 20);  // the last leaf is half filled
+        std::set<std::string> all;
+        for (const Link& link : network.links()) EXPECT_TRUE(all.insert(link.name).second) << link.name;
+        std::set<LinkId> used;
+        for (int from = 0; from < network.gpus(); ++from)
+          for (int to = 0; to < network.gpus(); ++to) {
+            if (from == to) continue;
+            const Route there = network.route(from, to), back = network.route(to, from);
+            std::set<LinkId> both;
+            for (const Route& route : {there, back})
+              for (LinkId link : route.span()) both.insert(link);
+            EXPECT_EQ(static_cast<int>(both.size()), there.count + back.count) << from << " " << to;
+            used.insert(both.begin(), both.end());
+          }
+        EXPECT_EQ(used.size(), network.links().size());
+      }
+}
+
+TEST(Network, OneNodeMayBePartFilledAndOneGpuNeedsNoLinks) {
+  EXPECT_EQ(Network(cluster(), 1).links().size(), 0u);
+  EXPECT_EQ(Network(cluster(), 3).links().size(), 6u);
+  EXPECT_EQ(Network(Cluster(), 1).gpus(), 1);
+  Cluster one_node = cluster();
+  one_node.node.nic_bytes_per_s = 0;
+  EXPECT_EQ(Network(one_node, 4).node_of(3), 0);
+  EXPECT_THAT(refusal(one_node, 8), HasSubstr("8 GPUs on nodes of 4 (use at most 4)"));
+}
+
+TEST(Network, RefusesWhatDoesNotFit) {
+  EXPECT_THAT(refusal(cluster(), 0), HasSubstr("0 GPUs"));
+  EXPECT_THAT(refusal(cluster(), 6), HasSubstr("6 GPUs on nodes of 4: must be at most 4 or a multiple of it"));
+  Cluster c = cluster();
+  c.node.gpus_per_nic = 3;
+  EXPECT_THAT(refusal(c, 8), HasSubstr("3 GPUs per NIC does not divide"));
+  c = cluster();
+  c.node.gpus_per_switch = 3;
+  EXPECT_THAT(refusal(c, 4), HasSubstr("3 GPUs per switch does not divide"));
+  c.node.gpus_per_switch = 2;
+  EXPECT_THAT(refusal(c, 4), HasSubstr("a link between switches of 0 bytes/s"));
+  c = cluster();
+  c.node.link_bytes_per_s = 0;
+  EXPECT_THAT(refusal(c, 2), HasSubstr("a GPU link of 0 bytes/s"));
+  EXPECT_THAT(refusal(cluster({Fabric::Kind::kRail, 0, 1}), 8), HasSubstr("0 nodes per leaf"));
+  EXPECT_THAT(refusal(cluster({Fabric::Kind::kFatTree, 2, 0}), 8), HasSubstr("oversubscription 0"));
+}
+
+}  // namespace
+}  // namespace meshattn
