@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <limits>
-#include <optional>
 #include <string>
 
 #include "core/error.h"
@@ -36,11 +35,16 @@ TilePlan plan_of(const TileProblem& problem, const TileBytes& bytes, std::vector
   return plan;
 }
 
-/// The faster; of equally fast ones (but for rounding) the one that holds less.
-void take_better(std::optional<TilePlan>& best, TilePlan plan) {
-  if (best && plan.makespan > best->makespan) return;
-  if (best && plan.makespan == best->makespan && plan.peak_bytes >= best->peak_bytes) return;
-  best = std::move(plan);
+constexpr double kRounding = 1e-12;
+
+/// Of the fastest (but for rounding) the one that holds least; nothing if there are none.
+const TilePlan* best_of(const std::vector<TilePlan>& plans) {
+  double fastest = std::numeric_limits<double>::infinity();
+  for (const TilePlan& plan : plans) fastest = std::min(fastest, plan.makespan);
+  const TilePlan* best = nullptr;
+  for (const TilePlan& plan : plans)
+    if (plan.makespan <= fastest * (1 + kRounding) && (!best || plan.peak_bytes < best->peak_bytes)) best = &plan;
+  return best;
 }
 
 /// The least that fitting the plan more and more tightly leads to.
@@ -59,14 +63,19 @@ std::vector<TilePlan> known_plans(const TileProblem& problem, Order order, const
   std::vector<TilePlan> plans;
   const auto add = [&](const Lanes& lanes) { plans.push_back(plan_of(problem, bytes, steps_of(problem, lanes))); };
   if (order != Order::kGreedy) add(naive_lanes(problem));
-  if (order != Order::kNaive) add(greedy_lanes(problem));
+  if (order != Order::kNaive)
+    for (const Lanes& lanes : greedy_lanes(problem)) add(lanes);
   double known = plans.front().makespan;
   for (const TilePlan& plan : plans) known = std::min(known, plan.makespan);
   const Solution solution = solve(problem, known, order == Order::kOptimal);
   *lower_bound = solution.lower_bound;
   for (const Lanes& lanes : solution.orders) add(lanes);
-  if (order == Order::kOptimal)
-    for (const Lanes& lanes : thrifty_lanes(problem)) add(lanes);  // as fast at times, and with less memory
+  if (order == Order::kNaive) return plans;
+  // As fast at times, and with less memory. What is faster than greedy is not greedy.
+  for (const Lanes& lanes : thrifty_lanes(problem)) {
+    add(lanes);
+    if (order == Order::kGreedy && plans.back().makespan < known * (1 - kRounding)) plans.pop_back();
+  }
   return plans;
 }
 
@@ -75,11 +84,11 @@ TilePlan plan_within(const TileProblem& problem, Order order, const TileBytes& b
   if (order != Order::kOptimal)
     for (const Lanes& lanes : thrifty_lanes(problem))
       plans.push_back(plan_of(problem, bytes, steps_of(problem, lanes)));
-  std::optional<TilePlan> best;
+  std::vector<TilePlan> fitting;
   for (const TilePlan& plan : plans)
     if (auto fitted = fit(problem.tile, bytes, plan.steps, limit))
-      take_better(best, plan_of(problem, bytes, std::move(*fitted)));
-  if (best) return *best;
+      fitting.push_back(plan_of(problem, bytes, std::move(*fitted)));
+  if (!fitting.empty()) return *best_of(fitting);
   std::uint64_t least = UINT64_MAX;
   for (const TilePlan& plan : plans) least = std::min(least, least_of(bytes, plan));
   throw InvalidInput("no known order of tile " + std::to_string(problem.tile.rows) + "x" +
@@ -128,11 +137,10 @@ TilePlan plan_tile(Tile tile, Pass pass, Order order, const TileCosts& costs, co
   if (pass == Pass::kForward) held.column_sum = held.column_out = 0;
   double lower_bound = 0;
   std::vector<TilePlan> plans = known_plans(problem, order, held, &lower_bound);
-  std::optional<TilePlan> best;
-  for (const TilePlan& plan : plans) take_better(best, plan);
-  if (best->peak_bytes > memory_limit) best = plan_within(problem, order, held, std::move(plans), memory_limit);
-  best->lower_bound = std::min(lower_bound, best->makespan);  // they may differ by rounding
-  return *best;
+  TilePlan best = *best_of(plans);
+  if (best.peak_bytes > memory_limit) best = plan_within(problem, order, held, std::move(plans), memory_limit);
+  best.lower_bound = std::min(lower_bound, best.makespan);  // they may differ by rounding
+  return best;
 }
 
 }  // namespace meshattn

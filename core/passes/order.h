@@ -76,9 +76,10 @@ struct TilePlan {
 /// without a memory limit list it where that costs nothing.
 [[nodiscard]] double makespan_of(const TilePlan& plan, const TileCosts& costs);
 
-/// Orders a tile. Hops are issued as late as the planned time allows, so that a plan holds the least memory at which it is
-/// not longer. Under `memory_limit` (bytes) it is the fastest known plan that keeps to it: of the order asked for, with
-/// hops put off until what they bring fits, and of plans that gather only rows or only columns and stream the others.
+/// Orders a tile. Hops are issued as late as the planned time allows, so that a plan holds the least memory at which it
+/// is not longer; of plans as fast as each other (but for rounding) it is the one that holds least. Under
+/// `memory_limit` (bytes) it is the fastest known plan that keeps to it: of the order asked for, with hops put off
+/// until what they bring fits, and of plans that gather only rows or only columns and stream the others.
 ///
 /// `optimal` is never longer than `greedy` or `naive`. Forward it is the shortest of all if it meets `lower_bound` (the
 /// optimum with preemptible compute), and without that up to 4×3; beyond, sets of states are cut where they grow too

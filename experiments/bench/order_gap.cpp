@@ -79,7 +79,7 @@ void add_tile(Tile tile, const Wire& wire, std::array<Gaps, 3>& gaps) {
       gaps[i].seconds += std::chrono::duration<double>(Clock::now() - start).count();
       lower_bound = std::max(lower_bound, plans[i].lower_bound);
     }
-    if (plans[2].makespan > std::min(plans[0].makespan, plans[1].makespan))
+    if (plans[2].makespan > std::min(plans[0].makespan, plans[1].makespan) * (1 + 1e-11))
       throw Error(fmt::format("optimal is longer than another order on {}x{}", tile.rows, tile.columns));
     for (std::size_t i = 0; i < kOrders.size(); ++i) gaps[i].add(plans[i], lower_bound, block);
   }

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "core/passes/order/optimal.h"
 
 namespace meshattn {
@@ -17,14 +19,15 @@ Hop most_unlocked(const TileProblem& problem, const LaneState& state) {
 }
 
 /// 1. While rows or columns are missing, the next hop is the one that unlocks most blocks per unit of its cost.
-/// 2. A line whose blocks are done leaves before that if the blocks in hand last as long as its hop: they are the
-///    reserve that covers the wait.
+/// 2. A line leaves before that if the blocks in hand are a reserve that covers the wait: they last until it is done,
+/// has
+///    left and the next hop has come; or, if it is done already, until it has left (`eager`: then always).
 /// 3. When all is there, lines leave as they are done: rows in the order of their arrival; backward rows and columns in
 ///    turn.
 /// 4. Of the blocks at hand the one whose line leaves first runs first; own blocks, which never leave, run last and are
 ///    so the reserve that covers waits.
-Lanes greedy_lanes(const TileProblem& problem, Departures departures) {
-  const std::vector<Line> lines = lines_of(problem, departures);
+Lanes greedy_lanes(const TileProblem& problem, bool eager) {
+  const std::vector<Line> lines = lines_of(problem, Departures::kAlternating);
   LaneState state(problem, lines);
   Lanes lanes;
   while (true) {
@@ -32,13 +35,18 @@ Lanes greedy_lanes(const TileProblem& problem, Departures departures) {
     const bool all_in = !state.can_receive_row() && !state.can_receive_column();
     if (all_in && !state.can_send()) break;
     const Hop out = lines[static_cast<std::size_t>(state.sent())].out();
-    const auto covered = [&] { return state.backlog() * problem.costs.block >= problem.cost_of(out); };
-    const bool leave = all_in || (state.can_send() && state.line_is_done() && covered());
-    lanes.channel.push_back(leave ? out : most_unlocked(problem, state));
+    const Hop in = all_in ? out : most_unlocked(problem, state);
+    const auto covered = [&] {
+      const double left = std::max(state.channel_time(), state.line_end()) + problem.cost_of(out);
+      const bool done = state.line_end() <= state.channel_time();
+      return (done && eager) || state.backlog_end() >= left + (done ? 0 : problem.cost_of(in));
+    };
+    const bool leave = all_in || (state.can_send() && covered());
+    lanes.channel.push_back(leave ? out : in);
     if (leave)
       state.send(&lanes.compute);
     else
-      state.receive(lanes.channel.back(), false, &lanes.compute);
+      state.receive(in, false, &lanes.compute);
   }
   state.finish(&lanes.compute);
   return lanes;
@@ -54,6 +62,8 @@ Lanes naive_lanes(const TileProblem& problem) {
   return dispatch(problem, lines, channel);
 }
 
-Lanes greedy_lanes(const TileProblem& problem) { return greedy_lanes(problem, Departures::kAlternating); }
+std::vector<Lanes> greedy_lanes(const TileProblem& problem) {
+  return {greedy_lanes(problem, false), greedy_lanes(problem, true)};
+}
 
 }  // namespace meshattn

@@ -56,9 +56,11 @@ bool LaneState::can_send() const {
   return static_cast<std::size_t>(sent_) + 1 < lines_->size() && line.available(rows_in_, columns_in_) == line.length;
 }
 
-bool LaneState::line_is_done() const {
+double LaneState::line_end() const {
   const auto line = static_cast<std::size_t>(sent_);
-  return done_[line] == (*lines_)[line].length && (last_line_ != sent_ || compute_ <= channel_);
+  const int left = (*lines_)[line].length - done_[line];
+  if (left == 0 && last_line_ != sent_) return channel_;
+  return compute_ + left * problem_->costs.block;
 }
 
 int LaneState::next_line() const {
@@ -110,11 +112,11 @@ double LaneState::finish(std::vector<BlockAt>* ran) {
   return std::max(channel_, compute_);
 }
 
-int LaneState::backlog() const {
+double LaneState::backlog_end() const {
   int blocks = 0;
   for (std::size_t i = static_cast<std::size_t>(sent_); i < lines_->size(); ++i)
     blocks += (*lines_)[i].available(rows_in_, columns_in_) - done_[i];
-  return blocks;
+  return compute_ + blocks * problem_->costs.block;
 }
 
 double LaneState::bound() const {

@@ -68,8 +68,6 @@ class LaneState {
   [[nodiscard]] bool can_receive_column() const { return columns_in_ + 1 < problem_->tile.columns; }
   /// All blocks of the next line to leave have their rows and columns.
   [[nodiscard]] bool can_send() const;
-  /// They have run, too, before the channel is free.
-  [[nodiscard]] bool line_is_done() const;
 
   /// Appends a hop; blocks that run before it ends are appended to `ran`, if given.
   /// With `hold_back`, no block begins that would end after a received row or column arrives.
@@ -80,8 +78,10 @@ class LaneState {
 
   /// Begins all blocks that can begin before the channel is free.
   void run_until_channel_is_free(std::vector<BlockAt>* ran = nullptr);
-  /// Blocks at hand that have not begun.
-  [[nodiscard]] int backlog() const;
+  /// When the next line to leave is done, if it can be sent; not later than the channel is free if it is done already.
+  [[nodiscard]] double line_end() const;
+  /// When compute has nothing more to do, if nothing more comes.
+  [[nodiscard]] double backlog_end() const;
   /// No continuation is shorter.
   [[nodiscard]] double bound() const;
   /// This can do all that `other` can, no later; both have seen the same numbers of hops.
