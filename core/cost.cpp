@@ -22,9 +22,10 @@ double log_length(double q_tokens, double kv_tokens) { return 0.5 * std::log(q_t
 
 /// How far a point is from the problem; equal for the points of one series. See the class comment for the order.
 auto distance(const AttentionPoint& point, const AttentionShape& shape, Mask mask) {
-  const auto apart = [](int a, int b) { return std::abs(std::log2(static_cast<double>(a) / b)); };
+  const auto apart = [](double a, double b) { return std::abs(std::log2(a / b)); };
+  const double group = static_cast<double>(point.heads) / point.kv_heads;
   return std::tuple(point.mask != mask, apart(point.head_dim, shape.head_dim), point.dtype != shape.dtype,
-                    apart(point.heads, shape.heads), apart(point.heads * shape.kv_heads, shape.heads * point.kv_heads));
+                    apart(point.heads, shape.heads), apart(group, shape.group()));
 }
 
 ValueId q_of(const AttendRow& row) { return row.q; }

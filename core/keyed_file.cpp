@@ -19,6 +19,7 @@ namespace {
 std::string in_quotes(std::string_view text) { return fmt::format("'{}'", printable(text)); }
 
 constexpr std::uintmax_t kMostBytes = 1 << 20;
+constexpr int kMostCount = 1'000'000'000;
 constexpr double kSmallest = 1e-9, kLargest = 1e12;  // of any number that is not 0: products of units stay finite
 
 std::string_view trim(std::string_view s) {
@@ -130,8 +131,9 @@ double parse_number(std::string_view text, std::string_view where) {
 int parse_count(std::string_view text, std::string_view where) {
   int n = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), n);
-  if (error != std::errc{} || end != text.data() + text.size() || n < 1)
-    throw InvalidInput(fmt::format("{} must be a whole number from 1, not {}", where, in_quotes(text)));
+  if (error != std::errc{} || end != text.data() + text.size() || n < 1 || n > kMostCount)
+    throw InvalidInput(
+        fmt::format("{} must be a whole number from 1 to {}, not {}", where, kMostCount, in_quotes(text)));
   return n;
 }
 

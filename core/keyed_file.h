@@ -14,7 +14,7 @@ struct Key {
   enum class Kind : std::uint8_t {
     kText,
     kList,      ///< text that is a measurement: needs a source, and the line may be repeated
-    kCount,     ///< a whole number from 1
+    kCount,     ///< a whole number from 1 to 10⁹
     kPositive,  ///< a number above 0
     kAmount,    ///< a number from 0
     kFraction,  ///< above 0, at most 1
@@ -77,7 +77,7 @@ class KeyedFile {
 /// A finite decimal number. @throws InvalidInput beginning with `where`.
 [[nodiscard]] double parse_number(std::string_view text, std::string_view where);
 
-/// A whole number from 1 to 2^31 − 1. @throws InvalidInput beginning with `where`.
+/// A whole number from 1 to 10⁹. @throws InvalidInput beginning with `where`.
 [[nodiscard]] int parse_count(std::string_view text, std::string_view where);
 
 /// Names of the files "<name>.ini" in a directory, sorted. @throws InvalidInput if there is no such directory.
