@@ -76,7 +76,7 @@ std::uint32_t Platform::make_flow(int from, int to) {
   // What has just been started is the last in the model's list.
   Action* action = &model_->get_started_action_set()->back();
   action->suspend();
-  flows_.push_back({action, 0, 0});
+  flows_.push_back({action, nullptr, 0});
   flow_of_.emplace(action, flow);
   return flow;
 }
@@ -84,10 +84,12 @@ std::uint32_t Platform::make_flow(int from, int to) {
 void Platform::send(int from, int to, double bytes, std::uint32_t tag) {
   const std::uint64_t path = static_cast<std::uint64_t>(from) << 32 | static_cast<std::uint32_t>(to);
   std::vector<std::uint32_t>& idle = idle_[path];
-  if (idle.empty()) idle.push_back(make_flow(from, to));
+  if (idle.empty()) {
+    idle.push_back(make_flow(from, to));
+    flows_.back().idle = &idle;
+  }
   Flow& flow = flows_[idle.back()];
   idle.pop_back();
-  flow.path = path;
   flow.tag = tag;
   flow.action->set_remains(bytes);
   flow.action->set_last_value(0);
@@ -109,7 +111,7 @@ void Platform::collect() {
   for (std::size_t i = 0; i < finished_.size(); ++i) {
     const Flow& flow = flows_[finished_[i]];
     const std::uint32_t tag = flow.tag;
-    idle_[flow.path].push_back(finished_[i]);
+    flow.idle->push_back(finished_[i]);
     arrived_(tag);
   }
   finished_.clear();

@@ -44,7 +44,7 @@ class Platform {
   /// A communication that can be set going again: under way, or idle (suspended, on no link).
   struct Flow {
     Action* action;
-    std::uint64_t path;
+    std::vector<std::uint32_t>* idle;  ///< where it rests: flows of its path that are not under way
     std::uint32_t tag;
   };
 

@@ -1,0 +1,169 @@
+#include "tests/sim/fluid.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "core/error.h"
+
+namespace meshattn {
+
+namespace {
+
+constexpr double kNever = std::numeric_limits<double>::infinity();
+
+/// One transfer: waits for both exchanges, then for its start-up, then flows.
+struct Flow {
+  int posted = 0;
+  double flows_from = kNever;
+  double bytes_left = 0;
+  double rate = 0;
+  Route route;
+  bool done = false;
+};
+
+class Fluid {
+ public:
+  Fluid(const Schedule& schedule, const Network& network, const CostModel& cost);
+
+  Trace run();
+
+ private:
+  [[nodiscard]] bool flowing(const Flow& f) const { return !f.done && f.flows_from <= now_; }
+  [[nodiscard]] bool ready(Rank rank, OpId op) const;
+  bool step(Rank rank, OpId op);
+  bool settle();
+  void share();
+  [[nodiscard]] double next_event() const;
+
+  const Schedule& s_;
+  const Network& network_;
+  const CostModel& cost_;
+  std::vector<Flow> flows_;
+  std::vector<int> makers_left_;  ///< of each value: ops that have still to contribute
+  std::vector<bool> started_, ended_;
+  Trace trace_;
+  double now_ = 0;
+};
+
+Fluid::Fluid(const Schedule& schedule, const Network& network, const CostModel& cost)
+    : s_(schedule),
+      network_(network),
+      cost_(cost),
+      flows_(s_.transfers.size()),
+      makers_left_(s_.values.size()),
+      started_(s_.ops.size()),
+      ended_(s_.ops.size()),
+      trace_{std::vector<double>(s_.ops.size()), std::vector<double>(s_.ops.size(), kNever), 0} {
+  for (std::size_t t = 0; t < flows_.size(); ++t) {
+    flows_[t].bytes_left = static_cast<double>(s_.bytes(s_.transfers[t].made));
+    flows_[t].route = network_.route(s_.values[s_.transfers[t].source].rank, s_.values[s_.transfers[t].made].rank);
+  }
+  for (Rank r = 0; r < s_.problem.ranks; ++r)
+    for (OpId op = s_.ops_begin(r); op < s_.ops_end(r); ++op)
+      for_each_operand(
+          s_, s_.ops[op], r, [](ValueId) {}, [&](ValueId v) { ++makers_left_[v]; });
+}
+
+bool Fluid::ready(Rank rank, OpId op) const {
+  bool ready = true;
+  for (OpId before = s_.ops_begin(rank); before < op; ++before)
+    ready = ready && (ended_[before] || s_.lane(s_.ops[before]) != s_.lane(s_.ops[op]));
+  for_each_operand(
+      s_, s_.ops[op], rank, [&](ValueId v) { ready = ready && makers_left_[v] == 0; }, [](ValueId) {});
+  for (const ReuseWait& wait : s_.waits) ready = ready && (wait.op != op || ended_[wait.after]);
+  return ready;
+}
+
+/// Starts or ends an op if it is time. @returns whether it did.
+bool Fluid::step(Rank rank, OpId op) {
+  const auto* exchange = std::get_if<Exchange>(&s_.ops[op]);
+  if (!started_[op] && ready(rank, op)) {
+    started_[op] = true;
+    trace_.start_s[op] = now_;
+    if (exchange == nullptr) trace_.end_s[op] = now_ + cost_.seconds(s_, s_.ops[op]);
+    if (exchange != nullptr)
+      for (TransferId t : s_.transfers_of(*exchange))
+        if (++flows_[t].posted == 2) flows_[t].flows_from = now_ + flows_[t].route.startup_s;
+    return true;
+  }
+  if (!started_[op] || ended_[op]) return false;
+  if (exchange != nullptr) {
+    for (TransferId t : s_.transfers_of(*exchange))
+      if (!flows_[t].done) return false;
+    trace_.end_s[op] = now_;
+  }
+  if (trace_.end_s[op] > now_) return false;
+  ended_[op] = true;
+  for_each_operand(
+      s_, s_.ops[op], rank, [](ValueId) {}, [&](ValueId v) { --makers_left_[v]; });
+  return true;
+}
+
+/// One round of what happens at this moment. @returns whether anything did.
+bool Fluid::settle() {
+  bool changed = false;
+  for (Flow& f : flows_)
+    if (flowing(f) && f.bytes_left <= 0) f.done = changed = true;
+  for (Rank r = 0; r < s_.problem.ranks; ++r)
+    for (OpId op = s_.ops_begin(r); op < s_.ops_end(r); ++op) changed = step(r, op) || changed;
+  return changed;
+}
+
+/// Max-min by progressive filling: the link with the least for each of its flows fixes them, and so on.
+void Fluid::share() {
+  std::vector<double> left;
+  for (const Link& link : network_.links()) left.push_back(link.bytes_per_s);
+  for (Flow& f : flows_) f.rate = 0;
+  while (true) {
+    std::vector<int> open(left.size());
+    for (const Flow& f : flows_)
+      if (flowing(f) && f.rate == 0)
+        for (LinkId link : f.route.span()) ++open[link];
+    LinkId tightest = 0;
+    double least = kNever;
+    for (LinkId link = 0; link < left.size(); ++link)
+      if (open[link] > 0 && left[link] / open[link] < least) least = left[link] / open[tightest = link];
+    if (least == kNever) return;
+    for (Flow& f : flows_)
+      if (flowing(f) && f.rate == 0 && std::ranges::count(f.route.span(), tightest) > 0) {
+        f.rate = least;
+        for (LinkId link : f.route.span()) left[link] -= least;
+      }
+  }
+}
+
+double Fluid::next_event() const {
+  double next = kNever;
+  for (OpId op = 0; op < s_.ops.size(); ++op)
+    if (started_[op] && !ended_[op]) next = std::min(next, trace_.end_s[op]);
+  for (const Flow& f : flows_)
+    if (!f.done && f.flows_from < kNever)
+      next = std::min(next, flowing(f) ? now_ + f.bytes_left / f.rate : f.flows_from);
+  return next;
+}
+
+Trace Fluid::run() {
+  while (true) {
+    while (settle()) continue;
+    share();
+    const double next = next_event();
+    if (next == kNever) break;
+    for (Flow& f : flows_)
+      if (flowing(f)) {
+        f.bytes_left -= f.rate * (next - now_);
+        if (f.bytes_left < 1e-3) f.bytes_left = 0;  // rounding; a thousandth of a byte takes less than a picosecond
+      }
+    now_ = next;
+  }
+  if (std::ranges::count(ended_, false) > 0) throw SimulationError("deadlock");
+  trace_.makespan_s = now_;
+  return trace_;
+}
+
+}  // namespace
+
+Trace simulate_fluid(const Schedule& schedule, const Network& network, const CostModel& cost) {
+  return Fluid(schedule, network, cost).run();
+}
+
+}  // namespace meshattn

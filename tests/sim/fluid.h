@@ -1,0 +1,13 @@
+#pragma once
+
+#include "core/cost.h"
+#include "core/network.h"
+#include "core/trace.h"
+
+namespace meshattn {
+
+/// What `sim::simulate` should answer, worked out anew without SimGrid and without its passes: time goes from event to
+/// event, every flow at its max-min rate. Slow and plain. @throws SimulationError on a deadlock.
+[[nodiscard]] Trace simulate_fluid(const Schedule& schedule, const Network& network, const CostModel& cost);
+
+}  // namespace meshattn

@@ -1,0 +1,202 @@
+#include "tests/sim/fluid.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <random>
+
+#include "core/algorithms.h"
+#include "sim/simulator.h"
+
+namespace meshattn {
+namespace {
+
+using Random = std::mt19937;
+
+int pick(Random& random, int least, int most) { return std::uniform_int_distribution<int>(least, most)(random); }
+double pick(Random& random, std::initializer_list<double> of) {
+  return *(of.begin() + pick(random, 0, static_cast<int>(of.size()) - 1));
+}
+
+/// Any shape of cluster for so many GPUs; figures that make ties and that do not.
+Cluster random_cluster(Random& random, int gpus) {
+  std::vector<int> per_node;
+  for (int g = 1; g <= gpus; ++g)
+    if (gpus % g == 0) per_node.push_back(g);
+  Cluster c;
+  c.node.gpus = per_node[static_cast<std::size_t>(pick(random, 0, static_cast<int>(per_node.size()) - 1))];
+  c.node.link_bytes_per_s = pick(random, {400e9, 100e9, 312.7e9});
+  c.node.link_startup_s = pick(random, {0, 1e-6, 2.37e-6});
+  const auto divisor = [&] { return c.node.gpus % 2 == 0 ? pick(random, 1, 2) : 1; };
+  c.node.gpus_per_switch = pick(random, 0, 1) * divisor();
+  c.node.switch_bytes_per_s = pick(random, {50e9, 77.7e9});
+  c.node.gpus_per_nic = divisor();
+  c.node.nic_bytes_per_s = pick(random, {50e9, 25e9, 23.3e9});
+  c.node.nic_startup_s = pick(random, {0, 1e-6, 7.13e-6});
+  c.fabric = {static_cast<Fabric::Kind>(pick(random, 0, 2)), pick(random, 1, 3), pick(random, {1, 2, 3.7})};
+  c.gpu.attention_flops_per_s = pick(random, {1e12, 1e13, 1e14});
+  return c;
+}
+
+/// Hops and blocks of a tile in any order that the tile allows.
+TilePlan random_plan(Random& random, Tile tile, Pass pass) {
+  TilePlan plan;
+  plan.tile = tile;
+  plan.pass = pass;
+  int rows = 1, columns = 1, rows_out = 0, columns_out = 0;
+  std::vector<std::vector<bool>> done(static_cast<std::size_t>(tile.rows),
+                                      std::vector<bool>(static_cast<std::size_t>(tile.columns)));
+  const auto at = [&](int r, int c) { return done[static_cast<std::size_t>(r)][static_cast<std::size_t>(c)]; };
+  const auto row_done = [&](int r) {
+    for (int c = 0; c < tile.columns; ++c)
+      if (!at(r, c)) return false;
+    return true;
+  };
+  const auto column_done = [&](int c) {
+    for (int r = 0; r < tile.rows; ++r)
+      if (!at(r, c)) return false;
+    return true;
+  };
+  const std::size_t hops_out =
+      static_cast<std::size_t>(tile.rows - 1 + (pass == Pass::kBackward ? tile.columns - 1 : 0));
+  const std::size_t steps =
+      static_cast<std::size_t>(tile.rows - 1 + tile.columns - 1 + tile.rows * tile.columns) + hops_out;
+  while (plan.steps.size() < steps) {
+    const int r = pick(random, 0, rows - 1), c = pick(random, 0, columns - 1);
+    switch (pick(random, 0, 5)) {
+      case 0:
+        if (rows < tile.rows) plan.steps.emplace_back(Hop::kRowIn), ++rows;
+        break;
+      case 1:
+        if (columns < tile.columns) plan.steps.emplace_back(Hop::kColumnIn), ++columns;
+        break;
+      case 2:
+        if (rows_out + 1 < tile.rows && row_done(rows_out + 1)) plan.steps.emplace_back(Hop::kRowOut), ++rows_out;
+        break;
+      case 3:
+        if (pass == Pass::kBackward && columns_out + 1 < tile.columns && column_done(columns_out + 1))
+          plan.steps.emplace_back(Hop::kColumnOut), ++columns_out;
+        break;
+      default:
+        if (!at(r, c)) {
+          plan.steps.emplace_back(Rectangle{r, r + 1, c, c + 1});
+          done[static_cast<std::size_t>(r)][static_cast<std::size_t>(c)] = true;
+        }
+    }
+  }
+  return plan;
+}
+
+/// A tile with its two sides on lanes of their own, or on one.
+Schedule random_mesh(Random& random, int ranks) {
+  const std::vector<Tile> tiles = tiles_of(ranks);
+  const Tile tile = tiles[static_cast<std::size_t>(pick(random, 0, static_cast<int>(tiles.size()) - 1))];
+  const Pass pass = pick(random, 0, 1) == 0 ? Pass::kForward : Pass::kBackward;
+  const Problem problem{{1024 * ranks, 1024 * ranks, 1, 8, 4, 64, Dtype::kBf16},
+                        pick(random, 0, 1) == 0 ? Mask::kFull : Mask::kCausal,
+                        static_cast<Partition>(pick(random, 0, 2)),
+                        pass,
+                        ranks};
+  Schedule s = mesh(problem, random_plan(random, tile, pass), Dtype::kFp32);
+  if (pick(random, 0, 1) == 0)
+    for (Transfer& t : s.transfers)
+      if (on_kv_side(s.values[t.source].tensor)) t.lane = 2;
+  return s;
+}
+
+/// Rounds of messages of any size between any ranks on any of three lanes, forwarded or not, with blocks between them
+/// and waits upon earlier ops. All ranks list the rounds alike: no deadlock.
+Schedule random_rounds(Random& random, int ranks) {
+  ScheduleBuilder b({{1000 * ranks, 1000 * ranks, 1, 16, 16, 50, Dtype::kBf16},
+                     Mask::kFull,
+                     Partition::kContiguous,
+                     Pass::kForward,
+                     ranks});
+  std::vector<std::vector<ValueId>> held(static_cast<std::size_t>(ranks));
+  const auto input = [&](Rank r) {
+    const auto cell = static_cast<Cell>(r);
+    return b.input(r, Tensor::kKV, b.region(std::span(&cell, 1), {0, pick(random, 1, 16)}), Dtype::kBf16);
+  };
+  for (int round = 0; round < 8; ++round) {
+    std::vector<std::vector<TransferId>> exchange(static_cast<std::size_t>(ranks));
+    const auto lane = static_cast<Lane>(pick(random, 1, 3));
+    const auto before = held;
+    for (int message = pick(random, 1, 2 * ranks); message > 0; --message) {
+      const Rank from = pick(random, 0, ranks - 1), to = (from + pick(random, 1, ranks - 1)) % ranks;
+      const auto& has = before[static_cast<std::size_t>(from)];
+      const int which = pick(random, -1, static_cast<int>(has.size()) - 1);
+      const TransferId t = b.transfer(which < 0 ? input(from) : has[static_cast<std::size_t>(which)], to, lane);
+      for (Rank end : {from, to}) exchange[static_cast<std::size_t>(end)].push_back(t);
+      held[static_cast<std::size_t>(to)].push_back(b.made(t));
+    }
+    for (Rank r = 0; r < ranks; ++r) {
+      if (!exchange[static_cast<std::size_t>(r)].empty()) b.exchange(r, exchange[static_cast<std::size_t>(r)]);
+      if (held[static_cast<std::size_t>(r)].empty() || pick(random, 0, 1) == 0) continue;
+      const ValueId q = b.input(r, Tensor::kQ, b.chunk_region(r, Tensor::kQ), Dtype::kBf16);
+      const ValueId o = b.declare(r, Tensor::kO, b.chunk_region(r, Tensor::kO), Dtype::kFp32);
+      b.attend(r, {b.add_row(AttendRow{q, o}), b.add_column(held[static_cast<std::size_t>(r)].back()), 1, 1});
+    }
+  }
+  Schedule s = b.finish();
+  for (Rank r = 0; r < ranks; ++r)
+    for (OpId op = s.ops_begin(r) + 1; op < s.ops_end(r); ++op)
+      if (pick(random, 0, 3) == 0)
+        s.waits.push_back({op, op - 1 - static_cast<OpId>(pick(random, 0, 3)) % (op - s.ops_begin(r))});
+  return s;
+}
+
+/// No schedule is faster than its busiest rank's blocks or its busiest link's bytes.
+double bound(const Schedule& s, const Network& network, const CostModel& cost) {
+  double bound = 0;
+  for (Rank r = 0; r < s.problem.ranks; ++r) {
+    double busy = 0;
+    for (OpId op = s.ops_begin(r); op < s.ops_end(r); ++op)
+      if (!std::holds_alternative<Exchange>(s.ops[op])) busy += cost.seconds(s, s.ops[op]);
+    bound = std::max(bound, busy);
+  }
+  std::vector<double> busy(network.links().size());
+  for (const Transfer& t : s.transfers)
+    for (LinkId link : network.route(s.values[t.source].rank, s.values[t.made].rank).span())
+      busy[link] += static_cast<double>(s.bytes(t.made)) / network.links()[link].bytes_per_s;
+  for (double b : busy) bound = std::max(bound, b);
+  return bound;
+}
+
+void expect_agreement(const Schedule& s, const Cluster& cluster) {
+  const Network network(cluster, s.problem.ranks);
+  const CostModel cost(cluster.gpu, s.problem);
+  const auto result = sim::simulate_isolated(s, network, cost);
+  if (const auto* failure = std::get_if<sim::Failure>(&result)) FAIL() << failure->reason;
+  const Trace& found = std::get<Trace>(result);
+  const Trace expected = simulate_fluid(s, network, cost);
+  constexpr double kTolerance = 10e-9;
+  for (OpId op = 0; op < s.ops.size(); ++op) {
+    ASSERT_NEAR(found.start_s[op], expected.start_s[op], kTolerance) << "op " << op;
+    ASSERT_NEAR(found.end_s[op], expected.end_s[op], kTolerance) << "op " << op;
+  }
+  EXPECT_NEAR(found.makespan_s, expected.makespan_s, kTolerance);
+  EXPECT_GE(found.makespan_s, bound(s, network, cost) * (1 - 1e-9));
+}
+
+TEST(Fluid, AgreesWithSimGridOnTiles) {
+  Random random(1);
+  for (int i = 0; i < 60; ++i) {
+    SCOPED_TRACE(i);
+    const int ranks = pick(random, 1, 12);
+    const Schedule s = random_mesh(random, ranks);
+    expect_agreement(s, random_cluster(random, ranks));
+  }
+}
+
+TEST(Fluid, AgreesWithSimGridOnAnyMessages) {
+  Random random(2);
+  for (int i = 0; i < 100; ++i) {
+    SCOPED_TRACE(i);
+    const int ranks = pick(random, 2, 12);
+    const Schedule s = random_rounds(random, ranks);
+    expect_agreement(s, random_cluster(random, ranks));
+  }
+}
+
+}  // namespace
+}  // namespace meshattn
