@@ -58,14 +58,20 @@ struct Fabric {
   double oversubscription = 1;  ///< fat tree and rail: capacity into a leaf over its capacity to the spine
 };
 
+/// A number as its file has it, and where it comes from.
+struct Figure {
+  std::string value;
+  std::string source;
+};
+
 /// A cluster of any number of such nodes.
 struct Cluster {
   std::string name;
   GpuProfile gpu;
   Node node;
   Fabric fabric;
-  /// Where each number comes from, by "section.key" of its file; `assumed …` where it is a guess.
-  std::map<std::string, std::string> sources;
+  /// Every number by "section.key" of its file; its source says `assumed …` where it is a guess.
+  std::map<std::string, Figure> figures;
 };
 
 }  // namespace meshattn

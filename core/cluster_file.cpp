@@ -94,10 +94,10 @@ AttentionPoint parse_point(const KeyedLine& line) {
   return point;
 }
 
-void add_sources(const KeyedFile& file, Cluster& cluster) {
+void add_figures(const KeyedFile& file, Cluster& cluster) {
   for (const KeyedLine& line : file.lines())
     if (line.key->kind != Kind::kText && line.key->kind != Kind::kList)
-      cluster.sources[fmt::format("{}.{}", line.key->section, line.key->name)] = line.source;
+      cluster.figures[fmt::format("{}.{}", line.key->section, line.key->name)] = {line.value, line.source};
 }
 
 /// How fast merging partials goes: part of the memory's bandwidth, or free.
@@ -213,8 +213,8 @@ Cluster read_cluster(const std::string& name_or_path, const std::filesystem::pat
   cluster.gpu = gpu_of(gpu_file, gpu_path, rate_was_set);
   cluster.node = node_of(file, path.string());
   cluster.fabric = fabric_of(file, path.string());
-  add_sources(file, cluster);
-  add_sources(gpu_file, cluster);
+  add_figures(file, cluster);
+  add_figures(gpu_file, cluster);
   return cluster;
 }
 

@@ -35,6 +35,7 @@ class Network {
   Network(const Cluster& cluster, int gpus);
 
   [[nodiscard]] int gpus() const { return gpus_; }
+  [[nodiscard]] int gpus_per_node() const { return cluster_.node.gpus; }
   [[nodiscard]] int node_of(int gpu) const { return gpu / cluster_.node.gpus; }
   [[nodiscard]] std::span<const Link> links() const { return links_; }
 

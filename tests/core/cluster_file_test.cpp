@@ -98,8 +98,8 @@ TEST_F(ClusterFile, UnitsAndEfficienciesAreMultipliedOut) {
   EXPECT_EQ(std::tuple(p.q_tokens, p.kv_tokens, p.heads, p.kv_heads, p.head_dim), std::tuple(1024, 4096, 64, 8, 128));
   EXPECT_DOUBLE_EQ(p.flops_per_s, 500e12);
   EXPECT_EQ(p.source, "paper");
-  EXPECT_EQ(c.sources.at("link.efficiency"), "https://example.org/#measured");
-  EXPECT_EQ(c.sources.at("gpu.combine_efficiency"), "assumed: a guess");
+  EXPECT_EQ(c.figures.at("link.efficiency").source, "https://example.org/#measured");
+  EXPECT_EQ(c.figures.at("gpu.combine_efficiency").source, "assumed: a guess");
 }
 
 TEST_F(ClusterFile, WindowsLineEndsAndNoLineEndAtTheEndAreRead) {
@@ -188,7 +188,7 @@ TEST_F(ClusterFile, SettingsReplaceWhatTheFilesSay) {
   EXPECT_EQ(c.fabric.oversubscription, 2);
   EXPECT_EQ(c.gpu.launch_s, 0);
   EXPECT_DOUBLE_EQ(c.node.link_bytes_per_s, 100e9);  // the last setting counts
-  EXPECT_EQ(c.sources.at("nic.bandwidth_GBps"), "set for this run");
+  EXPECT_EQ(c.figures.at("nic.bandwidth_GBps").source, "set for this run");
   const Cluster flat = read(text, kGpu, {"gpu.attention_TFLOPs=300"});  // in place of the points
   EXPECT_DOUBLE_EQ(flat.gpu.attention_flops_per_s, 300e12);
   EXPECT_TRUE(flat.gpu.attention.empty());

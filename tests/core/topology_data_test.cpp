@@ -36,8 +36,8 @@ TEST(TopologyData, TheClustersThatThereMustBeAreThere) {
 TEST(TopologyData, EveryNumberHasASource) {
   for (const std::string& name : cluster_names(kTopologies)) {
     const Cluster c = read_cluster(name, kTopologies);
-    EXPECT_GE(c.sources.size(), 6u) << name;  // GPUs, the link's three, memory, launch
-    for (const auto& [key, source] : c.sources) EXPECT_GE(source.size(), 4u) << name << " " << key;
+    EXPECT_GE(c.figures.size(), 6u) << name;  // GPUs, the link's three, memory, launch
+    for (const auto& [key, figure] : c.figures) EXPECT_GE(figure.source.size(), 4u) << name << " " << key;
     for (const AttentionPoint& point : c.gpu.attention) EXPECT_GE(point.source.size(), 10u) << name;
   }
 }

@@ -1,0 +1,128 @@
+#include "core/report/chrome_trace.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+#include <cmath>
+#include <iterator>
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include "core/report/figures.h"
+
+namespace meshattn {
+
+namespace {
+
+/// One side of an exchange: what this rank sends, or receives, within it.
+struct Side {
+  std::vector<Tensor> tensors;
+  std::vector<Rank> peers;
+  std::uint64_t bytes = 0;
+
+  void add(Tensor tensor, Rank peer, std::uint64_t more) {
+    if (std::ranges::find(tensors, tensor) == tensors.end()) tensors.push_back(tensor);
+    if (std::ranges::find(peers, peer) == peers.end()) peers.push_back(peer);
+    bytes += more;
+  }
+};
+
+std::string joined(const Side& side) {
+  std::string names;
+  for (Tensor t : side.tensors) names.append(names.empty() ? "" : "+").append(name_of(t));
+  return fmt::format("{} {}", names, bytes_text(static_cast<double>(side.bytes)));
+}
+
+/// Writes events of one rank, each on a line.
+class RankWriter {
+ public:
+  RankWriter(std::ostream& out, const Schedule& s, const Trace& trace, Rank rank)
+      : out_(out), s_(s), trace_(trace), rank_(rank) {}
+
+  void name_tracks(const Network& network, int lanes, bool first);
+  void event(OpId op);
+
+ private:
+  [[nodiscard]] std::string title(const Op& op, const Side& sent, const Side& received) const;
+  void sides(const Op& op, Side& sent, Side& received) const;
+
+  std::ostream& out_;
+  const Schedule& s_;
+  const Trace& trace_;
+  Rank rank_;
+};
+
+void RankWriter::name_tracks(const Network& network, int lanes, bool first) {
+  out_ << fmt::format(
+      "{}{{\"ph\":\"M\",\"name\":\"process_name\",\"pid\":{},\"args\":{{\"name\":\"rank {} (node {}, gpu {})\"}}}}",
+      first ? "\n" : ",\n", rank_, rank_, network.node_of(rank_), rank_ % network.gpus_per_node());
+  out_ << fmt::format(",\n{{\"ph\":\"M\",\"name\":\"process_sort_index\",\"pid\":{},\"args\":{{\"sort_index\":{}}}}}",
+                      rank_, rank_);
+  for (int lane = 0; lane < lanes; ++lane)
+    out_ << fmt::format(
+        ",\n{{\"ph\":\"M\",\"name\":\"thread_name\",\"pid\":{},\"tid\":{},\"args\":{{\"name\":\"{}\"}}}}", rank_, lane,
+        lane == kComputeLane ? "compute" : fmt::format("communication {}", lane));
+}
+
+void RankWriter::sides(const Op& op, Side& sent, Side& received) const {
+  const auto* exchange = std::get_if<Exchange>(&op);
+  if (exchange == nullptr) return;
+  for (TransferId t : s_.transfers_of(*exchange)) {
+    const ValueId made = s_.transfers[t].made;
+    const Rank from = s_.values[s_.transfers[t].source].rank, to = s_.values[made].rank;
+    if (from == rank_) sent.add(s_.values[made].tensor, to, s_.bytes(made));
+    if (to == rank_) received.add(s_.values[made].tensor, from, s_.bytes(made));
+  }
+}
+
+std::string RankWriter::title(const Op& op, const Side& sent, const Side& received) const {
+  if (const auto* a = std::get_if<Attend>(&op))
+    return fmt::format("attend {}x{} blocks", a->row_count, a->column_count);
+  if (const auto* b = std::get_if<AttendBackward>(&op))
+    return fmt::format("attend backward {}x{} blocks", b->row_count, b->column_count);
+  if (const auto* c = std::get_if<Combine>(&op)) return fmt::format("combine {}", name_of(s_.values[c->made].tensor));
+  if (std::holds_alternative<Delta>(op)) return "delta";
+  std::string text = fmt::format("exchange {}", joined(sent.tensors.empty() ? received : sent));
+  if (!sent.peers.empty()) text += fmt::format(" to {}", fmt::join(sent.peers, ", "));
+  if (!received.peers.empty()) text += fmt::format(" from {}", fmt::join(received.peers, ", "));
+  return text;
+}
+
+void RankWriter::event(OpId id) {
+  const Op& op = s_.ops[id];
+  Side sent, received;
+  sides(op, sent, received);
+  std::vector<ValueId> reads, makes;
+  for_each_operand(
+      s_, op, rank_, [&](ValueId v) { reads.push_back(v); }, [&](ValueId v) { makes.push_back(v); });
+  // Both ends in whole nanoseconds, so that neighbours on a track never overlap by rounding.
+  const double start_us = std::round(trace_.start_s[id] * 1e9) / 1e3;
+  const double end_us = std::round(trace_.end_s[id] * 1e9) / 1e3;
+  fmt::memory_buffer text;
+  fmt::format_to(std::back_inserter(text),
+                 ",\n{{\"ph\":\"X\",\"name\":\"{}\",\"pid\":{},\"tid\":{},\"ts\":{:.3f},\"dur\":{:.3f},\"args\":{{"
+                 "\"op\":{},\"reads\":[{}],\"makes\":[{}]",
+                 title(op, sent, received), rank_, s_.lane(op), start_us, end_us - start_us, id, fmt::join(reads, ","),
+                 fmt::join(makes, ","));
+  if (std::holds_alternative<Exchange>(op))
+    fmt::format_to(std::back_inserter(text), ",\"bytes_sent\":{},\"bytes_received\":{}", sent.bytes, received.bytes);
+  fmt::format_to(std::back_inserter(text), "}}}}");
+  out_.write(text.data(), static_cast<std::streamsize>(text.size()));
+}
+
+}  // namespace
+
+void write_chrome_trace(std::ostream& out, const Schedule& s, const Network& network, const Trace& trace,
+                        std::span<const Rank> ranks) {
+  out << "{\"displayTimeUnit\":\"ms\",\"traceEvents\":[";
+  const int lanes = s.lanes();
+  for (std::size_t i = 0; i < ranks.size(); ++i) {
+    RankWriter rank(out, s, trace, ranks[i]);
+    rank.name_tracks(network, lanes, i == 0);
+    for (OpId op = s.ops_begin(ranks[i]); op < s.ops_end(ranks[i]); ++op) rank.event(op);
+  }
+  out << "\n]}\n";
+}
+
+}  // namespace meshattn

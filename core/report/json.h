@@ -1,0 +1,52 @@
+#pragma once
+
+#include <iosfwd>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/passes/order.h"
+#include "core/report/plan_facts.h"
+#include "core/report/summary.h"
+
+namespace meshattn {
+
+/// What was asked: the keys that stand before the results, for whoever reads the file later.
+struct Question {
+  std::string version;
+  std::string command;  ///< the verb
+  std::string model;    ///< empty if the shape was given in numbers
+  std::string cluster;
+  Problem problem;
+  std::vector<Pass> passes;
+  Order order = Order::kGreedy;
+  Dtype wire = Dtype::kFp32;
+};
+
+/// What came out of one algorithm with one tile, or why nothing did.
+struct Outcome {
+  std::string algorithm;
+  Tile tile;
+  std::vector<Summary> passes;  ///< as many as were asked for, in that order; empty if impossible
+  std::string impossible;
+
+  /// All passes one after the other.
+  [[nodiscard]] Summary total() const;
+};
+
+/// One object: the question, then the keys of Summary; after two passes also "forward" and "backward" with such keys.
+void write_json(std::ostream& out, const Question& question, const Outcome& outcome);
+
+/// One object: the question, then "rows", each an outcome or {"algorithm", "tile", "not_possible"}.
+void write_json(std::ostream& out, const Question& question, std::span<const Outcome> rows);
+
+/// One object: the question, algorithm and tile, then what is known of the schedule of each pass, by its name.
+void write_json(std::ostream& out, const Question& question, std::string_view algorithm, Tile tile,
+                std::span<const PlanFacts> passes);
+
+/// A summary as text and back, without loss: how a child process hands it over.
+[[nodiscard]] std::string to_text(const Summary& summary);
+[[nodiscard]] Summary summary_from(std::string_view text);
+
+}  // namespace meshattn

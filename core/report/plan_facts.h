@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "core/passes/validate.h"
+#include "core/passes/volume.h"
+#include "core/plan.h"
+
+namespace meshattn {
+
+/// Makespans of one tile in the one-lane, constant-cost model, seconds, whatever memory they take.
+struct OneLaneTimes {
+  double naive = 0;
+  double greedy = 0;
+  double optimal = 0;
+  double lower_bound = 0;  ///< with preemptible compute
+};
+
+/// What there is to know of a schedule before it is run.
+struct PlanFacts {
+  int hops = 0;                                                  ///< of one rank
+  int rectangles = 0;                                            ///< of one rank, before pruning
+  std::uint64_t ops = 0, transfers = 0, values = 0, blocks = 0;  ///< over all ranks; blocks: query × key/value chunks
+  Volume volume;
+  std::uint64_t peak_bytes = 0;
+  TileBytes bytes;
+  TileCosts costs;
+  OneLaneTimes one_lane;
+  std::vector<Finding> findings;
+};
+
+/// `plan` is what make_plan gave for the request. Proves it, and orders the tile in every way.
+[[nodiscard]] PlanFacts facts_of(const Plan& plan, const PlanRequest& request, const Network& network,
+                                 const CostModel& cost);
+
+}  // namespace meshattn

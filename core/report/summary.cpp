@@ -1,0 +1,134 @@
+#include "core/report/summary.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "core/report/waits.h"
+
+namespace meshattn {
+
+namespace {
+
+struct Compute {
+  double busiest = 0;
+  double mean = 0;
+};
+
+/// Sums seconds(op) over the compute lane of every rank.
+template <typename Seconds>
+Compute compute_of(const Schedule& s, Seconds&& seconds) {
+  Compute all;
+  for (Rank r = 0; r < s.problem.ranks; ++r) {
+    double busy = 0;
+    for (OpId op = s.ops_begin(r); op < s.ops_end(r); ++op)
+      if (s.lane(s.ops[op]) == kComputeLane) busy += seconds(op);
+    all.busiest = std::max(all.busiest, busy);
+    all.mean += busy / s.problem.ranks;
+  }
+  return all;
+}
+
+void sort_links(std::vector<LinkLoad>& links, double makespan_s) {
+  for (LinkLoad& link : links) link.utilisation = makespan_s > 0 ? link.busy_s / makespan_s : 0;
+  std::ranges::stable_sort(links, std::greater{}, &LinkLoad::busy_s);
+}
+
+std::vector<LinkLoad> link_loads(const Schedule& s, const Network& network, double makespan_s) {
+  std::vector<double> bytes(network.links().size());
+  for (const Transfer& t : s.transfers)
+    for (LinkId link : network.route(s.values[t.source].rank, s.values[t.made].rank).span())
+      bytes[link] += static_cast<double>(s.bytes(t.made));
+  std::vector<LinkLoad> loads;
+  for (LinkId link = 0; link < bytes.size(); ++link) {
+    const Link& l = network.links()[link];
+    if (bytes[link] > 0) loads.push_back({l.name, bytes[link], bytes[link] / l.bytes_per_s, 0});
+  }
+  sort_links(loads, makespan_s);
+  return loads;
+}
+
+Volume added(const Volume& a, const Volume& b) {
+  return {a.bytes_received_avg + b.bytes_received_avg, a.bytes_received_max + b.bytes_received_max,
+          a.chunks_received_avg + b.chunks_received_avg, a.inter_node_bytes_avg + b.inter_node_bytes_avg,
+          a.inter_node_bytes_max + b.inter_node_bytes_max};
+}
+
+/// Puts what has the same name together by `add`.
+template <typename T, typename Name, typename Add>
+std::vector<T> merged(std::vector<T> all, const std::vector<T>& more, Name name, Add add) {
+  all.insert(all.end(), more.begin(), more.end());
+  std::ranges::stable_sort(all, {}, name);
+  std::vector<T> result;
+  for (const T& item : all)
+    if (!result.empty() && result.back().*name == item.*name)
+      add(result.back(), item);
+    else
+      result.push_back(item);
+  return result;
+}
+
+}  // namespace
+
+double problem_bound_s(const Problem& p, const CostModel& cost) {
+  const double work = flops(total_pairs(p), p.shape.head_dim, p.pass) * p.shape.heads * p.shape.batch;
+  return work / p.ranks / cost.best_flops_per_s();
+}
+
+Summary summarise(const Schedule& s, const Network& network, const CostModel& cost, const Trace& trace,
+                  const WallTimes& wall) {
+  Summary sum;
+  const Compute busy = compute_of(s, [&](OpId op) { return trace.end_s[op] - trace.start_s[op]; });
+  sum.makespan_s = trace.makespan_s;
+  sum.compute_s = busy.busiest;
+  sum.waiting = trace.makespan_s > 0 ? std::max(0.0, 1 - busy.mean / trace.makespan_s) : 0;  // not below by rounding
+  sum.compute_balance = busy.mean > 0 ? busy.busiest / busy.mean : 1;
+  sum.links = link_loads(s, network, trace.makespan_s);
+  sum.bounds.compute_s = compute_of(s, [&](OpId op) { return cost.seconds(s, s.ops[op]); }).busiest;
+  if (!sum.links.empty()) {
+    sum.bounds.busiest_link_s = sum.links.front().busy_s;
+    sum.bounds.busiest_link = sum.links.front().name;
+  }
+  sum.problem_bound_s = problem_bound_s(s.problem, cost);
+  sum.volume = volume_of(s, network.gpus_per_node());
+  sum.peak_bytes = s.peak_bytes;
+  sum.transfers = s.transfers.size();
+  sum.ops = s.ops.size();
+  sum.wall = wall;
+  sum.waits = waits_of(s, trace);
+  return sum;
+}
+
+Summary one_after_other(const Summary& a, const Summary& b) {
+  Summary sum;
+  sum.makespan_s = a.makespan_s + b.makespan_s;
+  sum.compute_s = a.compute_s + b.compute_s;
+  const double mean = (1 - a.waiting) * a.makespan_s + (1 - b.waiting) * b.makespan_s;
+  sum.waiting = sum.makespan_s > 0 ? 1 - mean / sum.makespan_s : 0;
+  sum.compute_balance = mean > 0 ? sum.compute_s / mean : 1;
+  const Bounds& busier = a.bounds.busiest_link_s > b.bounds.busiest_link_s ? a.bounds : b.bounds;
+  sum.bounds = {a.bounds.compute_s + b.bounds.compute_s, a.bounds.busiest_link_s + b.bounds.busiest_link_s,
+                busier.busiest_link};
+  sum.problem_bound_s = a.problem_bound_s + b.problem_bound_s;
+  sum.volume = added(a.volume, b.volume);
+  sum.peak_bytes = std::max(a.peak_bytes, b.peak_bytes);
+  sum.transfers = a.transfers + b.transfers;
+  sum.ops = a.ops + b.ops;
+  sum.wall = {a.wall.plan_s + b.wall.plan_s, a.wall.validate_s + b.wall.validate_s,
+              a.wall.simulate_s + b.wall.simulate_s};
+  sum.links = merged(a.links, b.links, &LinkLoad::name, [](LinkLoad& to, const LinkLoad& from) {
+    to.bytes += from.bytes;
+    to.busy_s += from.busy_s;
+  });
+  sort_links(sum.links, sum.makespan_s);
+  sum.waits =
+      ranked(merged(a.waits, b.waits, &Wait::what, [](Wait& to, const Wait& from) { to.seconds += from.seconds; }));
+  return sum;
+}
+
+std::string near_bound(const Summary& s) {
+  const double largest = std::max(s.bounds.compute_s, s.bounds.busiest_link_s);
+  if (largest < 0.75 * s.makespan_s) return "latency";
+  return s.bounds.compute_s >= s.bounds.busiest_link_s ? "compute" : s.bounds.busiest_link;
+}
+
+}  // namespace meshattn

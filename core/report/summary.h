@@ -1,0 +1,73 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/cost.h"
+#include "core/network.h"
+#include "core/passes/volume.h"
+#include "core/trace.h"
+
+namespace meshattn {
+
+/// Seconds that this program itself took.
+struct WallTimes {
+  double plan_s = 0;
+  double validate_s = 0;
+  double simulate_s = 0;
+};
+
+/// What no timing of this schedule on this placement can beat.
+struct Bounds {
+  double compute_s = 0;       ///< compute of the rank that has most
+  double busiest_link_s = 0;  ///< bytes over a link / its bandwidth, most of all links
+  std::string busiest_link;   ///< empty if nothing moves
+};
+
+struct LinkLoad {
+  std::string name;
+  double bytes = 0;
+  double busy_s = 0;       ///< bytes / bandwidth
+  double utilisation = 0;  ///< busy_s / makespan
+};
+
+/// What idle compute lanes waited for.
+struct Wait {
+  std::string what;  ///< tensors to arrive ("KV", "Q+dO+delta"), "memory" to be free again, or "end" of the other ranks
+  double seconds = 0;  ///< mean over ranks
+  double share = 0;    ///< of all idle time
+};
+
+/// What came out of one schedule on one cluster: the contract of `--json`, key by key.
+struct Summary {
+  double makespan_s = 0;
+  double compute_s = 0;        ///< busy time of the busiest rank's compute lane
+  double waiting = 0;          ///< 1 − mean busy time / makespan
+  double compute_balance = 1;  ///< busiest / mean
+  Bounds bounds;
+  double problem_bound_s = 0;  ///< see problem_bound_s()
+  Volume volume;
+  std::uint64_t peak_bytes = 0;
+  std::uint64_t transfers = 0;
+  std::uint64_t ops = 0;
+  WallTimes wall;
+  std::vector<LinkLoad> links;  ///< all that carry bytes, busiest first
+  std::vector<Wait> waits;      ///< longest first; shares add up to 1 if anything waited
+};
+
+/// No algorithm, tile or placement is faster. Assumes that every rank computes the same share at the best rate that
+/// this GPU is known for, and that communication is free.
+[[nodiscard]] double problem_bound_s(const Problem& problem, const CostModel& cost);
+
+[[nodiscard]] Summary summarise(const Schedule& schedule, const Network& network, const CostModel& cost,
+                                const Trace& trace, const WallTimes& wall);
+
+/// One schedule after the other: times, volumes and counts added, the larger peak.
+[[nodiscard]] Summary one_after_other(const Summary& first, const Summary& second);
+
+/// Which bound the makespan is near (within a quarter): "compute", the name of the busiest link, or "latency" when
+/// neither, so that start-up, order and dependencies decide.
+[[nodiscard]] std::string near_bound(const Summary& summary);
+
+}  // namespace meshattn

@@ -1,0 +1,67 @@
+#include "core/report/waits.h"
+
+#include <algorithm>
+#include <map>
+
+#include "core/passes/dependencies.h"
+
+namespace meshattn {
+
+namespace {
+
+/// Tensors of `after`, an exchange, that `op` reads: "KV", "Q+dO+delta"; empty if it reads none of them.
+std::string tensors_read(const Schedule& s, Rank rank, OpId op, OpId after) {
+  const auto* exchange = std::get_if<Exchange>(&s.ops[after]);
+  if (exchange == nullptr) return {};
+  std::vector<ValueId> read;
+  for_each_operand(
+      s, s.ops[op], rank, [&](ValueId v) { read.push_back(v); }, [](ValueId) {});
+  std::vector<Tensor> tensors;
+  for (TransferId t : s.transfers_of(*exchange))
+    if (std::ranges::find(read, s.transfers[t].made) != read.end())
+      tensors.push_back(s.values[s.transfers[t].made].tensor);
+  std::ranges::sort(tensors);
+  tensors.erase(std::unique(tensors.begin(), tensors.end()), tensors.end());
+  std::string names;
+  for (Tensor t : tensors) names.append(names.empty() ? "" : "+").append(name_of(t));
+  return names;
+}
+
+/// What an op of the compute lane waited for last.
+std::string cause(const Schedule& s, const Trace& trace, const Dependencies& dependencies, Rank rank, OpId op) {
+  const auto after = dependencies.of(op);
+  if (after.empty()) return "start";
+  const OpId last = *std::ranges::max_element(after, {}, [&](OpId a) { return trace.end_s[a]; });
+  const std::string tensors = tensors_read(s, rank, op, last);
+  return tensors.empty() ? "memory" : tensors;
+}
+
+}  // namespace
+
+std::vector<Wait> ranked(std::vector<Wait> waits) {
+  double idle = 0;
+  for (const Wait& w : waits) idle += w.seconds;
+  for (Wait& w : waits) w.share = idle > 0 ? w.seconds / idle : 0;
+  std::ranges::stable_sort(waits, std::greater{}, &Wait::seconds);
+  return waits;
+}
+
+std::vector<Wait> waits_of(const Schedule& s, const Trace& trace) {
+  const Dependencies dependencies(s);
+  std::map<std::string, double> idle;
+  for (Rank r = 0; r < s.problem.ranks; ++r) {
+    double free_from = 0;
+    for (OpId op = s.ops_begin(r); op < s.ops_end(r); ++op) {
+      if (s.lane(s.ops[op]) != kComputeLane) continue;
+      const double gap = trace.start_s[op] - free_from;
+      if (gap > 0) idle[cause(s, trace, dependencies, r, op)] += gap;
+      free_from = trace.end_s[op];
+    }
+    if (trace.makespan_s > free_from) idle["end"] += trace.makespan_s - free_from;
+  }
+  std::vector<Wait> waits;
+  for (const auto& [what, seconds] : idle) waits.push_back({what, seconds / s.problem.ranks, 0});
+  return ranked(std::move(waits));
+}
+
+}  // namespace meshattn

@@ -1,0 +1,172 @@
+#include <spdlog/fmt/fmt.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <iostream>
+#include <limits>
+#include <thread>
+
+#include "core/algorithms.h"
+#include "core/error.h"
+#include "core/report/figures.h"
+#include "core/report/file.h"
+#include "core/report/json.h"
+#include "experiments/children.h"
+#include "experiments/evaluate.h"
+#include "experiments/request.h"
+#include "experiments/summary_text.h"
+#include "experiments/table.h"
+#include "experiments/units.h"
+#include "experiments/verb.h"
+
+namespace meshattn {
+
+namespace {
+
+namespace po = boost::program_options;
+
+/// What is to be compared: the ring, which is the yardstick, and the tiles that the user left in.
+std::vector<Outcome> rows_of(const Request& request) {
+  const int ranks = request.ranks();
+  const Tile ring{1, ranks};
+  std::vector<Outcome> rows{{"ring", ring, {}, {}}};
+  if (!request.algorithm.empty() && request.algorithm != "mesh") {
+    rows.front().tile = tile_of(request.algorithm, ranks, request.tile);
+    return rows;
+  }
+  if (request.tile) {
+    rows.push_back({"mesh", tile_of("mesh", ranks, request.tile), {}, {}});
+    return rows;
+  }
+  for (Tile tile : tiles_of(ranks))
+    if (tile != ring) rows.push_back({"mesh", tile, {}, {}});
+  return rows;
+}
+
+/// Fills every row, each pass in a process of its own. @returns whether all that are possible went well.
+bool run(const Request& request, const Network& network, std::vector<Outcome>& rows) {
+  std::vector<std::function<std::string()>> jobs;
+  for (const Outcome& row : rows)
+    for (Pass pass : request.question.passes)
+      jobs.push_back([&, tile = row.tile, pass] {
+        return to_text(
+            evaluate(request.plan_request(tile, pass), network, request.cluster.gpu, Process::kThis).summary);
+      });
+  const auto results = run_in_children(jobs, std::thread::hardware_concurrency());
+  bool well = true;
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    Outcome& row = rows[i / request.question.passes.size()];
+    if (results[i].kind == ChildResult::Kind::kFailed) well = false;
+    if (results[i].kind != ChildResult::Kind::kDone)
+      row.impossible = results[i].text;
+    else
+      row.passes.push_back(summary_from(results[i].text));
+  }
+  for (Outcome& row : rows)
+    if (!row.impossible.empty()) row.passes.clear();
+  return well;
+}
+
+/// The row with the fewest seconds(row), or none; of those equal to a thousandth the one that receives least.
+template <typename Seconds>
+const Outcome* fastest(const std::vector<Outcome>& rows, Seconds&& seconds) {
+  double fewest = std::numeric_limits<double>::infinity();
+  for (const Outcome& row : rows)
+    if (!row.passes.empty()) fewest = std::min(fewest, seconds(row));
+  const Outcome* best = nullptr;
+  const auto received = [](const Outcome& row) { return row.total().volume.bytes_received_avg; };
+  for (const Outcome& row : rows)
+    if (!row.passes.empty() && seconds(row) <= 1.001 * fewest && (best == nullptr || received(row) < received(*best)))
+      best = &row;
+  return best;
+}
+
+double total_s(const Outcome& row) { return row.total().makespan_s; }
+
+std::string name_of(const Outcome& row) { return fmt::format("{} {}", row.algorithm, tile_text(row.tile)); }
+
+std::string speed_up(const Outcome& ring, double seconds) {
+  return ring.passes.empty() || seconds <= 0 ? "-" : fmt::format("{:.2f}", total_s(ring) / seconds);
+}
+
+std::string table_of(const std::vector<Outcome>& rows, const Outcome* best) {
+  std::vector<std::vector<std::string>> cells{{"", "algorithm", "tile", "makespan", "speed-up", "waiting", "chunks",
+                                               "received", "between nodes", "memory", "near"}};
+  for (const Outcome& row : rows) {
+    cells.push_back({&row == best ? "*" : "", row.algorithm, tile_text(row.tile)});
+    if (row.passes.empty()) continue;
+    const Summary s = row.total();
+    for (std::string& cell : std::vector{
+             time_text(s.makespan_s), speed_up(rows.front(), s.makespan_s), percent_text(s.waiting),
+             fmt::format("{:.2f}", s.volume.chunks_received_avg), bytes_text(s.volume.bytes_received_avg),
+             bytes_text(s.volume.inter_node_bytes_avg), bytes_text(static_cast<double>(s.peak_bytes)), near_bound(s)})
+      cells.back().push_back(std::move(cell));
+  }
+  std::string text = aligned(cells, 3);
+  for (const Outcome& row : rows)
+    if (row.passes.empty()) text += fmt::format("{}: not possible because {}\n", name_of(row), row.impossible);
+  return text +
+         "* fastest (of equals, the one that receives least); speed-up over ring; received and between nodes: bytes "
+         "into a GPU, average; "
+         "a chunk is one GPU's Q\n";
+}
+
+/// The answer in words.
+std::string closing(const Request& request, const std::vector<Outcome>& rows, const Outcome& best) {
+  const Summary s = best.total();
+  std::string text = fmt::format(
+      "\n{} is the fastest: {}{}. Each GPU receives {} ({:.2f} chunks), {} of it from other nodes, and holds at most "
+      "{}.\nCompute lanes wait {} of the time: {}. It is near {}; no schedule can take less than {}.\n",
+      name_of(best), time_text(s.makespan_s),
+      &best == &rows.front() || rows.front().passes.empty()
+          ? ""
+          : fmt::format(", {} times as fast as ring", speed_up(rows.front(), s.makespan_s)),
+      bytes_text(s.volume.bytes_received_avg), s.volume.chunks_received_avg, bytes_text(s.volume.inter_node_bytes_avg),
+      bytes_text(static_cast<double>(s.peak_bytes)), percent_text(s.waiting), waits_text(s), near_text(s),
+      time_text(s.problem_bound_s));
+  if (request.question.passes.size() < 2) return text;
+  const auto of_pass = [&](std::size_t i) {
+    return fastest(rows, [i](const Outcome& row) { return row.passes[i].makespan_s; });
+  };
+  const Outcome *forward = of_pass(0), *backward = of_pass(1);
+  const double together = forward->passes[0].makespan_s + backward->passes[1].makespan_s;
+  text += fmt::format("Forward is fastest with {} ({}), backward with {} ({})", name_of(*forward),
+                      time_text(forward->passes[0].makespan_s), name_of(*backward),
+                      time_text(backward->passes[1].makespan_s));
+  return text + (forward == backward
+                     ? ".\n"
+                     : fmt::format(": {} together, and tokens need not move between them.\n", time_text(together)));
+}
+
+int compare(const po::variables_map& given) {
+  require_simulator();
+  const Request request = read_request("compare", given);
+  const std::string json = optional(given, "json");
+  if (!json.empty()) check_writable(json);
+  std::vector<Outcome> rows = rows_of(request);
+  const Network network(request.cluster, request.ranks());
+  const bool well = run(request, network, rows);
+  const Outcome* best = fastest(rows, total_s);
+  if (!json.empty()) write_file(json, [&](std::ostream& out) { write_json(out, request.question, rows); });
+  if (json != "-") {
+    std::cout << headline(request) << '\n' << table_of(rows, best);
+    if (best != nullptr) std::cout << closing(request, rows, *best);
+  }
+  if (!well) throw SimulationError("not every row could be simulated: see 'not possible' above");
+  if (best == nullptr) throw InvalidInput("no algorithm is possible: " + rows.front().impossible);
+  return 0;
+}
+
+}  // namespace
+
+Verb compare_verb() {
+  Verb verb{"compare", "the algorithms side by side on one cluster: which, with which tile, how long, how much traffic",
+            "  meshattn compare --cluster dgx-h100 --gpus 64 --model llama-3.1-8b --seq 256K --mask causal\n",
+            po::options_description("options"), compare};
+  add_request_options(verb.options);
+  verb.options.add_options()("json", po::value<std::string>()->value_name("FILE"),
+                             "results as JSON; - is standard output");
+  return verb;
+}
+
+}  // namespace meshattn

@@ -1,0 +1,61 @@
+#include "experiments/evaluate.h"
+
+#include <spdlog/fmt/fmt.h>
+#include <spdlog/spdlog.h>
+
+#include <chrono>
+#include <utility>
+
+#include "core/error.h"
+#include "core/passes/validate.h"
+#include "experiments/findings.h"
+#include "sim/simulator.h"
+
+namespace meshattn {
+
+namespace {
+
+/// Seconds of wall time since the last call, or since it was made.
+class Stopwatch {
+ public:
+  double lap_s() {
+    const auto now = std::chrono::steady_clock::now();
+    return std::chrono::duration<double>(now - std::exchange(last_, now)).count();
+  }
+
+ private:
+  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
+};
+
+Trace simulate_in(Process process, const Schedule& schedule, const Network& network, const CostModel& cost) {
+  if (process == Process::kThis) return sim::simulate(schedule, network, cost);
+  auto result = sim::simulate_isolated(schedule, network, cost);
+  if (const auto* failure = std::get_if<sim::Failure>(&result)) throw SimulationError(failure->reason);
+  return std::get<Trace>(std::move(result));
+}
+
+}  // namespace
+
+void require_simulator() {}
+
+Evaluation evaluate(const PlanRequest& request, const Network& network, const GpuProfile& gpu, Process process) {
+  const CostModel cost(gpu, request.problem);
+  Stopwatch watch;
+  WallTimes wall;
+  Evaluation result;
+  result.schedule = make_plan(request, network, cost).schedule;
+  wall.plan_s = watch.lap_s();
+  spdlog::info("{} planned: {} ops in {:.3f} s", name_of(request.problem.pass), result.schedule.ops.size(),
+               wall.plan_s);
+  if (const auto findings = validate(result.schedule); !findings.empty())
+    throw InvalidSchedule("the schedule is wrong: " + text_of(findings));
+  wall.validate_s = watch.lap_s();
+  spdlog::info("proved in {:.3f} s", wall.validate_s);
+  result.trace = simulate_in(process, result.schedule, network, cost);
+  wall.simulate_s = watch.lap_s();
+  spdlog::info("simulated in {:.3f} s", wall.simulate_s);
+  result.summary = summarise(result.schedule, network, cost, result.trace, wall);
+  return result;
+}
+
+}  // namespace meshattn

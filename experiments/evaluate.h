@@ -1,0 +1,25 @@
+#pragma once
+
+#include "core/plan.h"
+#include "core/report/summary.h"
+
+namespace meshattn {
+
+/// A schedule that was planned, proved and simulated.
+struct Evaluation {
+  Schedule schedule;
+  Trace trace;
+  Summary summary;
+};
+
+/// Where the one simulation that a process may run is run.
+enum class Process { kThis, kChild };
+
+/// @throws InvalidInput if this program was built without the simulator.
+void require_simulator();
+
+/// @throws InvalidInput if the tile or the memory limit does not fit, InvalidSchedule if the proof finds something.
+[[nodiscard]] Evaluation evaluate(const PlanRequest& request, const Network& network, const GpuProfile& gpu,
+                                  Process process);
+
+}  // namespace meshattn

@@ -1,0 +1,15 @@
+#include "core/error.h"
+#include "experiments/evaluate.h"
+
+namespace meshattn {
+
+void require_simulator() {
+  throw InvalidInput("this meshattn was built without the simulator (MESHATTN_SIM=OFF): only plan and topology work");
+}
+
+Evaluation evaluate(const PlanRequest&, const Network&, const GpuProfile&, Process) {
+  require_simulator();
+  return {};
+}
+
+}  // namespace meshattn

@@ -1,0 +1,108 @@
+#include <spdlog/fmt/fmt.h>
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <iostream>
+#include <vector>
+
+#include "core/error.h"
+#include "core/report/file.h"
+#include "experiments/suggest.h"
+#include "experiments/verb.h"
+
+namespace {
+
+using namespace meshattn;
+namespace po = boost::program_options;
+
+std::vector<Verb> verbs() {
+  std::vector<Verb> all{plan_verb(), simulate_verb(), compare_verb(), topology_verb()};
+  for (Verb& verb : all)
+    verb.options.add_options()  //
+        ("log-level", po::value<std::string>()->value_name("LEVEL"),
+         "what to tell on standard error: debug, info, warn (usual), error, off")  //
+        ("help,h", "this text");
+  return all;
+}
+
+std::string help(const std::vector<Verb>& all) {
+  std::string text =
+      "meshattn plans, proves and simulates exact distributed attention.\n\nusage: meshattn VERB [options]\n\n";
+  for (const Verb& verb : all) text += fmt::format("  {:<10}{}\n", verb.name, verb.summary);
+  return text +
+         "\nmeshattn VERB --help lists a verb's options; meshattn --version says what was built in.\n\nexample:\n"
+         "  meshattn compare --cluster dgx-h100 --gpus 64 --model llama-3.1-8b --seq 256K --mask causal\n";
+}
+
+std::string version() {
+  return fmt::format("meshattn {}\nbuild type       {}\nSimGrid          {}\nGPU runtime      {}\n", MESHATTN_VERSION,
+                     MESHATTN_BUILD_TYPE, MESHATTN_SIMULATOR, MESHATTN_GPU_RUNTIME);
+}
+
+const Verb& find(const std::vector<Verb>& all, const std::string& name) {
+  std::vector<std::string> names;
+  for (const Verb& verb : all) {
+    if (verb.name == name) return verb;
+    names.push_back(verb.name);
+  }
+  const std::string_view near = nearest(name, names);
+  throw InvalidInput(near.empty() ? fmt::format("unknown verb '{}': possible are {}", name, fmt::join(names, ", "))
+                                  : fmt::format("unknown verb '{}': did you mean {}?", name, near));
+}
+
+void set_log_level(const po::variables_map& given) {
+  spdlog::set_default_logger(spdlog::stderr_color_mt("meshattn"));
+  spdlog::set_level(spdlog::level::warn);
+  if (!given.count("log-level")) return;
+  const auto level = given["log-level"].as<std::string>();
+  const std::vector<std::string> names{"debug", "info", "warn", "error", "off"};
+  if (std::ranges::find(names, level) == names.end())
+    throw InvalidInput(fmt::format("--log-level {}: possible are {}", level, fmt::join(names, ", ")));
+  spdlog::set_level(spdlog::level::from_str(level));
+}
+
+int run(const std::vector<std::string>& arguments) {
+  if (arguments.empty()) throw InvalidInput("no verb: meshattn --help lists them");
+  const std::vector<Verb> all = verbs();
+  const std::string& first = arguments.front();
+  if (first == "--help" || first == "-h" || first == "--version") {
+    if (arguments.size() > 1) throw InvalidInput(fmt::format("unexpected argument '{}'", arguments[1]));
+    std::cout << (first == "--version" ? version() : help(all));
+    return 0;
+  }
+  if (first.starts_with("-"))
+    throw InvalidInput(fmt::format("'{}' stands where a verb is needed: meshattn --help lists them", first));
+  const Verb& verb = find(all, first);
+  const po::variables_map given = parse_arguments(verb, std::span(arguments).subspan(1));
+  if (given.count("help")) {
+    std::cout << help_of(verb);
+    return 0;
+  }
+  set_log_level(given);
+  return verb.run(given);
+}
+
+/// One line, whatever the message is made of.
+std::string one_line(std::string text) {
+  std::ranges::replace(text, '\n', ' ');
+  return text;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    const int status = run({argv + 1, argv + argc});
+    meshattn::flush_output();
+    return status;
+  } catch (const meshattn::InvalidInput& e) {
+    std::cerr << "meshattn: " << one_line(e.what()) << '\n';
+    return 2;
+  } catch (const std::bad_alloc&) {
+    std::cerr << "meshattn: not enough memory\n";
+    return 1;
+  } catch (const std::exception& e) {
+    std::cerr << "meshattn: " << one_line(e.what()) << '\n';
+    return 1;
+  }
+}

@@ -1,0 +1,115 @@
+#include <spdlog/fmt/fmt.h>
+
+#include <iostream>
+
+#include "core/error.h"
+#include "core/report/figures.h"
+#include "core/report/file.h"
+#include "core/report/json.h"
+#include "core/report/plan_facts.h"
+#include "core/schedule_text.h"
+#include "experiments/findings.h"
+#include "experiments/request.h"
+#include "experiments/table.h"
+#include "experiments/units.h"
+#include "experiments/verb.h"
+
+namespace meshattn {
+
+namespace {
+
+namespace po = boost::program_options;
+
+std::string bytes_of(std::uint64_t bytes) { return bytes_text(static_cast<double>(bytes)); }
+
+/// What a rank holds of each kind: "row in 33.5 MB, …".
+std::string memory_text(const PlanFacts& f) {
+  std::string text = fmt::format("of it {} held all the time", bytes_of(f.bytes.resident));
+  const std::pair<const char*, std::uint64_t> kinds[] = {
+      {"a received row", f.bytes.row_in}, {"a received column", f.bytes.column_in},
+      {"a row's sum", f.bytes.row_sum},   {"a column's sum", f.bytes.column_sum},
+      {"a partial row", f.bytes.row_out}, {"a partial column", f.bytes.column_out}};
+  for (const auto& [name, bytes] : kinds)
+    if (bytes > 0) text += fmt::format(", {} {}", name, bytes_of(bytes));
+  return text;
+}
+
+std::string over(double seconds, double bound) {
+  return bound > 0 ? fmt::format("{} over the lower bound", percent_text(seconds / bound - 1)) : std::string();
+}
+
+std::string text_of(const PlanFacts& f) {
+  const OneLaneTimes& t = f.one_lane;
+  std::string text = aligned(
+      {{"steps", fmt::format("{} hops and {} rectangles of blocks on each GPU", f.hops, f.rectangles)},
+       {"size", fmt::format("{} ops, {} transfers, {} values over all GPUs", count_text(f.ops), count_text(f.transfers),
+                            count_text(f.values))},
+       {"received", fmt::format("{} a GPU on average ({:.2f} chunks), at most {}; between nodes {}",
+                                bytes_text(f.volume.bytes_received_avg), f.volume.chunks_received_avg,
+                                bytes_of(f.volume.bytes_received_max), bytes_text(f.volume.inter_node_bytes_avg))},
+       {"memory", fmt::format("{} on the fullest GPU; {}", bytes_of(f.peak_bytes), memory_text(f))},
+       {"one lane", "what the orders take if every hop and block has one price:"}},
+      1);
+  text += aligned({{"  naive", time_text(t.naive), over(t.naive, t.lower_bound)},
+                   {"  greedy", time_text(t.greedy), over(t.greedy, t.lower_bound)},
+                   {"  optimal", time_text(t.optimal), over(t.optimal, t.lower_bound)},
+                   {"  lower bound", time_text(t.lower_bound), "blocks may be interrupted"}},
+                  1);
+  if (!f.findings.empty()) {
+    text += fmt::format("not proved: {} findings\n", f.findings.size());
+    for (const Finding& finding : f.findings) text += "  " + text_of(finding) + '\n';
+    return text;
+  }
+  return text + fmt::format(
+                    "proved: {} blocks, each attended once and merged into its owner's result; no deadlock; no "
+                    "two values in the same bytes at once\n",
+                    count_text(f.blocks));
+}
+
+int plan(const po::variables_map& given) {
+  const Request request = read_request("plan", given);
+  const Choice choice = read_choice(request);
+  const Network network(request.cluster, request.ranks());
+  const std::string text = optional(given, "text"), json = optional(given, "json");
+  if (!text.empty() && request.question.passes.size() > 1)
+    throw InvalidInput("--text writes one schedule: give --pass forward or --pass backward");
+  if (text == "-" && json == "-") throw InvalidInput("--text - and --json - cannot share standard output");
+  for (const std::string& path : {text, json})
+    if (!path.empty()) check_writable(path);
+  std::vector<PlanFacts> passes;
+  bool proved = true;
+  for (Pass pass : request.question.passes) {
+    const PlanRequest wanted = request.plan_request(choice.tile, pass);
+    const CostModel cost(request.cluster.gpu, wanted.problem);
+    const Plan made = make_plan(wanted, network, cost);
+    passes.push_back(facts_of(made, wanted, network, cost));
+    proved = proved && passes.back().findings.empty();
+    if (!text.empty()) write_file(text, [&](std::ostream& out) { write_text(made.schedule, out); });
+  }
+  if (!json.empty())
+    write_file(json,
+               [&](std::ostream& out) { write_json(out, request.question, choice.algorithm, choice.tile, passes); });
+  if (text != "-" && json != "-") {
+    std::cout << headline(request) << choice.algorithm << ", tile " << tile_text(choice.tile) << '\n';
+    for (std::size_t i = 0; i < passes.size(); ++i)
+      std::cout << '\n' << name_of(request.question.passes[i]) << '\n' << text_of(passes[i]);
+  }
+  if (!proved) throw InvalidSchedule("the schedule is not proved");
+  return 0;
+}
+
+}  // namespace
+
+Verb plan_verb() {
+  Verb verb{"plan", "what a schedule is: its steps, traffic, memory, and the proof that it is right",
+            "  meshattn plan --cluster dgx-h100 --gpus 16 --model llama-3.1-8b --seq 64K --mask causal \\\n"
+            "      --algorithm mesh --tile 4x4 --text schedule.txt\n",
+            po::options_description("options"), plan};
+  add_request_options(verb.options);
+  verb.options.add_options()                                                                 //
+      ("text", po::value<std::string>()->value_name("FILE"), "the schedule, one op a line")  //
+      ("json", po::value<std::string>()->value_name("FILE"), "the facts as JSON; - is standard output");
+  return verb;
+}
+
+}  // namespace meshattn

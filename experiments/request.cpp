@@ -1,0 +1,175 @@
+#include "experiments/request.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <cstdlib>
+
+#include "core/algorithms.h"
+#include "core/cluster_file.h"
+#include "core/error.h"
+#include "core/keyed_file.h"
+#include "core/report/figures.h"
+#include "experiments/models.h"
+#include "experiments/units.h"
+
+namespace meshattn {
+
+namespace {
+
+namespace po = boost::program_options;
+using Values = std::vector<std::string>;
+
+/// A data folder: by environment, else of the source tree that this program was built from.
+std::filesystem::path folder(const char* variable, const char* in_source) {
+  const char* given = std::getenv(variable);
+  return given != nullptr && *given != '\0' ? std::filesystem::path(given)
+                                            : std::filesystem::path(MESHATTN_SOURCE_DIR) / in_source;
+}
+
+std::vector<Pass> parse_passes(const std::string& given) {
+  if (given == "both") return {Pass::kForward, Pass::kBackward};
+  if (given != name_of(Pass::kForward) && given != name_of(Pass::kBackward))
+    throw InvalidInput(fmt::format("unknown pass '{}': possible are forward, backward, both", given));
+  return {parse_pass(given)};
+}
+
+/// Heads of the model, or given in numbers; a number overrides the model's.
+AttentionShape read_shape(const po::variables_map& given, const std::optional<Model>& model) {
+  AttentionShape shape;
+  if (model) {
+    shape.heads = model->heads;
+    shape.kv_heads = model->kv_heads;
+    shape.head_dim = model->head_dim;
+  }
+  const auto number = [&](const std::string& option, int otherwise) {
+    return given.count(option) ? parse_count(given[option].as<std::string>(), "--" + option) : otherwise;
+  };
+  if (!model && (!given.count("heads") || !given.count("head-dim")))
+    throw InvalidInput("--model NAME is missing, or --heads N and --head-dim N instead of it");
+  shape.heads = number("heads", shape.heads);
+  shape.kv_heads = number("kv-heads", model ? shape.kv_heads : shape.heads);
+  shape.head_dim = number("head-dim", shape.head_dim);
+  shape.batch = number("batch", 1);
+  shape.seq_q = shape.seq_kv = parse_tokens(required(given, "seq", "64K"), "--seq");
+  shape.dtype = parse_dtype(optional(given, "dtype", "bf16"));
+  return shape;
+}
+
+Problem read_problem(const po::variables_map& given, Pass pass) {
+  std::optional<Model> model;
+  if (given.count("model"))
+    model = read_model(given["model"].as<std::string>(), folder("MESHATTN_MODELS", "experiments/models"));
+  Problem problem;
+  problem.shape = read_shape(given, model);
+  problem.mask = given.count("mask") ? parse_mask(given["mask"].as<std::string>()) : model ? model->mask : Mask::kFull;
+  const Partition usual = problem.mask == Mask::kCausal ? Partition::kZigzag : Partition::kContiguous;
+  problem.partition = parse_partition(optional(given, "partition", std::string(name_of(usual))));
+  problem.pass = pass;
+  problem.ranks = parse_count(required(given, "gpus", "256"), "--gpus");
+  check(problem);
+  return problem;
+}
+
+}  // namespace
+
+PlanRequest Request::plan_request(Tile with, Pass pass) const {
+  PlanRequest plan{question.problem, with, question.order, question.wire, memory_limit};
+  plan.problem.pass = pass;
+  return plan;
+}
+
+void add_cluster_options(po::options_description& options) {
+  options.add_options()                                                                                 //
+      ("cluster", po::value<std::string>()->value_name("NAME"), "a cluster of topologies/, or a file")  //
+      ("set", po::value<Values>()->value_name("KEY=VALUE"),
+       "change one number of the cluster, such as nic.bandwidth_GBps=25; may repeat")  //
+      ("topologies", po::value<std::string>()->value_name("DIR"),
+       "where clusters are; also by environment: MESHATTN_TOPOLOGIES");
+}
+
+void add_request_options(po::options_description& options) {
+  const auto text = [](const char* name) { return po::value<std::string>()->value_name(name); };
+  options.add_options()                                                                          //
+      ("model", text("NAME"), "heads of a public model, see experiments/models; or:")            //
+      ("heads", text("N"), "query heads")                                                        //
+      ("kv-heads", text("N"), "key/value heads; as many as query heads if not given")            //
+      ("head-dim", text("N"), "elements of one head")                                            //
+      ("seq", text("TOKENS"), "length of the sequence: 4096, 64K (K = 1024), 1M (M = 1048576)")  //
+      ("batch", text("N"), "sequences at once (1)")                                              //
+      ("dtype", text("TYPE"), "of Q, K, V and O: bf16 (usual), fp16, fp32")                      //
+      ("mask", text("MASK"), "full or causal; the model's, or full, if not given")               //
+      ("partition", text("NAME"),
+       "how tokens are dealt to the GPUs: contiguous (usual for full), zigzag (usual for causal), striped")  //
+      ("gpus", text("N"), "GPUs that share the sequence");
+  add_cluster_options(options);
+  options.add_options()                                                                        //
+      ("algorithm", text("NAME"), "ring, or mesh (with --tile)")                               //
+      ("tile", text("AxB"), "A query chunks by B key/value chunks a GPU; A times B = --gpus")  //
+      ("order", text("NAME"), "of communication and blocks: naive, greedy (usual), optimal")   //
+      ("pass", text("PASS"), "forward (usual), backward, both (one after the other)")          //
+      ("wire-dtype", text("TYPE"), "in which partial results travel: fp32 (usual) or bf16")    //
+      ("memory-limit", text("BYTES"),
+       "most bytes of attention values on a GPU: 80G (decimal); the GPU's memory if not given");
+}
+
+std::string required(const po::variables_map& given, const std::string& option, const std::string& example) {
+  if (!given.count(option))
+    throw InvalidInput(fmt::format("--{} is missing, such as --{} {}", option, option, example));
+  return given[option].as<std::string>();
+}
+
+std::string optional(const po::variables_map& given, const std::string& option, const std::string& otherwise) {
+  return given.count(option) ? given[option].as<std::string>() : otherwise;
+}
+
+std::filesystem::path topologies_of(const po::variables_map& given) {
+  return optional(given, "topologies", folder("MESHATTN_TOPOLOGIES", "topologies").string());
+}
+
+Cluster read_cluster_of(const po::variables_map& given) {
+  const auto settings = given.count("set") ? given["set"].as<Values>() : Values();
+  return read_cluster(required(given, "cluster", "dgx-h100"), topologies_of(given), settings);
+}
+
+Request read_request(const std::string& verb, const po::variables_map& given) {
+  Request request;
+  Question& question = request.question;
+  question.version = MESHATTN_VERSION;
+  question.command = verb;
+  question.model = optional(given, "model");
+  question.passes = parse_passes(optional(given, "pass", "forward"));
+  question.problem = read_problem(given, question.passes.front());
+  question.order = parse_order(optional(given, "order", "greedy"));
+  question.wire = parse_dtype(optional(given, "wire-dtype", "fp32"));
+  request.cluster = read_cluster_of(given);
+  question.cluster = request.cluster.name;
+  request.algorithm = optional(given, "algorithm");
+  if (given.count("tile")) request.tile = parse_tile(given["tile"].as<std::string>(), "--tile");
+  if (given.count("memory-limit"))
+    request.memory_limit = parse_bytes(given["memory-limit"].as<std::string>(), "--memory-limit");
+  else if (request.cluster.gpu.memory_bytes > 0)
+    request.memory_limit = static_cast<std::uint64_t>(request.cluster.gpu.memory_bytes);
+  return request;
+}
+
+Choice read_choice(const Request& request) {
+  if (request.algorithm.empty() && !request.tile)
+    throw InvalidInput("--algorithm is missing: ring, or mesh with --tile AxB (meshattn compare tries them all)");
+  const std::string algorithm = request.algorithm.empty() ? "mesh" : request.algorithm;
+  return {algorithm, tile_of(algorithm, request.ranks(), request.tile)};
+}
+
+std::string headline(const Request& request) {
+  const Question& q = request.question;
+  const AttentionShape& s = q.problem.shape;
+  const auto pass = q.passes.size() > 1 ? std::string_view("forward and backward") : name_of(q.passes.front());
+  return fmt::format(
+      "attention {}{}: {} tokens{}, {} heads ({} of keys) of {}, {}, {} mask, {}\n"
+      "on {} GPUs of {}: {} order, partial results in {}\n",
+      pass, q.model.empty() ? "" : " of " + q.model, count_text(static_cast<std::uint64_t>(s.seq_q)),
+      s.batch > 1 ? fmt::format(" x {} sequences", s.batch) : "", s.heads, s.kv_heads, s.head_dim, name_of(s.dtype),
+      name_of(q.problem.mask), name_of(q.problem.partition), q.problem.ranks, q.cluster, name_of(q.order),
+      name_of(q.wire));
+}
+
+}  // namespace meshattn

@@ -1,0 +1,118 @@
+#include "experiments/topology_text.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+#include <map>
+
+#include "core/report/figures.h"
+#include "experiments/table.h"
+#include "experiments/units.h"
+
+namespace meshattn {
+
+namespace {
+
+constexpr std::size_t kCell = 8;  ///< letters a GPU takes in the drawing
+
+/// The GPUs that are drawn: all of up to 8, else the first 8 (a switch or NIC of which is drawn as far as it reaches).
+int drawn(const Node& node) { return std::min(node.gpus, 8); }
+
+/// `label(i)` in the cell of every `every`-th GPU.
+template <typename Label>
+std::string cells(const Node& node, int every, Label&& label) {
+  std::string line = "  ";
+  for (int g = 0; g < drawn(node); ++g) line += fmt::format("{:<{}}", g % every == 0 ? label(g / every) : "", kCell);
+  return line;
+}
+
+std::string bar(const Node& node, const std::string& more) {
+  return "  " + std::string(static_cast<std::size_t>(drawn(node)) * kCell - kCell / 2, '=') + "    " + more + '\n';
+}
+
+std::string stems(const Node& node, int every) {
+  return cells(node, every, [](int) { return "  |"; });
+}
+
+std::string speed(double bytes_per_s) { return bytes_text(bytes_per_s) + "/s each direction"; }
+
+std::string switches(const Node& node) {
+  const bool several = node.gpus_per_switch > 0 && node.gpus_per_switch < node.gpus;
+  if (!several) return bar(node, "switch of the node");
+  std::string line = "  ";
+  for (int g = 0; g < drawn(node); g += node.gpus_per_switch) {
+    const auto width = static_cast<std::size_t>(std::min(node.gpus_per_switch, drawn(node) - g)) * kCell;
+    line +=
+        std::string(width - kCell / 2, '=') + std::string(g + node.gpus_per_switch < drawn(node) ? kCell / 2 : 0, '-');
+  }
+  return line + fmt::format("    {} switches of {} GPUs, {} between them\n", node.gpus / node.gpus_per_switch,
+                            node.gpus_per_switch, speed(node.switch_bytes_per_s));
+}
+
+/// A link's name without its numbers: "node nic out".
+std::string kind_of(const std::string& name) {
+  std::string kind;
+  for (char c : name)
+    if ((c < '0' || c > '9') && !(c == ' ' && kind.ends_with(' '))) kind += c;
+  return kind;
+}
+
+std::string point_text(const AttentionPoint& p) {
+  return fmt::format("{} {} {} q {} kv {} heads {}/{} dim {}", name_of(p.pass), name_of(p.mask), name_of(p.dtype),
+                     p.q_tokens, p.kv_tokens, p.heads, p.kv_heads, p.head_dim);
+}
+
+}  // namespace
+
+std::string fabric_text(const Fabric& fabric) {
+  const std::string over = fmt::format("{} times oversubscribed", fabric.oversubscription);
+  switch (fabric.kind) {
+    case Fabric::Kind::kNonBlocking:
+      return "non-blocking: any NIC reaches any other at its own speed";
+    case Fabric::Kind::kFatTree:
+      return fmt::format("fat tree: {} nodes a leaf, {} to the spine", fabric.nodes_per_leaf, over);
+    case Fabric::Kind::kRail:
+      return fmt::format("rails: NIC k of {} nodes on rail switch k, {} to the spine", fabric.nodes_per_leaf, over);
+  }
+  return "";
+}
+
+std::string drawing_of(const Cluster& cluster, const Network& network) {
+  const Node& node = cluster.node;
+  const int nodes = network.node_of(network.gpus() - 1) + 1;
+  std::string text =
+      fmt::format("{}: {} GPUs ({}, {}) on {} {} of {}\n\n", cluster.name, network.gpus(), cluster.gpu.name,
+                  bytes_text(cluster.gpu.memory_bytes), nodes, nodes == 1 ? "node" : "nodes", node.gpus);
+  text += cells(node, 1, [](int g) { return fmt::format("GPU {}", g); }) +
+          (drawn(node) < node.gpus ? fmt::format("  … GPU {}\n", node.gpus - 1) : "\n");
+  text += stems(node, 1) +
+          fmt::format("{}, {} to start a message\n", speed(node.link_bytes_per_s), time_text(node.link_startup_s));
+  text += switches(node);
+  if (node.nic_bytes_per_s <= 0) return text + "  no NICs: one node only\n";
+  text += stems(node, node.gpus_per_nic) + '\n';
+  text += cells(node, node.gpus_per_nic, [](int k) { return fmt::format("NIC {}", k); }) +
+          (node.gpus_per_nic > 1 ? fmt::format("each shared by {} GPUs\n", node.gpus_per_nic) : "\n");
+  text += stems(node, node.gpus_per_nic) +
+          fmt::format("{}, {} to start a message\n", speed(node.nic_bytes_per_s), time_text(node.nic_startup_s));
+  return text + bar(node, fmt::format("{} {}, {}", nodes, nodes == 1 ? "node" : "nodes", fabric_text(cluster.fabric)));
+}
+
+std::string links_text(const Network& network) {
+  std::map<std::pair<std::string, double>, std::uint64_t> count;
+  for (const Link& link : network.links()) ++count[{kind_of(link.name), link.bytes_per_s}];
+  if (count.empty()) return "";
+  std::vector<std::vector<std::string>> rows{{"links", "number", "each"}};
+  for (const auto& [kind, number] : count)
+    rows.push_back({kind.first, count_text(number), bytes_text(kind.second) + "/s"});
+  return aligned(rows, 1);
+}
+
+std::string sources_text(const Cluster& cluster) {
+  std::vector<std::vector<std::string>> rows{{"key", "value", "source"}};
+  for (const auto& [key, figure] : cluster.figures) rows.push_back({key, figure.value, figure.source});
+  for (const AttentionPoint& p : cluster.gpu.attention)
+    rows.push_back({point_text(p), fmt::format("{:.4g} TFLOP/s", p.flops_per_s * 1e-12), p.source});
+  return aligned(rows, 1);
+}
+
+}  // namespace meshattn

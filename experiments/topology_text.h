@@ -1,0 +1,22 @@
+#pragma once
+
+#include <string>
+
+#include "core/cluster.h"
+#include "core/network.h"
+
+namespace meshattn {
+
+/// A drawing of one node and how the nodes are joined.
+[[nodiscard]] std::string drawing_of(const Cluster& cluster, const Network& network);
+
+/// How many links of each kind there are, and how fast.
+[[nodiscard]] std::string links_text(const Network& network);
+
+/// Every number of the cluster and its GPU with its source.
+[[nodiscard]] std::string sources_text(const Cluster& cluster);
+
+/// "non-blocking", "fat tree of 16 nodes a leaf, 2 times oversubscribed", …
+[[nodiscard]] std::string fabric_text(const Fabric& fabric);
+
+}  // namespace meshattn
