@@ -89,14 +89,27 @@ Plan make_plan(const PlanRequest& request, const Network& network, const CostMod
   check(request.problem);
   const TileCosts costs = tile_costs(request, network, cost);
   const TileBytes bytes = tile_bytes(request);
-  Plan plan;
-  plan.tile_plan = plan_tile(request.tile, request.problem.pass, request.order, costs, bytes, request.memory_limit);
-  plan.schedule = prune(mesh(request.problem, plan.tile_plan, request.wire));
-  assign_memory(plan.schedule);
-  if (plan.schedule.peak_bytes > request.memory_limit)
-    throw InvalidInput(fmt::format("tile {}x{} needs {} bytes on the fullest rank: the limit is {}", request.tile.rows,
-                                   request.tile.columns, plan.schedule.peak_bytes, request.memory_limit));
-  return plan;
+  const auto plan_within = [&](std::uint64_t limit) {
+    Plan plan;
+    plan.tile_plan = plan_tile(request.tile, request.problem.pass, request.order, costs, bytes, limit);
+    plan.schedule = prune(mesh(request.problem, plan.tile_plan, request.wire));
+    assign_memory(plan.schedule);
+    return plan;
+  };
+  // What the order counts as live and what the allocator needs differ by gaps between values: ask for less until it
+  // fits.
+  std::uint64_t limit = request.memory_limit;
+  try {
+    while (true) {
+      Plan plan = plan_within(limit);
+      if (plan.schedule.peak_bytes <= request.memory_limit) return plan;
+      limit = plan.tile_plan.peak_bytes - 1;
+    }
+  } catch (const MemoryLimitTooLow& e) {
+    Plan least = plan_within(e.least());
+    if (least.schedule.peak_bytes <= request.memory_limit) return least;
+    throw MemoryLimitTooLow(request.tile, request.memory_limit, least.schedule.peak_bytes);
+  }
 }
 
 }  // namespace meshattn

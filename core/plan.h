@@ -29,7 +29,7 @@ struct Plan {
   Schedule schedule;
 };
 
-/// @throws InvalidInput on a tile that does not fit, or a memory limit that cannot be kept (saying the least).
+/// @throws InvalidInput on a tile that does not fit; MemoryLimitTooLow, with the least that can be kept to.
 [[nodiscard]] Plan make_plan(const PlanRequest& request, const Network& network, const CostModel& cost);
 
 }  // namespace meshattn

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/attention.h"
+#include "core/error.h"
 
 namespace meshattn {
 
@@ -76,6 +77,17 @@ struct TilePlan {
 /// without a memory limit list it where that costs nothing.
 [[nodiscard]] double makespan_of(const TilePlan& plan, const TileCosts& costs);
 
+/// No known order of a tile keeps to a memory limit.
+class MemoryLimitTooLow : public InvalidInput {
+ public:
+  MemoryLimitTooLow(Tile tile, std::uint64_t limit, std::uint64_t least);
+  /// Bytes, the least for which there is a plan.
+  [[nodiscard]] std::uint64_t least() const { return least_; }
+
+ private:
+  std::uint64_t least_;
+};
+
 /// Orders a tile. Hops are issued as late as the planned time allows, so that a plan holds the least memory at which it
 /// is not longer; of plans as fast as each other (but for rounding) it is the one that holds least. Under
 /// `memory_limit` (bytes) it is the fastest known plan that keeps to it: of the order asked for, with hops put off
@@ -86,7 +98,7 @@ struct TilePlan {
 /// large, and it is the best that was found. Backward it is the best for three orders of departure (rows first, columns
 /// first, in turn): a template, not a proof. `lower_bound` holds always: backward it is that of the tile if only its
 /// rows or only its columns left, and for tiles too large to search the time of the channel and the compute alone.
-/// @throws InvalidInput if no known plan keeps to the limit: the message says the least that is possible.
+/// @throws MemoryLimitTooLow if no known plan keeps to the limit.
 [[nodiscard]] TilePlan plan_tile(Tile tile, Pass pass, Order order, const TileCosts& costs, const TileBytes& bytes,
                                  std::uint64_t memory_limit = UINT64_MAX);
 

@@ -1,10 +1,8 @@
 #include "core/plan.h"
 
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "core/algorithms.h"
-#include "core/error.h"
 #include "core/passes/validate.h"
 #include "core/passes/volume.h"
 
@@ -74,7 +72,7 @@ TEST(MakePlan, IsProvedForEveryTileOrderAndPass) {
         }
 }
 
-/// What the planner says a rank holds is what the allocator finds, for the dense tile.
+/// The planner counts what is live; the allocator also has gaps between values of different sizes. They must stay few.
 TEST(MakePlan, PlannedMemoryIsAllocatedMemory) {
   for (Pass pass : {Pass::kForward, Pass::kBackward})
     for (Order order : {Order::kNaive, Order::kGreedy, Order::kOptimal})
@@ -82,33 +80,35 @@ TEST(MakePlan, PlannedMemoryIsAllocatedMemory) {
         PlanRequest r = request_of(16, tile, pass);
         r.order = order;
         const Plan plan = plan_on_small_cluster(r);
-        EXPECT_LE(plan.schedule.peak_bytes, plan.tile_plan.peak_bytes + plan.tile_plan.peak_bytes / 20)
+        EXPECT_LE(static_cast<double>(plan.schedule.peak_bytes), 1.1 * static_cast<double>(plan.tile_plan.peak_bytes))
             << name_of(pass) << ' ' << name_of(order) << ' ' << tile.rows << 'x' << tile.columns;
       }
 }
 
+/// Every limit is kept or refused with the least; and the least that the refusal names is kept.
 TEST(MakePlan, KeepsToAMemoryLimitOrSaysTheLeast) {
-  for (Tile tile : {Tile{1, 16}, Tile{4, 4}, Tile{8, 2}}) {
-    PlanRequest r = request_of(16, tile);
-    const std::uint64_t free = plan_on_small_cluster(r).schedule.peak_bytes;
-    std::uint64_t least = free;
-    for (std::uint64_t limit = free; limit > free / 4; limit -= free / 40) {
-      r.memory_limit = limit;
-      try {
-        const Plan plan = plan_on_small_cluster(r);
-        EXPECT_LE(plan.schedule.peak_bytes, limit);
-        EXPECT_TRUE(validate(plan.schedule).empty());
-        least = plan.schedule.peak_bytes;
-      } catch (const InvalidInput& e) {
-        EXPECT_THAT(e.what(), testing::HasSubstr("least"));
-        break;
+  for (Pass pass : {Pass::kForward, Pass::kBackward})
+    for (Tile tile : {Tile{1, 16}, Tile{4, 4}, Tile{8, 2}, Tile{16, 1}}) {
+      PlanRequest r = request_of(16, tile, pass);
+      const std::uint64_t free = plan_on_small_cluster(r).schedule.peak_bytes;
+      std::uint64_t refused = 0, kept = UINT64_MAX;
+      for (std::uint64_t limit = free; limit > free / 4 && refused == 0; limit -= free / 40) {
+        r.memory_limit = limit;
+        try {
+          const Plan plan = plan_on_small_cluster(r);
+          kept = plan.schedule.peak_bytes;
+          EXPECT_LE(kept, limit);
+          EXPECT_TRUE(validate(plan.schedule).empty());
+        } catch (const MemoryLimitTooLow& e) {
+          refused = limit;
+          r.memory_limit = e.least();
+        }
       }
+      EXPECT_GT(refused, 0u);
+      EXPECT_GT(r.memory_limit, refused);
+      EXPECT_LE(r.memory_limit, kept);
+      EXPECT_LE(plan_on_small_cluster(r).schedule.peak_bytes, r.memory_limit);
     }
-    EXPECT_LE(least, free);
-    if (tile == Tile{4, 4}) {
-      EXPECT_LT(least, free);
-    }
-  }
 }
 
 }  // namespace
