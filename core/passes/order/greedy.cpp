@@ -1,5 +1,3 @@
-#include <algorithm>
-
 #include "core/passes/order/optimal.h"
 
 namespace meshattn {
@@ -19,9 +17,8 @@ Hop most_unlocked(const TileProblem& problem, const LaneState& state) {
 }
 
 /// 1. While rows or columns are missing, the next hop is the one that unlocks most blocks per unit of its cost.
-/// 2. A line leaves before that if the blocks in hand are a reserve that covers the wait: they last until it is done,
-/// has
-///    left and the next hop has come; or, if it is done already, until it has left (`eager`: then always).
+/// 2. A line whose blocks are done leaves before that if the blocks in hand last as long as its hop: they are the
+///    reserve that covers the wait. (`eager`: it always does, which holds less and is faster at times.)
 /// 3. When all is there, lines leave as they are done: rows in the order of their arrival; backward rows and columns in
 ///    turn.
 /// 4. Of the blocks at hand the one whose line leaves first runs first; own blocks, which never leave, run last and are
@@ -35,18 +32,13 @@ Lanes greedy_lanes(const TileProblem& problem, bool eager) {
     const bool all_in = !state.can_receive_row() && !state.can_receive_column();
     if (all_in && !state.can_send()) break;
     const Hop out = lines[static_cast<std::size_t>(state.sent())].out();
-    const Hop in = all_in ? out : most_unlocked(problem, state);
-    const auto covered = [&] {
-      const double left = std::max(state.channel_time(), state.line_end()) + problem.cost_of(out);
-      const bool done = state.line_end() <= state.channel_time();
-      return (done && eager) || state.backlog_end() >= left + (done ? 0 : problem.cost_of(in));
-    };
-    const bool leave = all_in || (state.can_send() && covered());
-    lanes.channel.push_back(leave ? out : in);
+    const auto covered = [&] { return eager || state.backlog() * problem.costs.block >= problem.cost_of(out); };
+    const bool leave = all_in || (state.can_send() && state.line_is_done() && covered());
+    lanes.channel.push_back(leave ? out : most_unlocked(problem, state));
     if (leave)
       state.send(&lanes.compute);
     else
-      state.receive(in, false, &lanes.compute);
+      state.receive(lanes.channel.back(), false, &lanes.compute);
   }
   state.finish(&lanes.compute);
   return lanes;

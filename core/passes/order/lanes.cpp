@@ -56,11 +56,9 @@ bool LaneState::can_send() const {
   return static_cast<std::size_t>(sent_) + 1 < lines_->size() && line.available(rows_in_, columns_in_) == line.length;
 }
 
-double LaneState::line_end() const {
+bool LaneState::line_is_done() const {
   const auto line = static_cast<std::size_t>(sent_);
-  const int left = (*lines_)[line].length - done_[line];
-  if (left == 0 && last_line_ != sent_) return channel_;
-  return compute_ + left * problem_->costs.block;
+  return done_[line] == (*lines_)[line].length && (last_line_ != sent_ || compute_ <= channel_);
 }
 
 int LaneState::next_line() const {
@@ -112,11 +110,11 @@ double LaneState::finish(std::vector<BlockAt>* ran) {
   return std::max(channel_, compute_);
 }
 
-double LaneState::backlog_end() const {
+int LaneState::backlog() const {
   int blocks = 0;
   for (std::size_t i = static_cast<std::size_t>(sent_); i < lines_->size(); ++i)
     blocks += (*lines_)[i].available(rows_in_, columns_in_) - done_[i];
-  return compute_ + blocks * problem_->costs.block;
+  return blocks;
 }
 
 double LaneState::bound() const {

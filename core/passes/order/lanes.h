@@ -78,10 +78,10 @@ class LaneState {
 
   /// Begins all blocks that can begin before the channel is free.
   void run_until_channel_is_free(std::vector<BlockAt>* ran = nullptr);
-  /// When the next line to leave is done, if it can be sent; not later than the channel is free if it is done already.
-  [[nodiscard]] double line_end() const;
-  /// When compute has nothing more to do, if nothing more comes.
-  [[nodiscard]] double backlog_end() const;
+  /// All blocks of the next line to leave have run when the channel is free.
+  [[nodiscard]] bool line_is_done() const;
+  /// Blocks at hand that have not begun.
+  [[nodiscard]] int backlog() const;
   /// No continuation is shorter.
   [[nodiscard]] double bound() const;
   /// This can do all that `other` can, no later; both have seen the same numbers of hops.
