@@ -114,14 +114,15 @@ double combine_rate(const KeyedFile& file, const std::string& name) {
   return file.number("gpu", "hbm_GBps") * 1e9 * file.number("gpu", "combine_efficiency");
 }
 
-GpuProfile gpu_of(const KeyedFile& file, const std::filesystem::path& path, bool rate_was_set) {
+GpuProfile gpu_of(const KeyedFile& file, const std::filesystem::path& path) {
   GpuProfile gpu;
   gpu.name = path.stem().string();
   gpu.memory_bytes = file.number("gpu", "memory_GB") * 1e9;
   gpu.combine_bytes_per_s = combine_rate(file, path.string());
   gpu.launch_s = file.number("gpu", "launch_us") * 1e-6;
-  const bool flat = file.has("gpu", "attention_TFLOPs");
   const bool points = file.has("attention", "point");
+  const bool flat = file.has("gpu", "attention_TFLOPs");
+  const bool rate_was_set = flat && file.line("gpu", "attention_TFLOPs").by_setting;  // takes the place of the points
   if (flat == points && !rate_was_set)
     throw InvalidInput(fmt::format("{}: {} of 'attention_TFLOPs' in [gpu] and points in [attention]: give one of them",
                                    path.string(), flat ? "both" : "neither"));
@@ -161,13 +162,15 @@ Node node_of(const KeyedFile& file, const std::string& name) {
 
 Fabric fabric_of(const KeyedFile& file, const std::string& name) {
   Fabric fabric;
+  bool kind_was_set = false;
   if (file.has("fabric", "kind")) {
     const KeyedLine& line = file.line("fabric", "kind");
+    kind_was_set = line.by_setting;
     fabric.kind = at(line.where, [&] { return kFabrics.parse("fabric", printable(line.value)); });
   }
   if (fabric.kind == Fabric::Kind::kNonBlocking) {
     for (const char* key : {"nodes_per_leaf", "oversubscription"})
-      if (file.has("fabric", key))
+      if (file.has("fabric", key) && !(kind_was_set && !file.line("fabric", key).by_setting))
         throw InvalidInput(fmt::format("{}: '{}' in a non-blocking fabric: only fat-tree and rail have it",
                                        file.line("fabric", key).where, key));
     return fabric;
@@ -204,13 +207,9 @@ Cluster read_cluster(const std::string& name_or_path, const std::filesystem::pat
       at(gpu.where, [&] { return find_ini("GPU profile", gpu.value, topologies / "gpus"); });
   KeyedFile gpu_file = KeyedFile::read(gpu_path, kGpuKeys);
   apply(gpu_file, kGpuKeys);
-  const bool rate_was_set = std::any_of(settings.begin(), settings.end(), [&](const std::string& setting) {
-    return key_of_setting(setting, all).name == "attention_TFLOPs";
-  });
-
   Cluster cluster;
   cluster.name = path.stem().string();
-  cluster.gpu = gpu_of(gpu_file, gpu_path, rate_was_set);
+  cluster.gpu = gpu_of(gpu_file, gpu_path);
   cluster.node = node_of(file, path.string());
   cluster.fabric = fabric_of(file, path.string());
   add_figures(file, cluster);

@@ -171,7 +171,7 @@ KeyedFile KeyedFile::parse(std::string_view text, std::string_view name, std::sp
     const Key& key = look_up(section, trim(said.substr(0, equals)), keys, where);
     if (const KeyedLine* other = file.find(key.section, key.name); other && key.kind != Key::Kind::kList)
       throw InvalidInput(fmt::format("{}: '{}' is given twice, first at {}", where, key.name, other->where));
-    check_source(file.add({&key, std::string(trim(said.substr(equals + 1))), std::string(source), where}));
+    check_source(file.add({&key, std::string(trim(said.substr(equals + 1))), std::string(source), where, false}));
   }
   return file;
 }
@@ -189,7 +189,7 @@ void KeyedFile::set(std::string_view setting) {
   const Key& key = key_of_setting(setting, keys_);
   std::erase_if(lines_, [&](const KeyedLine& line) { return line.key == &key; });
   const std::string_view value = trim(setting.substr(setting.find('=') + 1));
-  add({&key, std::string(value), "set for this run", fmt::format("setting {}", in_quotes(setting))});
+  add({&key, std::string(value), "set for this run", fmt::format("setting {}", in_quotes(setting)), true});
 }
 
 const KeyedLine& KeyedFile::add(KeyedLine line) {

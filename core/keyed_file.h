@@ -31,6 +31,7 @@ struct KeyedLine {
   std::string value;
   std::string source;  ///< what follows '#'
   std::string where;   ///< "file:line", or the setting: what an error about it begins with
+  bool by_setting = false;
 };
 
 /// A file of lines "key = value  # source" under "[section]" headings; blank lines and lines of comment are free.

@@ -194,6 +194,17 @@ TEST_F(ClusterFile, SettingsReplaceWhatTheFilesSay) {
   EXPECT_TRUE(flat.gpu.attention.empty());
 }
 
+TEST_F(ClusterFile, ASettingMakesAFabricNonBlocking) {
+  const std::string tree = std::string(kCluster) + std::string(kNic) +
+                           "[fabric]\nkind = rail\nnodes_per_leaf = 4 # s\noversubscription = 2 # s\n";
+  EXPECT_EQ(read(tree, kGpu).fabric.kind, Fabric::Kind::kRail);
+  const Cluster c = read(tree, kGpu, {"fabric.kind=non-blocking"});  // what the file says of its leaves is moot
+  EXPECT_EQ(c.fabric.kind, Fabric::Kind::kNonBlocking);
+  EXPECT_EQ(c.fabric.nodes_per_leaf, 0);
+  EXPECT_THAT(error_of(tree, kGpu, {"fabric.kind=non-blocking", "fabric.nodes_per_leaf=8"}),
+              HasSubstr("setting 'fabric.nodes_per_leaf=8': 'nodes_per_leaf' in a non-blocking fabric"));
+}
+
 TEST_F(ClusterFile, AWrongSettingNamesWhatIsPossible) {
   EXPECT_THAT(error_of(kCluster, kGpu, {"link.bandwith_GBps=25"}),
               HasSubstr("setting 'link.bandwith_GBps=25': unknown key 'bandwith_GBps' in [link]: did you mean "
