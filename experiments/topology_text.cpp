@@ -18,20 +18,23 @@ constexpr std::size_t kCell = 8;  ///< letters a GPU takes in the drawing
 /// The GPUs that are drawn: all of up to 8, else the first 8 (a switch or NIC of which is drawn as far as it reaches).
 int drawn(const Node& node) { return std::min(node.gpus, 8); }
 
-/// `label(i)` in the cell of every `every`-th GPU.
+/// `label(i)` in the cell of every `every`-th GPU, then `more`.
 template <typename Label>
-std::string cells(const Node& node, int every, Label&& label) {
+std::string cells(const Node& node, int every, Label&& label, const std::string& more = {}) {
   std::string line = "  ";
   for (int g = 0; g < drawn(node); ++g) line += fmt::format("{:<{}}", g % every == 0 ? label(g / every) : "", kCell);
-  return line;
+  line += more;
+  line.erase(line.find_last_not_of(' ') + 1);
+  return line + '\n';
 }
 
 std::string bar(const Node& node, const std::string& more) {
   return "  " + std::string(static_cast<std::size_t>(drawn(node)) * kCell - kCell / 2, '=') + "    " + more + '\n';
 }
 
-std::string stems(const Node& node, int every) {
-  return cells(node, every, [](int) { return "  |"; });
+std::string stems(const Node& node, int every, const std::string& more = {}) {
+  return cells(
+      node, every, [](int) { return "  |"; }, more);
 }
 
 std::string speed(double bytes_per_s) { return bytes_text(bytes_per_s) + "/s each direction"; }
@@ -65,14 +68,16 @@ std::string point_text(const AttentionPoint& p) {
 }  // namespace
 
 std::string fabric_text(const Fabric& fabric) {
-  const std::string over = fmt::format("{} times oversubscribed", fabric.oversubscription);
+  const std::string over = fabric.oversubscription == 1
+                               ? "not oversubscribed"
+                               : fmt::format("{} times oversubscribed", fabric.oversubscription);
   switch (fabric.kind) {
     case Fabric::Kind::kNonBlocking:
       return "non-blocking: any NIC reaches any other at its own speed";
     case Fabric::Kind::kFatTree:
-      return fmt::format("fat tree: {} nodes a leaf, {} to the spine", fabric.nodes_per_leaf, over);
+      return fmt::format("fat tree: {} nodes a leaf, {}", fabric.nodes_per_leaf, over);
     case Fabric::Kind::kRail:
-      return fmt::format("rails: NIC k of {} nodes on rail switch k, {} to the spine", fabric.nodes_per_leaf, over);
+      return fmt::format("rails: NIC k of {} nodes on rail switch k, {}", fabric.nodes_per_leaf, over);
   }
   return "";
 }
@@ -83,17 +88,20 @@ std::string drawing_of(const Cluster& cluster, const Network& network) {
   std::string text =
       fmt::format("{}: {} GPUs ({}, {}) on {} {} of {}\n\n", cluster.name, network.gpus(), cluster.gpu.name,
                   bytes_text(cluster.gpu.memory_bytes), nodes, nodes == 1 ? "node" : "nodes", node.gpus);
-  text += cells(node, 1, [](int g) { return fmt::format("GPU {}", g); }) +
-          (drawn(node) < node.gpus ? fmt::format("  … GPU {}\n", node.gpus - 1) : "\n");
-  text += stems(node, 1) +
-          fmt::format("{}, {} to start a message\n", speed(node.link_bytes_per_s), time_text(node.link_startup_s));
+  const auto message = [](double bytes_per_s, double startup_s) {
+    return fmt::format("{}, {} to start a message", speed(bytes_per_s), time_text(startup_s));
+  };
+  text += cells(
+      node, 1, [](int g) { return fmt::format("GPU {}", g); },
+      drawn(node) < node.gpus ? fmt::format("… GPU {}", node.gpus - 1) : "");
+  text += stems(node, 1, message(node.link_bytes_per_s, node.link_startup_s));
   text += switches(node);
   if (node.nic_bytes_per_s <= 0) return text + "  no NICs: one node only\n";
-  text += stems(node, node.gpus_per_nic) + '\n';
-  text += cells(node, node.gpus_per_nic, [](int k) { return fmt::format("NIC {}", k); }) +
-          (node.gpus_per_nic > 1 ? fmt::format("each shared by {} GPUs\n", node.gpus_per_nic) : "\n");
-  text += stems(node, node.gpus_per_nic) +
-          fmt::format("{}, {} to start a message\n", speed(node.nic_bytes_per_s), time_text(node.nic_startup_s));
+  text += stems(node, node.gpus_per_nic);
+  text += cells(
+      node, node.gpus_per_nic, [](int k) { return fmt::format("NIC {}", k); },
+      node.gpus_per_nic > 1 ? fmt::format("each shared by {} GPUs", node.gpus_per_nic) : "");
+  text += stems(node, node.gpus_per_nic, message(node.nic_bytes_per_s, node.nic_startup_s));
   return text + bar(node, fmt::format("{} {}, {}", nodes, nodes == 1 ? "node" : "nodes", fabric_text(cluster.fabric)));
 }
 

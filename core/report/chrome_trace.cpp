@@ -34,7 +34,8 @@ std::string joined(const Side& side) {
   return fmt::format("{} {}", names, bytes_text(static_cast<double>(side.bytes)));
 }
 
-/// Writes events of one rank, each on a line.
+/// Writes events of one rank, each on a line. Perfetto keeps process 0 and thread 0 for the idle task, so that rank r
+/// is process r + 1 and lane l its thread l + 1.
 class RankWriter {
  public:
   RankWriter(std::ostream& out, const Schedule& s, const Trace& trace, Rank rank)
@@ -44,6 +45,7 @@ class RankWriter {
   void event(OpId op);
 
  private:
+  [[nodiscard]] int pid() const { return rank_ + 1; }
   [[nodiscard]] std::string title(const Op& op, const Side& sent, const Side& received) const;
   void sides(const Op& op, Side& sent, Side& received) const;
 
@@ -56,13 +58,13 @@ class RankWriter {
 void RankWriter::name_tracks(const Network& network, int lanes, bool first) {
   out_ << fmt::format(
       "{}{{\"ph\":\"M\",\"name\":\"process_name\",\"pid\":{},\"args\":{{\"name\":\"rank {} (node {}, gpu {})\"}}}}",
-      first ? "\n" : ",\n", rank_, rank_, network.node_of(rank_), rank_ % network.gpus_per_node());
+      first ? "\n" : ",\n", pid(), rank_, network.node_of(rank_), rank_ % network.gpus_per_node());
   out_ << fmt::format(",\n{{\"ph\":\"M\",\"name\":\"process_sort_index\",\"pid\":{},\"args\":{{\"sort_index\":{}}}}}",
-                      rank_, rank_);
+                      pid(), rank_);
   for (int lane = 0; lane < lanes; ++lane)
     out_ << fmt::format(
-        ",\n{{\"ph\":\"M\",\"name\":\"thread_name\",\"pid\":{},\"tid\":{},\"args\":{{\"name\":\"{}\"}}}}", rank_, lane,
-        lane == kComputeLane ? "compute" : fmt::format("communication {}", lane));
+        ",\n{{\"ph\":\"M\",\"name\":\"thread_name\",\"pid\":{},\"tid\":{},\"args\":{{\"name\":\"{}\"}}}}", pid(),
+        lane + 1, lane == kComputeLane ? "compute" : fmt::format("communication {}", lane));
 }
 
 void RankWriter::sides(const Op& op, Side& sent, Side& received) const {
@@ -103,8 +105,8 @@ void RankWriter::event(OpId id) {
   fmt::format_to(std::back_inserter(text),
                  ",\n{{\"ph\":\"X\",\"name\":\"{}\",\"pid\":{},\"tid\":{},\"ts\":{:.3f},\"dur\":{:.3f},\"args\":{{"
                  "\"op\":{},\"reads\":[{}],\"makes\":[{}]",
-                 title(op, sent, received), rank_, s_.lane(op), start_us, end_us - start_us, id, fmt::join(reads, ","),
-                 fmt::join(makes, ","));
+                 title(op, sent, received), pid(), s_.lane(op) + 1, start_us, end_us - start_us, id,
+                 fmt::join(reads, ","), fmt::join(makes, ","));
   if (std::holds_alternative<Exchange>(op))
     fmt::format_to(std::back_inserter(text), ",\"bytes_sent\":{},\"bytes_received\":{}", sent.bytes, received.bytes);
   fmt::format_to(std::back_inserter(text), "}}}}");

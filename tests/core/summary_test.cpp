@@ -190,9 +190,9 @@ TEST(ChromeTrace, HasATrackPerLaneAndAnEventPerOp) {
   int tracks = 0;
   for (const auto& event : json.at("traceEvents")) {
     if (event.at("name") == "thread_name") ++tracks;
-    if (event.at("ph") != "X" || event.at("pid") != 0) continue;
+    if (event.at("ph") != "X" || event.at("pid") != 1) continue;
     names.push_back(event.at("name"));
-    EXPECT_EQ(event.at("tid"), event.at("args").at("op") == 1 ? 1 : 0);
+    EXPECT_EQ(event.at("tid"), event.at("args").at("op") == 1 ? 2 : 1);
   }
   EXPECT_EQ(tracks, 4);  // 2 ranks × (compute, communication)
   EXPECT_THAT(names, ElementsAre("attend 1x1 blocks", "exchange KV 64 B to 1 from 1", "attend 1x1 blocks"));

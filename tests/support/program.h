@@ -1,0 +1,72 @@
+#pragma once
+
+#include <gtest/gtest.h>
+#include <spdlog/fmt/fmt.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <string>
+
+namespace meshattn {
+
+/// What a run of the program left.
+struct ProgramRun {
+  int status;
+  std::string out;
+  std::string err;
+};
+
+/// Drives the program as a user does, in an empty folder of its own.
+class Cli : public testing::Test {
+ protected:
+  Cli() : folder_(std::filesystem::temp_directory_path() / fmt::format("meshattn_cli_{}", getpid())) {
+    std::filesystem::create_directory(folder_);
+  }
+  ~Cli() override { std::filesystem::remove_all(folder_); }
+
+  /// `arguments` as a shell reads them; `out` is where standard output goes.
+  [[nodiscard]] ProgramRun meshattn(const std::string& arguments, const std::string& out = "out.txt") const {
+    const std::string command =
+        fmt::format("cd {} && {} {} >{} 2>err.txt", folder_.string(), MESHATTN_PROGRAM, arguments, out);
+    const int status = std::system(command.c_str());
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, content("out.txt"), content("err.txt")};
+  }
+
+  /// The results of a run that must go well.
+  [[nodiscard]] nlohmann::json results(const std::string& arguments) const {
+    const ProgramRun run = meshattn(arguments + " --json -");
+    EXPECT_EQ(run.status, 0) << arguments << '\n' << run.err;
+    EXPECT_EQ(run.err, "");
+    return nlohmann::json::parse(run.out, nullptr, false);
+  }
+
+  [[nodiscard]] std::string content(const std::string& name) const {
+    std::ifstream in(folder_ / name);
+    return {std::istreambuf_iterator<char>(in), {}};
+  }
+
+  [[nodiscard]] std::set<std::string> files() const {
+    std::set<std::string> names;
+    for (const auto& entry : std::filesystem::directory_iterator(folder_)) names.insert(entry.path().filename());
+    names.erase("out.txt");
+    names.erase("err.txt");
+    return names;
+  }
+
+  std::filesystem::path folder_;
+};
+
+/// Chunks of 4,096 tokens × 32 heads × 128 in bf16: Q is 2^25 bytes, KV of MHA 2^26; a block takes 1 ms forward.
+inline std::string ideal(int gpus, const std::string& more, int kv_heads = 32) {
+  return fmt::format(
+      "--cluster ideal-8x50 --gpus {} --seq {} --heads 32 --kv-heads {} --head-dim 128 --dtype bf16 --mask full "
+      "--partition contiguous {}",
+      gpus, gpus * 4096, kv_heads, more);
+}
+
+}  // namespace meshattn
