@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Runs every command that README.md shows: readme_test.sh README PROGRAM
+set -euo pipefail
+readme=$1 program=$2
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+cd "$scratch"
+
+ran=0
+while read -r line; do
+  arguments=${line#build/experiments/meshattn }
+  echo "meshattn $arguments"
+  # shellcheck disable=SC2086  # the README's commands have no quoting
+  [[ -n $("$program" $arguments) ]] || { echo "it printed nothing" >&2; exit 1; }
+  ran=$((ran + 1))
+done < <(grep -oE '^    build/experiments/meshattn .*' "$readme" | sed 's/^ *//')
+
+((ran >= 5)) || { echo "only $ran commands found in $readme" >&2; exit 1; }
+[[ -s trace.json && -s schedule.txt ]] || { echo "the trace or the schedule was not written" >&2; exit 1; }
+echo "$ran commands ran"
