@@ -19,13 +19,18 @@ struct Link {
 };
 
 /// Links that a message crosses, in order, and the delay before its first byte. Bytes flow over all links at once.
+/// A range of its links: `for (LinkId link : network.route(a, b))`.
 struct Route {
   std::array<LinkId, 6> links{};
   int count = 0;
   double startup_s = 0;
   bool inter_node = false;
 
-  [[nodiscard]] std::span<const LinkId> span() const { return {links.data(), static_cast<std::size_t>(count)}; }
+  [[nodiscard]] const LinkId* begin() const { return links.data(); }
+  [[nodiscard]] const LinkId* end() const { return links.data() + count; }
+  /// Of a route that has a name: a loop over the span of a temporary would read what is gone.
+  [[nodiscard]] std::span<const LinkId> span() const& { return {begin(), end()}; }
+  void span() const&& = delete;
 };
 
 /// The links of a cluster of `gpus` GPUs and the way between any two. Routes are computed when asked: no table.

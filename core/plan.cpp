@@ -30,7 +30,7 @@ double hop_s(const Network& network, const Rings& rings, int ranks, double bytes
   if (rings.hops() == 0) return 0;
   std::vector<double> load(network.links().size());
   for (Rank r = 0; r < ranks; ++r)
-    for (LinkId link : network.route(r, rings.next(r)).span()) load[link] += bytes;
+    for (LinkId link : network.route(r, rings.next(r))) load[link] += bytes;
   double slowest = 0;
   for (Rank r = 0; r < ranks; ++r) {
     const Route route = network.route(r, rings.next(r));

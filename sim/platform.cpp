@@ -26,7 +26,7 @@ class ComputedZone : public routing::NetZoneImpl {
   // Without latency: SimGrid would share links in proportion to its inverse. Start-ups are the simulator's.
   void get_local_route(const routing::NetPoint* from, const routing::NetPoint* to, routing::Route* into,
                        double* /*latency*/) override {
-    for (LinkId link : network_.route(static_cast<int>(from->id()), static_cast<int>(to->id())).span())
+    for (LinkId link : network_.route(static_cast<int>(from->id()), static_cast<int>(to->id())))
       into->link_list_.push_back(links_[link]->get_impl());
   }
 
@@ -96,7 +96,7 @@ void Platform::send(int from, int to, double bytes, std::uint32_t tag) {
   flow.action->set_last_update();
   flow.action->resume();
   // `resume` has only the first link shared anew, and not even what lies behind it if that is due already.
-  for (LinkId link : network_.route(from, to).span()) links_[link]->set_bandwidth(network_.links()[link].bytes_per_s);
+  for (LinkId link : network_.route(from, to)) links_[link]->set_bandwidth(network_.links()[link].bytes_per_s);
 }
 
 /// Takes the flows that have ended from SimGrid, before it would end their communications too, and puts them by.

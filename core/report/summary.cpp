@@ -36,7 +36,7 @@ void sort_links(std::vector<LinkLoad>& links, double makespan_s) {
 std::vector<LinkLoad> link_loads(const Schedule& s, const Network& network, double makespan_s) {
   std::vector<double> bytes(network.links().size());
   for (const Transfer& t : s.transfers)
-    for (LinkId link : network.route(s.values[t.source].rank, s.values[t.made].rank).span())
+    for (LinkId link : network.route(s.values[t.source].rank, s.values[t.made].rank))
       bytes[link] += static_cast<double>(s.bytes(t.made));
   std::vector<LinkLoad> loads;
   for (LinkId link = 0; link < bytes.size(); ++link) {

@@ -28,7 +28,7 @@ Cluster cluster(Fabric fabric = {}) {
 
 std::vector<std::string> names(const Network& network, int from, int to) {
   std::vector<std::string> names;
-  for (LinkId link : network.route(from, to).span()) names.push_back(network.links()[link].name);
+  for (LinkId link : network.route(from, to)) names.push_back(network.links()[link].name);
   return names;
 }
 

@@ -156,7 +156,7 @@ double bound(const Schedule& s, const Network& network, const CostModel& cost) {
   }
   std::vector<double> busy(network.links().size());
   for (const Transfer& t : s.transfers)
-    for (LinkId link : network.route(s.values[t.source].rank, s.values[t.made].rank).span())
+    for (LinkId link : network.route(s.values[t.source].rank, s.values[t.made].rank))
       busy[link] += static_cast<double>(s.bytes(t.made)) / network.links()[link].bytes_per_s;
   for (double b : busy) bound = std::max(bound, b);
   return bound;
