@@ -23,8 +23,9 @@ Compute compute_of(const Schedule& s, Seconds&& seconds) {
     for (OpId op = s.ops_begin(r); op < s.ops_end(r); ++op)
       if (s.lane(s.ops[op]) == kComputeLane) busy += seconds(op);
     all.busiest = std::max(all.busiest, busy);
-    all.mean += busy / s.problem.ranks;
+    all.mean += busy;
   }
+  all.mean /= s.problem.ranks;
   return all;
 }
 
