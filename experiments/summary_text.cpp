@@ -44,7 +44,7 @@ std::string text_of(const Summary& s) {
       {{"makespan", time_text(s.makespan_s), "near " + near_text(s)},
        {"compute", time_text(s.compute_s),
         fmt::format("on the busiest GPU, {:.3f} times the mean; {}", s.compute_balance, of_makespan(s.compute_s))},
-       {"waiting", percent_text(s.waiting), "of all compute time; of that " + waits_text(s)},
+       {"waiting", percent_text(s.waiting), "of all compute time: " + waits_text(s)},
        {"bound: compute", time_text(s.bounds.compute_s), of_makespan(s.bounds.compute_s)},
        {"bound: busiest link", time_text(s.bounds.busiest_link_s),
         link.empty() ? "nothing moves" : link + ", " + of_makespan(s.bounds.busiest_link_s)},

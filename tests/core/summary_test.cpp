@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "core/report/chrome_trace.h"
+#include "core/report/figures.h"
 #include "core/report/json.h"
 
 namespace meshattn {
@@ -196,6 +197,19 @@ TEST(ChromeTrace, HasATrackPerLaneAndAnEventPerOp) {
   }
   EXPECT_EQ(tracks, 4);  // 2 ranks × (compute, communication)
   EXPECT_THAT(names, ElementsAre("attend 1x1 blocks", "exchange KV 64 B to 1 from 1", "attend 1x1 blocks"));
+}
+
+TEST(Figures, ChangeTheirUnitWhereRoundingDoes) {
+  EXPECT_EQ(time_text(0), "0.000 ms");
+  EXPECT_EQ(time_text(0.9994e-3), "999.400 us");
+  EXPECT_EQ(time_text(0.99999999e-3), "1.000 ms");
+  EXPECT_EQ(time_text(0.99999999), "1.000 s");
+  EXPECT_EQ(bytes_text(999), "999 B");
+  EXPECT_EQ(bytes_text(67108864), "67.11 MB");
+  EXPECT_EQ(percent_text(-1e-12), "0.0 %");
+  EXPECT_EQ(count_text(0), "0");
+  EXPECT_EQ(count_text(999), "999");
+  EXPECT_EQ(count_text(1310720), "1,310,720");
 }
 
 }  // namespace
