@@ -307,7 +307,7 @@ Schedule slotted_ring(int n, int slots, bool together) {
   }
   Schedule s = b.finish();
   s.offset = offset;
-  s.peak_bytes = static_cast<std::uint64_t>(4 + std::min(slots, n - 1)) * 256;
+  for (ValueId v = 0; v < s.values.size(); ++v) s.peak_bytes = std::max(s.peak_bytes, s.offset[v] + s.bytes(v));
   return s;
 }
 
