@@ -13,7 +13,7 @@ namespace meshattn {
 struct PlanRequest {
   Problem problem;
   Tile tile;  ///< ring is 1×n
-  Order order = Order::kGreedy;
+  Order order = Order::kOptimal;
   Dtype wire = Dtype::kFp32;                ///< in which partial results travel
   std::uint64_t memory_limit = UINT64_MAX;  ///< bytes of attention values on any rank
 };

@@ -105,7 +105,7 @@ void add_request_options(po::options_description& options) {
   options.add_options()                                                                        //
       ("algorithm", text("NAME"), "ring, or mesh (with --tile)")                               //
       ("tile", text("AxB"), "A query chunks by B key/value chunks a GPU; A times B = --gpus")  //
-      ("order", text("NAME"), "of communication and blocks: naive, greedy (usual), optimal")   //
+      ("order", text("NAME"), "of communication and blocks: naive, greedy (the paper's), optimal (usual)")   //
       ("pass", text("PASS"), "forward (usual), backward, both (one after the other)")          //
       ("wire-dtype", text("TYPE"), "in which partial results travel: fp32 (usual) or bf16")    //
       ("memory-limit", text("BYTES"),

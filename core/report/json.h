@@ -20,7 +20,7 @@ struct Question {
   std::string cluster;
   Problem problem;
   std::vector<Pass> passes;
-  Order order = Order::kGreedy;
+  Order order = Order::kOptimal;
   Dtype wire = Dtype::kFp32;
 };
 
