@@ -139,7 +139,7 @@ Request read_request(const std::string& verb, const po::variables_map& given) {
   question.model = optional(given, "model");
   question.passes = parse_passes(optional(given, "pass", "forward"));
   question.problem = read_problem(given, question.passes.front());
-  question.order = parse_order(optional(given, "order", "greedy"));
+  question.order = parse_order(optional(given, "order", "optimal"));
   question.wire = parse_dtype(optional(given, "wire-dtype", "fp32"));
   request.cluster = read_cluster_of(given);
   question.cluster = request.cluster.name;
