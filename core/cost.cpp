@@ -64,7 +64,7 @@ double common_heads(HeadRange q, HeadRange kv, int group) {
 }  // namespace
 
 CostModel::CostModel(const GpuProfile& gpu, const Problem& problem)
-    : problem_(problem), combine_bytes_per_s_(gpu.combine_bytes_per_s), launch_s_(gpu.launch_s) {
+    : problem_(problem), blocks_(problem), combine_bytes_per_s_(gpu.combine_bytes_per_s), launch_s_(gpu.launch_s) {
   if (gpu.attention.empty()) {
     if (!(gpu.attention_flops_per_s > 0))
       throw InvalidInput(fmt::format("GPU profile {} has neither a rate nor points of attention", gpu.name));
@@ -76,10 +76,6 @@ CostModel::CostModel(const GpuProfile& gpu, const Problem& problem)
     for (const AttentionPoint& point : gpu.attention)
       if (point.pass == problem.pass && same_rate(point.dtype, problem.shape.dtype))
         best_flops_per_s_ = std::max(best_flops_per_s_, point.flops_per_s);
-  }
-  for (Cell cell = 0; cell < problem.cells(); ++cell) {
-    q_runs_.push_back(problem.q_run(cell));
-    kv_runs_.push_back(problem.kv_run(cell));
   }
 }
 
@@ -141,7 +137,7 @@ void CostModel::add_causal(const Region& q, const Region& kv, double heads, Kern
   std::int64_t full = 0, causal = 0;
   for (Cell i : q.cells)
     for (Cell j : kv.cells) {
-      const Block block = block_of(Mask::kCausal, q_runs_[i], kv_runs_[j]);
+      const Block block = blocks_.of(i, j);
       (block.kind == Block::Kind::kFull ? full : causal) += block.pairs;
     }
   kernel.full_pairs += static_cast<double>(full) * heads;
@@ -153,11 +149,11 @@ CostModel::Kernel CostModel::kernel_of(const Schedule& s, const Rows& rows, cons
   Side q, kv;
   for (const auto& row : rows) {
     const Region r = s.region(q_of(row));
-    q.add(tokens_of(r.cells, q_runs_), r.heads);
+    q.add(tokens_of(r.cells, blocks_.q_runs()), r.heads);
   }
   for (const auto& column : columns) {
     const Region r = s.region(kv_of(column));
-    kv.add(tokens_of(r.cells, kv_runs_), r.heads);
+    kv.add(tokens_of(r.cells, blocks_.kv_runs()), r.heads);
   }
   Kernel kernel{0, 0, q.extent(), kv.extent()};
   const int group = problem_.shape.group();
@@ -171,7 +167,7 @@ CostModel::Kernel CostModel::kernel_of(const Schedule& s, const Rows& rows, cons
       const double heads = common_heads(a.heads, b.heads, group);
       if (heads == 0) continue;
       if (problem_.mask == Mask::kFull)
-        kernel.full_pairs += tokens_of(a.cells, q_runs_) * tokens_of(b.cells, kv_runs_) * heads;
+        kernel.full_pairs += tokens_of(a.cells, blocks_.q_runs()) * tokens_of(b.cells, blocks_.kv_runs()) * heads;
       else
         add_causal(a, b, heads, kernel);
     }

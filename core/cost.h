@@ -3,6 +3,7 @@
 #include <span>
 #include <vector>
 
+#include "core/blocks.h"
 #include "core/cluster.h"
 #include "core/schedule.h"
 
@@ -55,11 +56,11 @@ class CostModel {
   [[nodiscard]] double memory_s(std::uint64_t bytes) const;
 
   Problem problem_;
+  Blocks blocks_;
   double combine_bytes_per_s_;
   double launch_s_;
   double best_flops_per_s_ = 0;
   std::vector<Rate> full_, causal_;
-  std::vector<TokenRun> q_runs_, kv_runs_;  ///< by cell
 };
 
 }  // namespace meshattn

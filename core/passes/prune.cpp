@@ -1,7 +1,8 @@
 #include "core/passes/prune.h"
 
 #include <algorithm>
-#include <numeric>
+
+#include "core/passes/prune/kept.h"
 
 namespace meshattn {
 
@@ -32,31 +33,20 @@ class ListCopy {
   std::vector<std::uint32_t> copied_to_;
 };
 
-/// Finds what the mask leaves of a schedule, then writes that down as a new one.
+/// Writes down what stays of a schedule as a new one.
 class Pruner {
  public:
-  explicit Pruner(const Schedule& schedule);
+  explicit Pruner(const Schedule& schedule)
+      : s_(schedule),
+        kept_(schedule),
+        rows_(schedule.rows.size()),
+        columns_(schedule.columns.size()),
+        backward_rows_(schedule.backward_rows.size()),
+        backward_columns_(schedule.backward_columns.size()) {}
+
   Schedule run();
 
  private:
-  [[nodiscard]] std::span<std::uint8_t> kept(ValueId v) {
-    return {kept_.data() + first_[v], first_[v + 1] - first_[v]};
-  }
-  [[nodiscard]] bool any_kept(ValueId v) { return std::ranges::count(kept(v), 1) > 0; }
-  /// What v is combined from, if it is.
-  [[nodiscard]] std::span<const ValueId> sources(ValueId v) const {
-    if (combined_by_[v] == kNone) return {};
-    return s_.sources_of(std::get<Combine>(s_.ops[combined_by_[v]]));
-  }
-  void keep(ValueId v, Cell cell);
-  void keep_all(ValueId from, ValueId to);
-
-  template <typename Row, typename Column>
-  bool block_left(const Row& row, const Column& column, bool mark);
-  void mark_blocks();
-  void mark_sums();
-  void mark_received();
-
   [[nodiscard]] ValueId only_source(ValueId v) const;
   void write_values();
   void write_transfers();
@@ -70,11 +60,8 @@ class Pruner {
   bool rewrite(Exchange& op);
 
   const Schedule& s_;
-  const Problem& p_;
-  std::vector<std::uint32_t> first_;  ///< of each value's flags in kept_
-  std::vector<std::uint8_t> kept_;    ///< per value and cell of its region: 1 if it stays
-  std::vector<OpId> combined_by_;     ///< by value: the Combine that makes it, or kNone
-  std::vector<ValueId> new_id_;       ///< kNone for what goes
+  const Kept kept_;
+  std::vector<ValueId> new_id_;  ///< kNone for what goes
   std::vector<TransferId> new_transfer_;
   Schedule out_;
   ListCopy<AttendRow> rows_;
@@ -84,101 +71,10 @@ class Pruner {
   std::vector<std::uint32_t> row_list_, column_list_;
 };
 
-Pruner::Pruner(const Schedule& schedule)
-    : s_(schedule),
-      p_(schedule.problem),
-      rows_(schedule.rows.size()),
-      columns_(schedule.columns.size()),
-      backward_rows_(schedule.backward_rows.size()),
-      backward_columns_(schedule.backward_columns.size()) {
-  first_.reserve(s_.values.size() + 1);
-  first_.push_back(0);
-  for (ValueId v = 0; v < s_.values.size(); ++v)
-    first_.push_back(first_.back() + static_cast<std::uint32_t>(s_.region(v).cells.size()));
-  kept_.assign(first_.back(), 0);
-  combined_by_.assign(s_.values.size(), kNone);
-  for (OpId op = 0; op < s_.ops.size(); ++op)
-    if (const auto* c = std::get_if<Combine>(&s_.ops[op])) combined_by_[c->made] = op;
-}
-
-void Pruner::keep(ValueId v, Cell cell) {
-  const std::span<const Cell> cells = s_.region(v).cells;
-  const auto at = std::ranges::lower_bound(cells, cell);
-  if (at != cells.end() && *at == cell) kept(v)[static_cast<std::size_t>(at - cells.begin())] = 1;
-}
-
-void Pruner::keep_all(ValueId from, ValueId to) {
-  const std::span<const Cell> cells = s_.region(from).cells;
-  for (std::size_t i = 0; i < cells.size(); ++i)
-    if (kept(from)[i] != 0) keep(to, cells[i]);
-}
-
-ValueId kv_of(ValueId column) { return column; }
-ValueId kv_of(const BackwardColumn& column) { return column.kv; }
-
-/// Whether the mask leaves anything of row × column. With `mark`, keeps the cells that its blocks read and make.
-template <typename Row, typename Column>
-bool Pruner::block_left(const Row& row, const Column& column, bool mark) {
-  bool left = false;
-  for (Cell q : s_.region(row.q).cells) {
-    for (Cell kv : s_.region(kv_of(column)).cells) {
-      if (p_.block(q, kv).kind == Block::Kind::kEmpty) continue;
-      if (!mark) return true;
-      left = true;
-      keep(kv_of(column), kv);
-      keep(row.q, q);
-      if constexpr (std::is_same_v<Row, BackwardRow>) {
-        for (ValueId v : {row.d_o, row.delta, row.dq}) keep(v, q);
-        keep(column.dkv, kv);
-      } else {
-        keep(row.o, q);
-      }
-    }
-  }
-  return left;
-}
-
-void Pruner::mark_blocks() {
-  const auto mark = [&](const auto& rect) {
-    for (const auto& row : s_.rows_of(rect))
-      for (const auto& column : s_.columns_of(rect)) block_left(row, column, true);
-  };
-  for (const Op& op : s_.ops) {
-    if (const auto* a = std::get_if<Attend>(&op)) mark(*a);
-    if (const auto* b = std::get_if<AttendBackward>(&op)) mark(*b);
-  }
-}
-
-/// Partials carry on what reached them: sources have smaller ids than what is made of them.
-void Pruner::mark_sums() {
-  std::vector<ValueId> received_from(s_.values.size(), kNone);
-  for (const Transfer& t : s_.transfers)
-    if (is_partial(s_.values[t.made].tensor)) received_from[t.made] = t.source;
-  for (ValueId v = 0; v < s_.values.size(); ++v) {
-    for (ValueId source : sources(v)) keep_all(source, v);
-    if (received_from[v] != kNone) keep_all(received_from[v], v);
-  }
-}
-
-/// What is not a sum is kept where somebody further on needs it. Inputs and deltas stay whole at their owner.
-void Pruner::mark_received() {
-  std::vector<bool> received(s_.values.size());
-  for (const Transfer& t : s_.transfers) received[t.made] = true;
-  // Descending made ids: what is forwarded is needed before it is known what its source must hold.
-  std::vector<TransferId> order(s_.transfers.size());
-  std::iota(order.begin(), order.end(), 0);
-  std::ranges::sort(order, std::greater{}, [&](TransferId t) { return s_.transfers[t].made; });
-  for (TransferId t : order)
-    if (!is_partial(s_.values[s_.transfers[t].made].tensor)) keep_all(s_.transfers[t].made, s_.transfers[t].source);
-  for (ValueId v = 0; v < s_.values.size(); ++v)
-    if (!received[v] && !is_partial(s_.values[v].tensor)) std::ranges::fill(kept(v), std::uint8_t{1});
-  for (ValueId v : s_.inputs) std::ranges::fill(kept(v), std::uint8_t{1});
-}
-
 /// The one partial that is left of what v is combined from, if v would be no more than a copy of it; else kNone.
 ValueId Pruner::only_source(ValueId v) const {
   ValueId only = kNone;
-  for (ValueId source : sources(v)) {
+  for (ValueId source : kept_.sources_of(v)) {
     if (new_id_[source] == kNone) continue;
     if (only != kNone || s_.values[source].dtype != s_.values[v].dtype) return kNone;
     only = source;
@@ -188,19 +84,15 @@ ValueId Pruner::only_source(ValueId v) const {
 
 void Pruner::write_values() {
   new_id_.assign(s_.values.size(), kNone);
-  std::vector<Cell> cells;
   for (ValueId v = 0; v < s_.values.size(); ++v) {
-    const Region region = s_.region(v);
-    cells.clear();
-    for (std::size_t i = 0; i < region.cells.size(); ++i)
-      if (kept(v)[i] != 0) cells.push_back(region.cells[i]);
+    const std::vector<Cell> cells = kept_.cells_of(v);
     if (cells.empty()) continue;
     if (const ValueId source = only_source(v); source != kNone) {
       new_id_[v] = new_id_[source];
       continue;
     }
     Value value = s_.values[v];
-    value.region = out_.regions.intern(cells, region.heads);
+    value.region = out_.regions.intern(cells, s_.region(v).heads);
     new_id_[v] = static_cast<ValueId>(out_.values.size());
     out_.values.push_back(value);
   }
@@ -230,7 +122,7 @@ bool Pruner::shrink(Rectangle& rect, const Rows& rows, const Columns& columns) {
   for (std::size_t i = 0; i < rows.size(); ++i) {
     for (std::size_t j = 0; j < columns.size(); ++j) {
       if (row_left[i] && column_left[j]) continue;
-      if (block_left(rows[i], columns[j], false)) row_left[i] = column_left[j] = true;
+      if (kept_.any_block(rows[i], columns[j])) row_left[i] = column_left[j] = true;
     }
   }
   row_list_.clear();
@@ -290,7 +182,7 @@ bool Pruner::rewrite(Exchange& op) {
 
 void Pruner::write_ops() {
   out_.first_op.push_back(0);
-  for (Rank rank = 0; rank < p_.ranks; ++rank) {
+  for (Rank rank = 0; rank < s_.problem.ranks; ++rank) {
     for (OpId id = s_.ops_begin(rank); id < s_.ops_end(rank); ++id) {
       Op op = s_.ops[id];
       if (std::visit([&](auto& what) { return rewrite(what); }, op)) out_.ops.push_back(op);
@@ -300,10 +192,7 @@ void Pruner::write_ops() {
 }
 
 Schedule Pruner::run() {
-  out_.problem = p_;
-  mark_blocks();
-  mark_sums();
-  mark_received();
+  out_.problem = s_.problem;
   write_values();
   write_transfers();
   write_ops();

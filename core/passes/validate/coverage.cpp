@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/blocks.h"
 #include "core/passes/validate/checks.h"
 
 /// Why every output is complete. A block contributes to the rows of an accumulator (a sum). `check_dataflow` and
@@ -73,7 +74,7 @@ class BitSet {
 class CoverageCheck {
  public:
   CoverageCheck(const Schedule& s, Findings& found)
-      : s_(s), found_(found), full_mask_(s.problem.mask == Mask::kFull), cells_(s.problem.cells()), atoms_(s) {}
+      : s_(s), found_(found), cells_(s.problem.cells()), blocks_(s.problem), atoms_(s) {}
 
   void run();
 
@@ -90,9 +91,6 @@ class CoverageCheck {
     bool attended = false;
   };
 
-  [[nodiscard]] bool leaves(Cell q, Cell kv) const {
-    return full_mask_ || block_of(s_.problem.mask, q_runs_[q], kv_runs_[kv]).kind != Block::Kind::kEmpty;
-  }
   [[nodiscard]] std::uint64_t bit(Cell q, Cell kv, std::uint32_t atom) const {
     return (std::uint64_t{q} * cells_ + kv) * atoms_.count() + atom;
   }
@@ -109,11 +107,10 @@ class CoverageCheck {
 
   const Schedule& s_;
   Findings& found_;
-  const bool full_mask_;
   const Cell cells_;
+  const Blocks blocks_;
   HeadAtoms atoms_;
   BitSet attended_{0};
-  std::vector<TokenRun> q_runs_, kv_runs_;
   // The rectangle being looked at.
   std::vector<Side> rows_, columns_;
   std::vector<ColumnCell> column_cells_;
@@ -167,7 +164,7 @@ void CoverageCheck::check_rectangle(Rank rank, OpId op) {
 bool CoverageCheck::attend_row(Rank rank, OpId op, Cell q, std::pair<std::uint32_t, std::uint32_t> heads) {
   bool any = false;
   for (ColumnCell& kv : column_cells_) {
-    if (!leaves(q, kv.cell)) continue;
+    if (!blocks_.any(q, kv.cell)) continue;
     any = kv.attended = true;
     for (std::uint32_t atom = heads.first; atom < heads.second; ++atom) {
       if (attended_.insert(bit(q, kv.cell, atom))) continue;
@@ -200,7 +197,7 @@ void CoverageCheck::check_all_attended() {
     for (Cell kv = 0; kv < cells_; ++kv) {
       if (found_.full()) return;
       for (std::uint32_t atom = 0; atom < atoms_.count(); ++atom) {
-        if (attended_.has(bit(q, kv, atom)) || !leaves(q, kv)) continue;
+        if (attended_.has(bit(q, kv, atom)) || !blocks_.any(q, kv)) continue;
         found_.add({s_.problem.owner(q), kNone, kNone, fmt::format("q cell {} × kv cell {} is never attended", q, kv)});
         break;
       }
@@ -241,10 +238,6 @@ void CoverageCheck::run() {
     return;
   }
   attended_ = BitSet(bit(cells_, 0, 0));
-  for (Cell cell = 0; cell < cells_; ++cell) {
-    q_runs_.push_back(s_.problem.q_run(cell));
-    kv_runs_.push_back(s_.problem.kv_run(cell));
-  }
   for_each_op(s_, found_, [&](Rank rank, OpId op, const Op& step) { check_op(rank, op, step); });
   check_all_attended();
   if (s_.problem.pass == Pass::kForward) return check_outputs(Tensor::kO);
