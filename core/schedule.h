@@ -247,56 +247,6 @@ struct Schedule {
 
 /// Calls read(value) for what the op reads on `rank` and make(value) for what it makes there or contributes to.
 template <typename Read, typename Make>
-void for_each_operand(const Schedule& s, const Op& op, Rank rank, Read&& read, Make&& make);
-
-/// Builds a schedule op by op. Each method appends to the list of the rank whose values it is given.
-class ScheduleBuilder {
- public:
-  explicit ScheduleBuilder(const Problem& problem);
-
-  [[nodiscard]] const Problem& problem() const { return schedule_.problem; }
-  [[nodiscard]] const Value& value(ValueId v) const { return schedule_.values[v]; }
-
-  /// All cells of one chunk × all heads of the tensor.
-  RegionId chunk_region(Rank chunk, Tensor tensor);
-  RegionId region(std::span<const Cell> cells, HeadRange heads) { return schedule_.regions.intern(cells, heads); }
-
-  /// A value that is there from the start.
-  ValueId input(Rank rank, Tensor tensor, RegionId region, Dtype dtype);
-  /// A value that an op, named later, will make or contribute to.
-  ValueId declare(Rank rank, Tensor tensor, RegionId region, Dtype dtype);
-  void output(ValueId v) { schedule_.outputs.push_back(v); }
-
-  /// Operand lists. Append a rank's rows and columns in the order in which they arrive: a rectangle names a sub-range.
-  std::uint32_t add_row(AttendRow row);
-  std::uint32_t add_column(ValueId kv);
-  std::uint32_t add_row(BackwardRow row);
-  std::uint32_t add_column(BackwardColumn column);
-
-  void attend(Rank rank, Attend op) { push(rank, op); }
-  void attend_backward(Rank rank, AttendBackward op) { push(rank, op); }
-  ValueId delta(ValueId o, ValueId d_o);
-  /// @returns the merged value, with the region of the first source, on its rank.
-  ValueId combine(std::span<const ValueId> sources, Dtype dtype);
-
-  /// A transfer that is part of no exchange yet. @returns its id; the made value is `made(id)`.
-  TransferId transfer(ValueId source, Rank to, Lane lane);
-  [[nodiscard]] ValueId made(TransferId t) const { return schedule_.transfers[t].made; }
-  void exchange(Rank rank, std::span<const TransferId> transfers);
-
-  /// Lists the ops rank after rank. The builder is empty afterwards.
-  [[nodiscard]] Schedule finish();
-
- private:
-  void push(Rank rank, Op op) { ops_[static_cast<std::size_t>(rank)].push_back(op); }
-
-  Schedule schedule_;
-  std::vector<std::vector<Op>> ops_;
-};
-
-// ---- implementation of the template ----
-
-template <typename Read, typename Make>
 void for_each_operand(const Schedule& s, const Op& op, Rank rank, Read&& read, Make&& make) {
   if (const auto* x = std::get_if<Exchange>(&op)) {
     for (TransferId t : s.transfers_of(*x)) {

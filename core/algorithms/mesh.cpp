@@ -5,6 +5,7 @@
 #include "core/algorithms.h"
 #include "core/algorithms/rings.h"
 #include "core/error.h"
+#include "core/schedule_builder.h"
 
 namespace meshattn {
 

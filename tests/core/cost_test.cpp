@@ -7,6 +7,7 @@
 
 #include "core/cluster_file.h"
 #include "core/error.h"
+#include "core/schedule_builder.h"
 
 namespace meshattn {
 namespace {

@@ -11,6 +11,7 @@
 #include "core/passes/liveness.h"
 #include "core/passes/prune.h"
 #include "core/passes/validate.h"
+#include "core/schedule_builder.h"
 
 namespace meshattn::cpu {
 namespace {

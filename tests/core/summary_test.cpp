@@ -10,6 +10,7 @@
 #include "core/report/chrome_trace.h"
 #include "core/report/figures.h"
 #include "core/report/json.h"
+#include "core/schedule_builder.h"
 
 namespace meshattn {
 namespace {

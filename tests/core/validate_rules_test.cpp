@@ -6,6 +6,7 @@
 #include "core/passes/liveness.h"
 #include "core/passes/prune.h"
 #include "core/passes/validate.h"
+#include "core/schedule_builder.h"
 #include "tests/support/interpreter.h"
 #include "tests/support/plans.h"
 

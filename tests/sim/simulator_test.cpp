@@ -10,6 +10,7 @@
 
 #include "core/algorithms.h"
 #include "core/error.h"
+#include "core/schedule_builder.h"
 
 namespace meshattn {
 namespace {
