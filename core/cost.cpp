@@ -8,6 +8,7 @@
 #include <limits>
 #include <map>
 #include <tuple>
+#include <type_traits>
 
 #include "core/error.h"
 
@@ -32,6 +33,8 @@ ValueId q_of(const AttendRow& row) { return row.q; }
 ValueId q_of(const BackwardRow& row) { return row.q; }
 ValueId kv_of(ValueId column) { return column; }
 ValueId kv_of(const BackwardColumn& column) { return column.kv; }
+ValueId sum_of(const AttendRow& row) { return row.o; }
+ValueId sum_of(const BackwardRow& row) { return row.dq; }
 
 /// One side of a rectangle: its tokens and heads, summed over its values.
 struct Side {
@@ -178,16 +181,34 @@ double CostModel::memory_s(std::uint64_t bytes) const {
   return static_cast<double>(bytes) / combine_bytes_per_s_ + launch_s_;
 }
 
-double CostModel::seconds(const Schedule& s, const Op& op) const {
-  if (const auto* a = std::get_if<Attend>(&op)) return kernel_s(kernel_of(s, s.rows_of(*a), s.columns_of(*a)));
-  if (const auto* b = std::get_if<AttendBackward>(&op)) return kernel_s(kernel_of(s, s.rows_of(*b), s.columns_of(*b)));
-  if (const auto* d = std::get_if<Delta>(&op)) return memory_s(s.bytes(d->o) + s.bytes(d->d_o) + s.bytes(d->made));
-  if (const auto* c = std::get_if<Combine>(&op)) {
-    std::uint64_t bytes = s.bytes(c->made);
-    for (ValueId source : s.sources_of(*c)) bytes += s.bytes(source);
-    return memory_s(bytes);
+template <typename Rectangle>
+double CostModel::rectangle_s(const Schedule& s, const Rectangle& rect, std::vector<bool>& begun) const {
+  std::uint64_t merged = 0;
+  const auto contribute = [&](ValueId sum) {
+    if (begun[sum]) merged += 3 * s.bytes(sum);
+    begun[sum] = true;
+  };
+  for (const auto& row : s.rows_of(rect)) contribute(sum_of(row));
+  if constexpr (std::is_same_v<Rectangle, AttendBackward>)
+    for (const BackwardColumn& column : s.columns_of(rect)) contribute(column.dkv);
+  return kernel_s(kernel_of(s, s.rows_of(rect), s.columns_of(rect))) + (merged > 0 ? memory_s(merged) : 0);
+}
+
+std::vector<double> CostModel::seconds(const Schedule& s) const {
+  std::vector<double> seconds(s.ops.size());
+  std::vector<bool> begun(s.values.size());  // sums that have a contribution
+  for (OpId op = 0; op < s.ops.size(); ++op) {
+    if (const auto* a = std::get_if<Attend>(&s.ops[op])) seconds[op] = rectangle_s(s, *a, begun);
+    if (const auto* b = std::get_if<AttendBackward>(&s.ops[op])) seconds[op] = rectangle_s(s, *b, begun);
+    if (const auto* d = std::get_if<Delta>(&s.ops[op]))
+      seconds[op] = memory_s(s.bytes(d->o) + s.bytes(d->d_o) + s.bytes(d->made));
+    if (const auto* c = std::get_if<Combine>(&s.ops[op])) {
+      std::uint64_t bytes = s.bytes(c->made);
+      for (ValueId source : s.sources_of(*c)) bytes += s.bytes(source);
+      seconds[op] = memory_s(bytes);
+    }
   }
-  return 0;
+  return seconds;
 }
 
 }  // namespace meshattn

@@ -17,14 +17,15 @@ namespace meshattn {
 /// stand for each other; then the nearest, in this order, by mask (the other one if there is none), head dim, dtype,
 /// heads, heads a kv-head. In a series the rate is linear in log √(q tokens · kv tokens) of the whole kernel (points of
 /// one such length: their mean); the last point's beyond it; below the first point it falls in proportion to that
-/// length (too little work to fill the GPU).
+/// length (too little work to fill the GPU). What a kernel contributes to a sum that has begun is merged into it by a
+/// kernel that reads the sum and the contribution and writes the sum.
 class CostModel {
  public:
   /// @throws InvalidInput if the profile has no rate and no point of the problem's pass and dtype.
   CostModel(const GpuProfile& gpu, const Problem& problem);
 
-  /// Seconds of an Attend, AttendBackward, Delta or Combine. An Exchange has no time of its own.
-  [[nodiscard]] double seconds(const Schedule& schedule, const Op& op) const;
+  /// Seconds of every op, by OpId; an Exchange has no time of its own (0).
+  [[nodiscard]] std::vector<double> seconds(const Schedule& schedule) const;
 
   /// Seconds of one kernel over `pairs` (query, key) pairs of each head, q_tokens × kv_tokens a batch item.
   [[nodiscard]] double attention_s(double pairs, double q_tokens, double kv_tokens, Mask mask) const;
@@ -53,6 +54,9 @@ class CostModel {
   [[nodiscard]] Kernel kernel_of(const Schedule& schedule, const Rows& rows, const Columns& columns) const;
   /// Adds the blocks of one query value × one key/value value under a causal mask.
   void add_causal(const Region& q, const Region& kv, double heads, Kernel& kernel) const;
+  template <typename Rectangle>
+  [[nodiscard]] double rectangle_s(const Schedule& schedule, const Rectangle& rect, std::vector<bool>& begun) const;
+  /// A kernel that reads and writes so many bytes in all.
   [[nodiscard]] double memory_s(std::uint64_t bytes) const;
 
   Problem problem_;

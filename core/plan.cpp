@@ -8,6 +8,7 @@
 #include "core/algorithms.h"
 #include "core/algorithms/rings.h"
 #include "core/error.h"
+#include "core/estimate.h"
 #include "core/passes/arena.h"
 #include "core/passes/liveness.h"
 #include "core/passes/prune.h"
@@ -93,7 +94,8 @@ Plan make_plan(const PlanRequest& request, const Network& network, const CostMod
     Plan plan;
     plan.tile_plan = plan_tile(request.tile, request.problem.pass, request.order, costs, bytes, limit);
     plan.schedule = prune(mesh(request.problem, plan.tile_plan, request.wire));
-    assign_memory(plan.schedule);
+    assign_memory(plan.schedule, estimate(plan.schedule, costs, cost));
+    if (plan.schedule.peak_bytes > request.memory_limit) assign_memory(plan.schedule);
     return plan;
   };
   // What the order counts as live and what the allocator needs differ by gaps between values: ask for less until it

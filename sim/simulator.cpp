@@ -53,8 +53,8 @@ class Simulator {
 
   const Schedule& schedule_;
   const Network& network_;
-  const CostModel& cost_;
   Dependencies dependencies_;
+  std::vector<double> compute_s_;  ///< by op
   int lanes_;
   std::vector<Lane> lane_of_;         ///< by op
   std::vector<std::uint8_t> posted_;  ///< by transfer: how many of its two exchanges have started
@@ -66,8 +66,8 @@ class Simulator {
 Simulator::Simulator(const Schedule& schedule, const Network& network, const CostModel& cost)
     : schedule_(schedule),
       network_(network),
-      cost_(cost),
       dependencies_(schedule),
+      compute_s_(cost.seconds(schedule)),
       lanes_(schedule.lanes()),
       posted_(schedule.transfers.size()),
       progress_(static_cast<std::size_t>(schedule.problem.ranks) * static_cast<std::size_t>(lanes_)),
@@ -109,7 +109,7 @@ void Simulator::start(Rank rank, Lane lane) {
   trace_.start_s[p.op] = now();
   const Op& op = schedule_.ops[p.op];
   if (const auto* exchange = std::get_if<Exchange>(&op)) return start_exchange(rank, p, *exchange);
-  const double seconds = cost_.seconds(schedule_, op);
+  const double seconds = compute_s_[p.op];
   if (seconds > 0)
     platform_.after(seconds, [this, rank, lane] { end_op(rank, lane); });
   else

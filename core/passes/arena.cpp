@@ -5,29 +5,33 @@
 namespace meshattn {
 
 /// Index of the first gap to use, gaps_.size() for none.
-std::size_t Arena::find(std::uint64_t bytes) const {
+std::size_t Arena::find(std::uint64_t bytes, double time) const {
+  constexpr double kNoise = 1e-9;  // of times that are added up in different orders
+  const auto is_free = [&](std::size_t gap) { return gaps_[gap].free_from <= time + kNoise; };
   std::size_t exact = gaps_.size(), best = gaps_.size();
   std::uint64_t best_run = UINT64_MAX;
-  for (std::size_t begin = 0; begin < gaps_.size();) {
+  for (std::size_t begin = 0; begin < gaps_.size(); ++begin) {
+    if (!is_free(begin)) continue;
     std::size_t end = begin;
     std::uint64_t run = 0;
     do {
-      if (gaps_[end].bytes == bytes && (exact == gaps_.size() || gaps_[end].freed < gaps_[exact].freed)) exact = end;
+      if (gaps_[end].bytes == bytes && (exact == gaps_.size() || gaps_[end].released < gaps_[exact].released))
+        exact = end;
       run += gaps_[end].bytes;
-    } while (++end < gaps_.size() && gaps_[end].offset == gaps_[end - 1].end());
+    } while (++end < gaps_.size() && gaps_[end].offset == gaps_[end - 1].end() && is_free(end));
     const bool reaches_top = gaps_[end - 1].end() == top_;
     if (run >= bytes ? run < best_run : reaches_top && best == gaps_.size()) {
       best = begin;
       best_run = run >= bytes ? run : UINT64_MAX;
     }
-    begin = end;
+    begin = end - 1;
   }
   return exact < gaps_.size() ? exact : best;
 }
 
-std::uint64_t Arena::take(std::uint64_t wanted, std::vector<ValueId>& previous) {
+std::uint64_t Arena::take(std::uint64_t wanted, std::vector<ValueId>& previous, double time) {
   const std::uint64_t bytes = aligned(wanted);
-  const std::size_t first = find(bytes);
+  const std::size_t first = find(bytes, time);
   const std::uint64_t offset = first < gaps_.size() ? gaps_[first].offset : top_;
   std::size_t used = first;
   for (; used < gaps_.size() && gaps_[used].offset < offset + bytes; ++used) {
@@ -43,9 +47,9 @@ std::uint64_t Arena::take(std::uint64_t wanted, std::vector<ValueId>& previous) 
   return offset;
 }
 
-void Arena::release(std::uint64_t offset, std::uint64_t bytes, ValueId last) {
+void Arena::release(std::uint64_t offset, std::uint64_t bytes, ValueId last, double time) {
   const auto at = std::ranges::lower_bound(gaps_, offset, {}, &Gap::offset);
-  gaps_.insert(at, {offset, aligned(bytes), last, releases_++});
+  gaps_.insert(at, {offset, aligned(bytes), last, releases_++, time});
 }
 
 }  // namespace meshattn

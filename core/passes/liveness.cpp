@@ -14,7 +14,8 @@ using Place = std::uint32_t;
 /// Walks the list of one rank after the other and gives values their bytes.
 class Allocator {
  public:
-  explicit Allocator(Schedule& schedule);
+  /// Without planned times bytes are used again as soon as the list allows.
+  Allocator(Schedule& schedule, const Trace* planned);
   void run();
 
  private:
@@ -25,11 +26,13 @@ class Allocator {
   void walk(Rank rank);
   void visit(const Op& op, Rank rank, Place here);
   void wait_for(Place here, Lane lane, Place ended);
-  void take(ValueId v);
+  void take(ValueId v, double time);
   void place(ValueId v, Place here);
+  [[nodiscard]] double planned_end(ValueId v);
   void free_dead(const Op& op, Rank rank, Place here);
 
   Schedule& s_;
+  const Trace* planned_;
   std::size_t lanes_;
   // By value (made_first_, made_last_) and by value and lane (last_use_).
   std::vector<Place> made_first_;
@@ -45,8 +48,9 @@ class Allocator {
   std::vector<ValueId> previous_;
 };
 
-Allocator::Allocator(Schedule& schedule)
+Allocator::Allocator(Schedule& schedule, const Trace* planned)
     : s_(schedule),
+      planned_(planned),
       lanes_(static_cast<std::size_t>(schedule.lanes())),
       made_first_(schedule.values.size()),
       made_last_(schedule.values.size()),
@@ -80,7 +84,7 @@ void Allocator::run() {
   for (ValueId v : s_.inputs) inputs[static_cast<std::size_t>(s_.values[v].rank)].push_back(v);
   for (Rank rank = 0; rank < s_.problem.ranks; ++rank) {
     arena_ = {};
-    for (ValueId v : inputs[static_cast<std::size_t>(rank)]) take(v);
+    for (ValueId v : inputs[static_cast<std::size_t>(rank)]) take(v, 0);
     walk(rank);
   }
 }
@@ -117,15 +121,15 @@ void Allocator::visit(const Op& op, Rank rank, Place here) {
   free_dead(op, rank, here);
 }
 
-void Allocator::take(ValueId v) {
+void Allocator::take(ValueId v, double time) {
   const std::uint64_t bytes = s_.bytes(v);
-  s_.offset[v] = arena_.take(bytes, previous_);
+  s_.offset[v] = arena_.take(bytes, previous_, time);
   s_.peak_bytes = std::max(s_.peak_bytes, s_.offset[v] + bytes);
 }
 
 void Allocator::place(ValueId v, Place here) {
   previous_.clear();
-  take(v);
+  take(v, planned_ == nullptr ? 0 : planned_->start_s[first_op_ + here - 1]);
   for (ValueId before : previous_) {
     for (std::size_t lane = 0; lane < lanes_; ++lane) {
       const Place ended = last_use(before)[lane];
@@ -136,17 +140,28 @@ void Allocator::place(ValueId v, Place here) {
   }
 }
 
+/// When the last user of v ends.
+double Allocator::planned_end(ValueId v) {
+  double end = 0;
+  if (planned_ == nullptr) return end;
+  for (Place use : last_use(v))
+    if (use != 0) end = std::max(end, planned_->end_s[first_op_ + use - 1]);
+  return end;
+}
+
 void Allocator::free_dead(const Op& op, Rank rank, Place here) {
   const auto release = [&](ValueId v) {
     if (stays_[v] || *std::ranges::max_element(last_use(v)) != here) return;
     stays_[v] = true;  // freed once, however often the op names it
-    arena_.release(s_.offset[v], s_.bytes(v), v);
+    arena_.release(s_.offset[v], s_.bytes(v), v, planned_end(v));
   };
   for_each_operand(s_, op, rank, release, release);
 }
 
 }  // namespace
 
-void assign_memory(Schedule& schedule) { Allocator(schedule).run(); }
+void assign_memory(Schedule& schedule) { Allocator(schedule, nullptr).run(); }
+
+void assign_memory(Schedule& schedule, const Trace& planned) { Allocator(schedule, &planned).run(); }
 
 }  // namespace meshattn

@@ -1,6 +1,7 @@
 #include "core/report/summary.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 #include "core/report/waits.h"
@@ -28,6 +29,9 @@ Compute compute_of(const Schedule& s, Seconds&& seconds) {
   all.mean /= s.problem.ranks;
   return all;
 }
+
+/// Times in a trace are whole picoseconds, rounded up: a bound is not to be above them by the rounding of a sum.
+double down_to_picoseconds(double seconds) { return std::floor(seconds * 1e12 + 0.01) / 1e12; }
 
 void sort_links(std::vector<LinkLoad>& links, double makespan_s) {
   for (LinkLoad& link : links) link.utilisation = makespan_s > 0 ? link.busy_s / makespan_s : 0;
@@ -84,9 +88,10 @@ Summary summarise(const Schedule& s, const Network& network, const CostModel& co
   sum.waiting = trace.makespan_s > 0 ? std::max(0.0, 1 - busy.mean / trace.makespan_s) : 0;  // not below by rounding
   sum.compute_balance = busy.mean > 0 ? busy.busiest / busy.mean : 1;
   sum.links = link_loads(s, network, trace.makespan_s);
-  sum.bounds.compute_s = compute_of(s, [&](OpId op) { return cost.seconds(s, s.ops[op]); }).busiest;
+  const std::vector<double> op_s = cost.seconds(s);
+  sum.bounds.compute_s = down_to_picoseconds(compute_of(s, [&](OpId op) { return op_s[op]; }).busiest);
   if (!sum.links.empty()) {
-    sum.bounds.busiest_link_s = sum.links.front().busy_s;
+    sum.bounds.busiest_link_s = down_to_picoseconds(sum.links.front().busy_s);
     sum.bounds.busiest_link = sum.links.front().name;
   }
   sum.problem_bound_s = problem_bound_s(s.problem, cost);

@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "core/algorithms.h"
 #include "core/cluster_file.h"
 #include "core/error.h"
 #include "core/schedule_builder.h"
@@ -72,7 +73,7 @@ Schedule one_kernel(const Problem& p, int rows, int columns, std::vector<HeadRan
   return b.finish();
 }
 
-double kernel_s(const GpuProfile& gpu, const Schedule& s) { return CostModel(gpu, s.problem).seconds(s, s.ops[0]); }
+double kernel_s(const GpuProfile& gpu, const Schedule& s) { return CostModel(gpu, s.problem).seconds(s)[0]; }
 
 TEST(Cost, TheIdealBlockTakesOneMillisecond) {
   // 4 · 4,096² · 128 · 32 heads = 274,877,906,944 operations at 274.877906944 TFLOP/s; backward 2.5 times that.
@@ -188,13 +189,33 @@ TEST(Cost, MergingTakesItsBytes) {
   const Schedule s = b.finish();
   // 1,024 tokens × 32 heads: fp32 O 512 bytes + 4 of log-sum-exp, bf16 O 256 + 4, dO 256, delta 8 a row.
   const double rows = 1024 * 32;
-  const CostModel cost(measured(), p);
-  EXPECT_DOUBLE_EQ(cost.seconds(s, s.ops[0]), rows * (2 * 516 + 260) / 1e12 + 3e-6);
-  EXPECT_DOUBLE_EQ(cost.seconds(s, s.ops[1]), rows * (260 + 256 + 8) / 1e12 + 3e-6);
-  const CostModel ideal(read_cluster("ideal-8x50", kTopologies).gpu, p);
-  EXPECT_EQ(ideal.seconds(s, s.ops[0]), 0);
-  EXPECT_EQ(ideal.seconds(s, s.ops[1]), 0);
-  EXPECT_EQ(ideal.seconds(s, Exchange{0, 0}), 0);
+  const std::vector<double> seconds = CostModel(measured(), p).seconds(s);
+  EXPECT_DOUBLE_EQ(seconds[0], rows * (2 * 516 + 260) / 1e12 + 3e-6);
+  EXPECT_DOUBLE_EQ(seconds[1], rows * (260 + 256 + 8) / 1e12 + 3e-6);
+  EXPECT_THAT(CostModel(read_cluster("ideal-8x50", kTopologies).gpu, p).seconds(s), testing::Each(0));
+}
+
+/// The second rectangle that contributes to a sum pays for merging: the sum is read and written, the contribution read.
+TEST(Cost, ContributingToASumThatHasBegunTakesAMerge) {
+  for (Pass pass : {Pass::kForward, Pass::kBackward}) {
+    const Problem p = problem(4096, 4, Mask::kFull, pass);
+    const auto steps = [](std::vector<TileStep> compute) {
+      compute.insert(compute.begin(), 3, Hop::kColumnIn);
+      return compute;
+    };
+    TilePlan plan{{1, 4}, pass, steps({Rectangle{0, 1, 0, 2}, Rectangle{0, 1, 2, 4}}), 0, 0, 0};
+    if (pass == Pass::kBackward) plan.steps.insert(plan.steps.end(), 3, Hop::kColumnOut);
+    const Schedule s = mesh(p, plan, Dtype::kFp32);
+    const std::vector<double> seconds = CostModel(measured(), p).seconds(s);
+    std::vector<double> rectangles;
+    for (OpId op = s.ops_begin(0); op < s.ops_end(0); ++op)
+      if (std::holds_alternative<Attend>(s.ops[op]) || std::holds_alternative<AttendBackward>(s.ops[op]))
+        rectangles.push_back(seconds[op]);
+    ASSERT_EQ(rectangles.size(), 2u);
+    // 1,024 tokens × 32 heads: O of 512 bytes + 4 of log-sum-exp a row, dQ of 512; columns are new to both rectangles.
+    const double sum_bytes = 1024.0 * 32 * (pass == Pass::kForward ? 516 : 512);
+    EXPECT_NEAR(rectangles[1] - rectangles[0], 3 * sum_bytes / 1e12 + 3e-6, 1e-15);
+  }
 }
 
 TEST(Cost, TheNearestSeriesStandsForOneThatIsNotThere) {

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include "core/algorithms.h"
+#include "core/estimate.h"
+#include "core/passes/liveness.h"
 #include "core/passes/validate.h"
 #include "core/passes/volume.h"
 
@@ -79,10 +81,32 @@ TEST(MakePlan, PlannedMemoryIsAllocatedMemory) {
       for (Tile tile : tiles_of(16)) {
         PlanRequest r = request_of(16, tile, pass);
         r.order = order;
-        const Plan plan = plan_on_small_cluster(r);
+        Plan plan = plan_on_small_cluster(r);
+        assign_memory(plan.schedule);
         EXPECT_LE(static_cast<double>(plan.schedule.peak_bytes), 1.1 * static_cast<double>(plan.tile_plan.peak_bytes))
             << name_of(pass) << ' ' << name_of(order) << ' ' << tile.rows << 'x' << tile.columns;
       }
+}
+
+/// Without a limit, no op starts later in the planned times for having to wait until it may use bytes again.
+TEST(MakePlan, ReuseWaitsDelayNothingThatIsPlanned) {
+  for (Pass pass : {Pass::kForward, Pass::kBackward})
+    for (Mask mask : {Mask::kFull, Mask::kCausal})
+      for (double flops_per_s : {2e11, 1e12, 5e12})
+        for (Tile tile : tiles_of(16)) {
+          PlanRequest r = request_of(16, tile, pass);
+          r.problem.mask = mask;
+          GpuProfile gpu = small_cluster().gpu;
+          gpu.attention_flops_per_s = flops_per_s;
+          const Network network(small_cluster(), 16);
+          const CostModel cost(gpu, r.problem);
+          const TileCosts hops = tile_costs(r, network, cost);
+          Schedule s = make_plan(r, network, cost).schedule;
+          const Trace with_waits = estimate(s, hops, cost);
+          s.waits.clear();
+          const Trace without = estimate(s, hops, cost);
+          for (OpId op = 0; op < s.ops.size(); ++op) ASSERT_NEAR(with_waits.start_s[op], without.start_s[op], 2e-9);
+        }
 }
 
 /// Every limit is kept or refused with the least; and the least that the refusal names is kept.

@@ -37,7 +37,7 @@ class Fluid {
 
   const Schedule& s_;
   const Network& network_;
-  const CostModel& cost_;
+  std::vector<double> compute_s_;  ///< by op
   std::vector<Flow> flows_;
   std::vector<int> makers_left_;  ///< of each value: ops that have still to contribute
   std::vector<bool> started_, ended_;
@@ -48,7 +48,7 @@ class Fluid {
 Fluid::Fluid(const Schedule& schedule, const Network& network, const CostModel& cost)
     : s_(schedule),
       network_(network),
-      cost_(cost),
+      compute_s_(cost.seconds(schedule)),
       flows_(s_.transfers.size()),
       makers_left_(s_.values.size()),
       started_(s_.ops.size()),
@@ -80,7 +80,7 @@ bool Fluid::step(Rank rank, OpId op) {
   if (!started_[op] && ready(rank, op)) {
     started_[op] = true;
     trace_.start_s[op] = now_;
-    if (exchange == nullptr) trace_.end_s[op] = now_ + cost_.seconds(s_, s_.ops[op]);
+    if (exchange == nullptr) trace_.end_s[op] = now_ + compute_s_[op];
     if (exchange != nullptr)
       for (TransferId t : s_.transfers_of(*exchange))
         if (++flows_[t].posted == 2) flows_[t].flows_from = now_ + flows_[t].route.startup_s;

@@ -149,10 +149,10 @@ Schedule random_rounds(Random& random, int ranks) {
 /// No schedule is faster than its busiest rank's blocks or its busiest link's bytes.
 double bound(const Schedule& s, const Network& network, const CostModel& cost) {
   double bound = 0;
+  const std::vector<double> compute_s = cost.seconds(s);
   for (Rank r = 0; r < s.problem.ranks; ++r) {
     double busy = 0;
-    for (OpId op = s.ops_begin(r); op < s.ops_end(r); ++op)
-      if (!std::holds_alternative<Exchange>(s.ops[op])) busy += cost.seconds(s, s.ops[op]);
+    for (OpId op = s.ops_begin(r); op < s.ops_end(r); ++op) busy += compute_s[op];
     bound = std::max(bound, busy);
   }
   std::vector<double> busy(network.links().size());
