@@ -3,6 +3,9 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
+#include <iterator>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "core/algorithms.h"
@@ -86,32 +89,114 @@ TileBytes tile_bytes(const PlanRequest& request) {
   return b;
 }
 
+namespace {
+
+/// Rings and tiles of up to so many exchanges are planned: ring 4,096, or 16,384 ranks with 1,024 each.
+constexpr double kMostExchanges = 0x1p24;
+/// Memory per exchange of a whole `simulate`, measured on rings of 256 and 1,024.
+constexpr double kBytesPerExchange = 200;
+
+void check_size(const PlanRequest& request) {
+  const int ways = request.problem.pass == Pass::kForward ? 1 : 2;
+  const double hops = 2.0 * (request.tile.rows - 1) + 1.0 * ways * (request.tile.columns - 1);
+  const double exchanges = hops * request.problem.ranks;
+  if (exchanges > kMostExchanges)
+    throw InvalidInput(
+        fmt::format("tile {}x{} takes {:.0f} exchanges on each of {} ranks, about {:.0f} GB to plan and simulate: at "
+                    "most {:.0f} on "
+                    "so many ranks; a squarer tile takes fewer",
+                    request.tile.rows, request.tile.columns, hops, request.problem.ranks,
+                    exchanges * kBytesPerExchange / 1e9, kMostExchanges / request.problem.ranks));
+}
+
+/// Makes schedules of a request and keeps the best.
+class Planner {
+ public:
+  Planner(const PlanRequest& request, const Network& network, const CostModel& cost)
+      : request_(request), cost_(cost), hops_(tile_costs(request, network, cost)), bytes_(tile_bytes(request)) {}
+
+  /// Tries an order and, until `enough` of its plans fit, leaner and leaner ones.
+  void try_order(Order order, int enough);
+  [[nodiscard]] Plan best();
+
+ private:
+  [[nodiscard]] Plan build(TilePlan tile_plan) const;
+  void offer(Plan plan);
+
+  const PlanRequest& request_;
+  const CostModel& cost_;
+  TileCosts hops_;
+  TileBytes bytes_;
+  struct Tried {
+    std::vector<TileStep> steps;
+    bool fits;
+  };
+  std::vector<Tried> tried_;
+  std::size_t ops_built_ = 0;
+  std::optional<Plan> best_;
+  std::optional<Plan> leanest_;  ///< of those that did not fit
+};
+
+Plan Planner::build(TilePlan tile_plan) const {
+  Plan plan{std::move(tile_plan), {}, 0};
+  plan.schedule = prune(mesh(request_.problem, plan.tile_plan, request_.wire));
+  assign_memory(plan.schedule, estimate(plan.schedule, hops_, cost_));
+  if (plan.schedule.peak_bytes > request_.memory_limit) assign_memory(plan.schedule);
+  plan.estimate_s = estimate(plan.schedule, hops_, cost_).makespan_s;
+  return plan;
+}
+
+void Planner::offer(Plan plan) {
+  if (plan.schedule.peak_bytes > request_.memory_limit) {
+    if (!leanest_ || plan.schedule.peak_bytes < leanest_->schedule.peak_bytes) leanest_ = std::move(plan);
+    return;
+  }
+  constexpr double kEqual = 1e-6;  // relative
+  const double faster = best_ ? best_->estimate_s - plan.estimate_s : 0;
+  const double equal = best_ ? kEqual * best_->estimate_s : 0;
+  const bool leaner = best_ && plan.schedule.peak_bytes < best_->schedule.peak_bytes;
+  if (!best_ || faster > equal || (faster >= -equal && leaner)) best_ = std::move(plan);
+}
+
+void Planner::try_order(Order order, int enough) {
+  constexpr std::size_t kMostOps = 4'000'000;  // built for the sake of choice: a few seconds
+  // What the order counts as live is that of a dense tile without gaps: only a schedule tells whether it fits. Plans
+  // come in the same sequence whatever the request's limit is, so what fits one limit is found under any higher one.
+  std::uint64_t limit = UINT64_MAX;
+  try {
+    for (int fitting = 0; fitting < enough && !(best_ && ops_built_ > kMostOps);) {
+      TilePlan tile_plan = plan_tile(request_.tile, request_.problem.pass, order, hops_, bytes_, limit);
+      limit = tile_plan.peak_bytes - 1;
+      auto known = std::ranges::find(tried_, tile_plan.steps, &Tried::steps);
+      if (known == tried_.end()) {
+        Plan plan = build(std::move(tile_plan));
+        ops_built_ += plan.schedule.ops.size();
+        tried_.push_back({plan.tile_plan.steps, plan.schedule.peak_bytes <= request_.memory_limit});
+        known = std::prev(tried_.end());
+        offer(std::move(plan));
+      }
+      fitting += known->fits;
+    }
+  } catch (const MemoryLimitTooLow&) {  // there is no leaner plan of this order
+  }
+}
+
+Plan Planner::best() {
+  if (best_) return std::move(*best_);
+  throw MemoryLimitTooLow(request_.tile, request_.memory_limit, leanest_->schedule.peak_bytes);
+}
+
+}  // namespace
+
 Plan make_plan(const PlanRequest& request, const Network& network, const CostModel& cost) {
   check(request.problem);
-  const TileCosts costs = tile_costs(request, network, cost);
-  const TileBytes bytes = tile_bytes(request);
-  const auto plan_within = [&](std::uint64_t limit) {
-    Plan plan;
-    plan.tile_plan = plan_tile(request.tile, request.problem.pass, request.order, costs, bytes, limit);
-    plan.schedule = prune(mesh(request.problem, plan.tile_plan, request.wire));
-    assign_memory(plan.schedule, estimate(plan.schedule, costs, cost));
-    if (plan.schedule.peak_bytes > request.memory_limit) assign_memory(plan.schedule);
-    return plan;
-  };
-  // What the order counts as live and what the allocator needs differ by gaps between values: ask for less until it
-  // fits.
-  std::uint64_t limit = request.memory_limit;
-  try {
-    while (true) {
-      Plan plan = plan_within(limit);
-      if (plan.schedule.peak_bytes <= request.memory_limit) return plan;
-      limit = plan.tile_plan.peak_bytes - 1;
-    }
-  } catch (const MemoryLimitTooLow& e) {
-    Plan least = plan_within(e.least());
-    if (least.schedule.peak_bytes <= request.memory_limit) return least;
-    throw MemoryLimitTooLow(request.tile, request.memory_limit, least.schedule.peak_bytes);
-  }
+  check_size(request);
+  Planner planner(request, network, cost);
+  if (request.order)
+    planner.try_order(*request.order, 1);
+  else
+    for (Order order : {Order::kOptimal, Order::kGreedy, Order::kNaive}) planner.try_order(order, 3);
+  return planner.best();
 }
 
 }  // namespace meshattn

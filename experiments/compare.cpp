@@ -153,7 +153,9 @@ int compare(const po::variables_map& given) {
     if (best != nullptr) std::cout << closing(request, rows, *best);
   }
   if (!well) throw SimulationError("not every row could be simulated: see 'not possible' above");
-  if (best == nullptr) throw InvalidInput("no algorithm is possible: " + rows.front().impossible);
+  if (best == nullptr)
+    throw InvalidInput(fmt::format("none of {} tiles is possible; {}, the first: {}", rows.size(),
+                                   tile_text(rows.front().tile), rows.front().impossible));
   return 0;
 }
 

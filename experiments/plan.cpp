@@ -73,9 +73,7 @@ int plan(const po::variables_map& given) {
   const std::string text = optional(given, "text"), json = optional(given, "json");
   if (!text.empty() && request.question.passes.size() > 1)
     throw InvalidInput("--text writes one schedule: give --pass forward or --pass backward");
-  if (text == "-" && json == "-") throw InvalidInput("--text - and --json - cannot share standard output");
-  for (const std::string& path : {text, json})
-    if (!path.empty()) check_writable(path);
+  check_outputs({{"--text", text}, {"--json", json}});
   std::vector<PlanFacts> passes;
   bool proved = true;
   for (Pass pass : request.question.passes) {
@@ -84,6 +82,7 @@ int plan(const po::variables_map& given) {
     const Plan made = make_plan(wanted, network, cost);
     passes.push_back(facts_of(made, wanted, network, cost));
     proved = proved && passes.back().findings.empty();
+    // A schedule that is not proved is written too: it shows what the findings speak of.
     if (!text.empty()) write_file(text, [&](std::ostream& out) { write_text(made.schedule, out); });
   }
   if (!json.empty())

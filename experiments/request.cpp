@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "core/keyed_file.h"
 #include "core/report/figures.h"
+#include "core/report/file.h"
 #include "experiments/models.h"
 #include "experiments/units.h"
 
@@ -105,9 +106,10 @@ void add_request_options(po::options_description& options) {
   options.add_options()                                                                        //
       ("algorithm", text("NAME"), "ring, or mesh (with --tile)")                               //
       ("tile", text("AxB"), "A query chunks by B key/value chunks a GPU; A times B = --gpus")  //
-      ("order", text("NAME"), "of communication and blocks: naive, greedy (the paper's), optimal (usual)")   //
-      ("pass", text("PASS"), "forward (usual), backward, both (one after the other)")          //
-      ("wire-dtype", text("TYPE"), "in which partial results travel: fp32 (usual) or bf16")    //
+      ("order", text("NAME"),
+       "of communication and blocks: naive, greedy (the paper's), optimal; the fastest of them if not given")  //
+      ("pass", text("PASS"), "forward (usual), backward, both (one after the other)")                          //
+      ("wire-dtype", text("TYPE"), "in which partial results travel: fp32 (usual) or bf16")                    //
       ("memory-limit", text("BYTES"),
        "most bytes of attention values on a GPU: 80G (decimal); the GPU's memory if not given");
 }
@@ -139,8 +141,9 @@ Request read_request(const std::string& verb, const po::variables_map& given) {
   question.model = optional(given, "model");
   question.passes = parse_passes(optional(given, "pass", "forward"));
   question.problem = read_problem(given, question.passes.front());
-  question.order = parse_order(optional(given, "order", "optimal"));
+  if (given.count("order")) question.order = parse_order(given["order"].as<std::string>());
   question.wire = parse_dtype(optional(given, "wire-dtype", "fp32"));
+  if (question.wire == Dtype::kFp16) throw InvalidInput("--wire-dtype fp16: partial results travel in fp32 or bf16");
   request.cluster = read_cluster_of(given);
   question.cluster = request.cluster.name;
   request.algorithm = optional(given, "algorithm");
@@ -150,6 +153,21 @@ Request read_request(const std::string& verb, const po::variables_map& given) {
   else if (request.cluster.gpu.memory_bytes > 0)
     request.memory_limit = static_cast<std::uint64_t>(request.cluster.gpu.memory_bytes);
   return request;
+}
+
+void check_outputs(const std::vector<std::pair<std::string, std::string>>& outputs) {
+  const auto resolved = [](const std::string& path) {
+    return path == "-" ? std::filesystem::path("-")
+                       : std::filesystem::weakly_canonical(std::filesystem::absolute(path));
+  };
+  for (auto it = outputs.begin(); it != outputs.end(); ++it) {
+    if (it->second.empty()) continue;
+    check_writable(it->second);
+    for (auto other = outputs.begin(); other != it; ++other)
+      if (!other->second.empty() && resolved(other->second) == resolved(it->second))
+        throw InvalidInput(fmt::format("{} and {} cannot both write to {}", other->first, it->first,
+                                       it->second == "-" ? "standard output" : it->second));
+  }
 }
 
 Choice read_choice(const Request& request) {
@@ -168,8 +186,8 @@ std::string headline(const Request& request) {
       "on {} GPUs of {}: {} order, partial results in {}\n",
       pass, q.model.empty() ? "" : " of " + q.model, count_text(static_cast<std::uint64_t>(s.seq_q)),
       s.batch > 1 ? fmt::format(" x {} sequences", s.batch) : "", s.heads, s.kv_heads, s.head_dim, name_of(s.dtype),
-      name_of(q.problem.mask), name_of(q.problem.partition), q.problem.ranks, q.cluster, name_of(q.order),
-      name_of(q.wire));
+      name_of(q.problem.mask), name_of(q.problem.partition), q.problem.ranks, q.cluster,
+      q.order ? name_of(*q.order) : "fastest", name_of(q.wire));
 }
 
 }  // namespace meshattn

@@ -4,6 +4,8 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "core/cluster.h"
 #include "core/plan.h"
@@ -39,6 +41,10 @@ void add_cluster_options(boost::program_options::options_description& options);
                                    const std::string& example);
 [[nodiscard]] std::string optional(const boost::program_options::variables_map& given, const std::string& option,
                                    const std::string& otherwise = {});
+
+/// Files that a verb is going to write, with the options that name them; an empty path is none.
+/// @throws InvalidInput if one may not be written, or two are the same file or both standard output.
+void check_outputs(const std::vector<std::pair<std::string, std::string>>& outputs);
 
 /// The algorithm and tile of a verb that runs one schedule.
 struct Choice {

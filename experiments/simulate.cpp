@@ -32,14 +32,11 @@ Files read_files(const po::variables_map& given, const Request& request) {
   if (files.trace.empty() && given.count("trace-ranks")) throw InvalidInput("--trace-ranks needs --trace FILE");
   if (!files.trace.empty() && request.question.passes.size() > 1)
     throw InvalidInput("--trace shows one pass: give --pass forward or --pass backward");
-  if (files.json == "-" && files.trace == "-")
-    throw InvalidInput("--json - and --trace - cannot share standard output");
   files.trace_ranks.resize(static_cast<std::size_t>(request.ranks()));
   std::iota(files.trace_ranks.begin(), files.trace_ranks.end(), 0);
   if (given.count("trace-ranks"))
     files.trace_ranks = parse_ranks(given["trace-ranks"].as<std::string>(), "--trace-ranks", request.ranks());
-  for (const std::string& path : {files.json, files.trace})
-    if (!path.empty()) check_writable(path);
+  check_outputs({{"--json", files.json}, {"--trace", files.trace}});
   return files;
 }
 

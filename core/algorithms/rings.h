@@ -14,9 +14,10 @@ class Rings {
   static Rings of_columns(Tile tile) { return {tile.rows, tile.columns, +1}; }
 
   [[nodiscard]] int hops() const { return length_ - 1; }
+  /// −length < hop < length.
   [[nodiscard]] Rank origin(Rank r, int hop) const {
     const int position = r / stride_ % length_;
-    const int at = (position + towards_origin_ * hop + length_ * length_) % length_;
+    const int at = (position + towards_origin_ * hop + length_) % length_;
     return r + (at - position) * stride_;
   }
   [[nodiscard]] Rank previous(Rank r) const { return origin(r, 1); }

@@ -60,7 +60,7 @@ Json json_of(const Question& q) {
   if (!q.model.empty()) json["model"] = q.model;
   json["problem"] = std::move(problem);
   json["cluster"] = q.cluster;
-  json["order"] = name_of(q.order);
+  json["order"] = q.order ? name_of(*q.order) : "fastest";
   json["pass"] = std::move(passes);
   json["wire_dtype"] = name_of(q.wire);
   return json;

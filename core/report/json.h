@@ -1,6 +1,7 @@
 #pragma once
 
 #include <iosfwd>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -20,7 +21,7 @@ struct Question {
   std::string cluster;
   Problem problem;
   std::vector<Pass> passes;
-  Order order = Order::kOptimal;
+  std::optional<Order> order = std::nullopt;  ///< none: whichever is fastest
   Dtype wire = Dtype::kFp32;
 };
 

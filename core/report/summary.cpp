@@ -86,7 +86,7 @@ Summary summarise(const Schedule& s, const Network& network, const CostModel& co
   sum.makespan_s = trace.makespan_s;
   sum.compute_s = busy.busiest;
   sum.waiting = trace.makespan_s > 0 ? std::max(0.0, 1 - busy.mean / trace.makespan_s) : 0;  // not below by rounding
-  sum.compute_balance = busy.mean > 0 ? busy.busiest / busy.mean : 1;
+  sum.compute_balance = busy.mean > 0 ? std::max(1.0, busy.busiest / busy.mean) : 1;         // not below by rounding
   sum.links = link_loads(s, network, trace.makespan_s);
   const std::vector<double> op_s = cost.seconds(s);
   sum.bounds.compute_s = down_to_picoseconds(compute_of(s, [&](OpId op) { return op_s[op]; }).busiest);
@@ -110,7 +110,7 @@ Summary one_after_other(const Summary& a, const Summary& b) {
   sum.compute_s = a.compute_s + b.compute_s;
   const double mean = (1 - a.waiting) * a.makespan_s + (1 - b.waiting) * b.makespan_s;
   sum.waiting = sum.makespan_s > 0 ? 1 - mean / sum.makespan_s : 0;
-  sum.compute_balance = mean > 0 ? sum.compute_s / mean : 1;
+  sum.compute_balance = mean > 0 ? std::max(1.0, sum.compute_s / mean) : 1;
   const Bounds& busier = a.bounds.busiest_link_s > b.bounds.busiest_link_s ? a.bounds : b.bounds;
   sum.bounds = {a.bounds.compute_s + b.bounds.compute_s, a.bounds.busiest_link_s + b.bounds.busiest_link_s,
                 busier.busiest_link};

@@ -34,8 +34,9 @@ TEST(Balance, ZigzagIsEvenForEveryTile) {
     for (Tile tile : tiles_of(n)) EXPECT_DOUBLE_EQ(balance_of(Partition::kZigzag, tile), 1) << tile.rows;
 }
 
-/// The last of n contiguous chunks attends n − 1 full blocks and half its own; the mean is n/2: (2n − 1)/n, 1.94 for 16.
-/// With a tile a×b it is rank n − a that attends as much: the last a chunks of queries to chunks 0, a, …, n − a of keys.
+/// The last of n contiguous chunks attends n − 1 full blocks and half its own; the mean is n/2: (2n − 1)/n, 1.94
+/// for 16. With a tile a×b it is rank n − a that attends as much: the last a chunks of queries to chunks 0, a, …, n − a
+/// of keys.
 TEST(Balance, ContiguousLoadsTheLastRankTwiceTheMean) {
   EXPECT_NEAR(balance_of(Partition::kContiguous, {1, 16}), 31.0 / 16, 2e-3);
   for (Tile tile : tiles_of(16)) EXPECT_NEAR(balance_of(Partition::kContiguous, tile), 31.0 / 16, 2e-3) << tile.rows;

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "core/error.h"
+#include "core/passes/order/optimal.h"
 #include "tests/support/exhaustive_order.h"
 
 namespace meshattn {
@@ -279,6 +280,19 @@ TEST(Order, FewRectangles) {
 TEST(Order, RefusesNonsense) {
   EXPECT_THROW((void)plan_tile({0, 4}, Pass::kForward, Order::kNaive, {}, kBytes), InvalidInput);
   EXPECT_THROW((void)plan_tile({2, 4}, Pass::kForward, Order::kNaive, {1, -1, 1, 1, 1}, kBytes), InvalidInput);
+}
+
+/// The paper's rule, by hand. 3x3, hops of 1 (Q), 2 (KV), 2 (O), blocks of 1: a Q unlocks as many blocks as there are
+/// KV and costs 1 + 2 with the O that it owes; a KV as many as there are Q and costs 2. With r Q and c KV received, Q
+/// goes first if (c + 1) · 2 ≥ (r + 1) · 3: 2 < 3 KV; 4 ≥ 3 Q; 4 < 6 KV; then the last Q and two O. 4x1, all of 1: at 2
+/// row 1 is done (its block ran from 1 to 2) and row 2's block covers the hop of its O: it leaves before the last Q. At
+/// 3 row 2 is done, but nothing is left to cover its O: the last Q comes first.
+TEST(Order, GreedyTakesWhatUnlocksMost) {
+  using enum Hop;
+  EXPECT_EQ(greedy_lanes({{3, 3}, Pass::kForward, {1, 2, 2, 0, 1}}).front().channel,
+            (std::vector{kColumnIn, kRowIn, kColumnIn, kRowIn, kRowOut, kRowOut}));
+  EXPECT_EQ(greedy_lanes({{4, 1}, Pass::kForward, {1, 0, 1, 0, 1}}).front().channel,
+            (std::vector{kRowIn, kRowIn, kRowOut, kRowIn, kRowOut, kRowOut}));
 }
 
 }  // namespace

@@ -190,6 +190,7 @@ INSTANTIATE_TEST_SUITE_P(
     Files, GoldenText,
     testing::Values(Golden{"ring-2-forward.txt", {1, 2}, Mask::kFull, Partition::kContiguous, Pass::kForward, false},
                     Golden{"ring-4-forward.txt", {1, 4}, Mask::kFull, Partition::kContiguous, Pass::kForward, true},
+                    Golden{"mesh-3x2-forward.txt", {3, 2}, Mask::kFull, Partition::kContiguous, Pass::kForward, true},
                     Golden{"mesh-2x2-forward.txt", {2, 2}, Mask::kCausal, Partition::kZigzag, Pass::kForward, true},
                     Golden{
                         "mesh-2x2-backward.txt", {2, 2}, Mask::kFull, Partition::kContiguous, Pass::kBackward, true}),

@@ -239,6 +239,30 @@ TEST(ValidateRules, InputsAndOutputs) {
   EXPECT_THAT(all_of(s), HasSubstr("is an output, but no result of this pass"));
 }
 
+/// One rank with two query cells: the gradients that they give to the same keys end in two outputs.
+TEST(ValidateRules, TwoOutputsOfTheSameKeys) {
+  Problem p = small_problem(1, Pass::kBackward, Mask::kFull, Partition::kZigzag);
+  p.shape.dtype = Dtype::kFp32;
+  ScheduleBuilder b(p);
+  const HeadRange heads{0, p.shape.heads};
+  const RegionId kv_rows = b.chunk_region(0, Tensor::kKV);
+  const ValueId kv = b.input(0, Tensor::kKV, kv_rows, Dtype::kFp32);
+  std::uint32_t row[2], column[2];
+  for (Cell cell : {0u, 1u}) {
+    const RegionId rows = b.region(std::span(&cell, 1), heads);
+    const auto given = [&](Tensor tensor) { return b.input(0, tensor, rows, Dtype::kFp32); };
+    const ValueId q = given(Tensor::kQ), o = given(Tensor::kO), d_o = given(Tensor::kDO), delta = b.delta(o, d_o);
+    const ValueId dq = b.declare(0, Tensor::kDQ, rows, Dtype::kFp32);
+    const ValueId dkv = b.declare(0, Tensor::kDKV, kv_rows, Dtype::kFp32);
+    row[cell] = b.add_row(BackwardRow{q, d_o, delta, dq});
+    column[cell] = b.add_column(BackwardColumn{kv, dkv});
+    b.output(dq);
+    b.output(dkv);
+  }
+  for (Cell cell : {0u, 1u}) b.attend_backward(0, {row[cell], column[cell], 1, 1});
+  EXPECT_THAT(all_of(b.finish()), HasSubstr("is a second output of cell 0"));
+}
+
 TEST(ValidateRules, BothEndsOfATransfer) {
   Schedule s = tile_2x2(Pass::kForward);
   --get_op<Exchange>(s, 0).count;

@@ -124,5 +124,21 @@ TEST(Prune, LeavesTheFullMaskAlone) {
   EXPECT_EQ(after.values.size(), before.values.size());
 }
 
+/// What is combined from one partial of the same type is that partial.
+TEST(Prune, LeavesNoCopies) {
+  const Case c{Pass::kForward, Dtype::kFp32, 8, 8};
+  const Problem p = problem_of(c, Mask::kCausal, Partition::kContiguous);
+  const auto copies = [](const Schedule& s) {
+    int found = 0;
+    for (const Op& op : s.ops)
+      if (const auto* combine = std::get_if<Combine>(&op))
+        found += combine->source_count == 1 &&
+                 s.values[s.sources_of(*combine).front()].dtype == s.values[combine->made].dtype;
+    return found;
+  };
+  const Schedule s = prune(schedule_of(p, {4, 2}, c.wire));
+  EXPECT_EQ(copies(s), 0);
+}
+
 }  // namespace
 }  // namespace meshattn

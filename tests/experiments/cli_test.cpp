@@ -87,9 +87,9 @@ TEST_F(Cli, BadInputIsOneLineAndStatusTwo) {
       {"simulate --gpus 8 --seq 8K --algorithm ring --heads 8 --head-dim 64", "--cluster is missing"},
       {"simulate --gpus 8 --seq 8K --algorithm ring --heads 8 --head-dim 64 --cluster dgx-z", "dgx-z"},
       {"plan " + ring + "--text a --pass both", "--text writes one schedule"},
-      {"plan " + ring + "--text - --json -", "cannot share standard output"},
+      {"plan " + ring + "--text - --json -", "cannot both write to standard output"},
       {"compare " + ideal(8, "--tile 3x3"), "tile 3x3 does not make 8 ranks"},
-      {"compare " + ideal(8, "--memory-limit 1K"), "no algorithm is possible"},
+      {"compare " + ideal(8, "--memory-limit 1K"), "none of 4 tiles is possible"},
       {"topology --gpus 8", "--gpus needs --cluster"},
       {"topology --cluster ideal-8x50 --gpus 12", "12 GPUs"},
       {"topology --topologies /nowhere", "/nowhere"}};
