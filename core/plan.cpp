@@ -140,8 +140,12 @@ class Planner {
 Plan Planner::build(TilePlan tile_plan) const {
   Plan plan{std::move(tile_plan), {}, 0};
   plan.schedule = prune(mesh(request_.problem, plan.tile_plan, request_.wire));
-  assign_memory(plan.schedule, estimate(plan.schedule, hops_, cost_));
-  if (plan.schedule.peak_bytes > request_.memory_limit) assign_memory(plan.schedule);
+  const Trace planned = estimate(plan.schedule, hops_, cost_);
+  assign_memory(plan.schedule, planned);
+  if (const std::uint64_t peak = plan.schedule.peak_bytes; peak > request_.memory_limit) {
+    assign_memory(plan.schedule);
+    if (plan.schedule.peak_bytes > peak) assign_memory(plan.schedule, planned);  // it left more gaps
+  }
   plan.estimate_s = estimate(plan.schedule, hops_, cost_).makespan_s;
   return plan;
 }

@@ -109,30 +109,42 @@ TEST(MakePlan, ReuseWaitsDelayNothingThatIsPlanned) {
         }
 }
 
-/// Every limit is kept or refused with the least; and the least that the refusal names is kept.
+/// Every limit is kept or refused with the least, and the least that the refusal names is kept. What was returned under
+/// one limit, or something as fast, is returned under a limit of just its size.
 TEST(MakePlan, KeepsToAMemoryLimitOrSaysTheLeast) {
   for (Pass pass : {Pass::kForward, Pass::kBackward})
-    for (Tile tile : {Tile{1, 16}, Tile{4, 4}, Tile{8, 2}, Tile{16, 1}}) {
-      PlanRequest r = request_of(16, tile, pass);
-      const std::uint64_t free = plan_on_small_cluster(r).schedule.peak_bytes;
-      std::uint64_t refused = 0, kept = UINT64_MAX;
-      for (std::uint64_t limit = free; limit > free / 4 && refused == 0; limit -= free / 40) {
-        r.memory_limit = limit;
-        try {
-          const Plan plan = plan_on_small_cluster(r);
-          kept = plan.schedule.peak_bytes;
-          EXPECT_LE(kept, limit);
-          EXPECT_TRUE(validate(plan.schedule).empty());
-        } catch (const MemoryLimitTooLow& e) {
-          refused = limit;
-          r.memory_limit = e.least();
+    for (Partition partition : {Partition::kContiguous, Partition::kStriped, Partition::kZigzag})
+      for (Tile tile : {Tile{1, 16}, Tile{4, 4}, Tile{8, 2}, Tile{16, 1}}) {
+        PlanRequest r = request_of(16, tile, pass);
+        r.problem.mask = Mask::kCausal;
+        r.problem.partition = partition;
+        const std::uint64_t free = plan_on_small_cluster(r).schedule.peak_bytes;
+        std::uint64_t refused = 0, kept = UINT64_MAX;
+        for (std::uint64_t limit = free; limit > free / 4 && refused == 0; limit -= free / 10) {
+          r.memory_limit = limit;
+          try {
+            const Plan plan = plan_on_small_cluster(r);
+            kept = plan.schedule.peak_bytes;
+            EXPECT_LE(kept, limit);
+            EXPECT_TRUE(validate(plan.schedule).empty());
+            r.memory_limit = kept;
+            EXPECT_LE(plan_on_small_cluster(r).estimate_s, plan.estimate_s * (1 + 1e-5));
+          } catch (const MemoryLimitTooLow& e) {
+            refused = limit;
+            r.memory_limit = e.least();
+          }
         }
+        EXPECT_GT(refused, 0u);
+        EXPECT_GT(r.memory_limit, refused);
+        EXPECT_LE(r.memory_limit, kept);
+        EXPECT_LE(plan_on_small_cluster(r).schedule.peak_bytes, r.memory_limit);
       }
-      EXPECT_GT(refused, 0u);
-      EXPECT_GT(r.memory_limit, refused);
-      EXPECT_LE(r.memory_limit, kept);
-      EXPECT_LE(plan_on_small_cluster(r).schedule.peak_bytes, r.memory_limit);
-    }
+}
+
+TEST(MakePlan, RefusesWhatNoMachineCouldHold) {
+  PlanRequest r = request_of(65536, {1, 65536});
+  EXPECT_THROW((void)make_plan(r, Network(small_cluster(), 65536), CostModel(small_cluster().gpu, r.problem)),
+               InvalidInput);
 }
 
 }  // namespace
