@@ -41,6 +41,26 @@ TEST(Arena, JoinsGapsAndSplitsThem) {
   EXPECT_EQ(arena.size(), 1024u);
 }
 
+TEST(Arena, TakesTheSmallestGapThatFits) {
+  Arena arena;
+  std::vector<ValueId> previous;
+  for (std::uint64_t bytes : {1024, 256, 512, 256}) arena.take(bytes, previous);
+  arena.release(0, 1024, 0);
+  arena.release(1280, 512, 2);
+  EXPECT_EQ(arena.take(300, previous), 1280u);
+}
+
+TEST(Arena, LeavesAGapThatIsNotFreeYet) {
+  Arena arena;
+  std::vector<ValueId> previous;
+  for (int i = 0; i < 3; ++i) arena.take(256, previous);
+  arena.release(0, 256, 0, 2.0);
+  arena.release(256, 256, 1, 1.0);
+  EXPECT_EQ(arena.take(256, previous, 1.0), 256u);
+  EXPECT_EQ(arena.take(256, previous, 1.5), 768u);  // value 0 is used until 2
+  EXPECT_EQ(arena.take(256, previous, 2.0), 0u);
+}
+
 TEST(Arena, GrowsFromAGapAtTheEnd) {
   Arena arena;
   std::vector<ValueId> previous;

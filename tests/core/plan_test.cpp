@@ -50,6 +50,22 @@ TEST(TileCosts, PriceAHopAtItsSlowestLink) {
   EXPECT_DOUBLE_EQ(c.block, 4.0 * 256 * 256 * 64 * 8 / 1e12);
 }
 
+/// Backward on the same tile: Q and dO in bf16 with 8 B of delta for each of 256·8 rows; dQ and dKV in the wire's
+/// dtype.
+TEST(TileCosts, OfTheBackwardPass) {
+  PlanRequest r = request_of(8, {2, 4}, Pass::kBackward);
+  for (Dtype wire : {Dtype::kFp32, Dtype::kBf16}) {
+    r.wire = wire;
+    const TileCosts c = tile_costs(r, Network(small_cluster(), 8), CostModel(small_cluster().gpu, r.problem));
+    const double width = wire == Dtype::kFp32 ? 2 : 1;
+    EXPECT_DOUBLE_EQ(c.row_in, 1e-6 + (2 * 262144 + 256 * 8 * 8) / 400e9);
+    EXPECT_DOUBLE_EQ(c.column_in, 1e-6 + 524288 / 50e9);
+    EXPECT_DOUBLE_EQ(c.row_out, 1e-6 + width * 262144 / 400e9);
+    EXPECT_DOUBLE_EQ(c.column_out, 1e-6 + width * 524288 / 50e9);
+    EXPECT_DOUBLE_EQ(c.block, 2.5 * 4.0 * 256 * 256 * 64 * 8 / 1e12);
+  }
+}
+
 /// Four GPUs to one NIC: a hop of all 2-apart column rings sends from both ends of each node, 2 GPUs at once.
 TEST(TileCosts, CountTheLoadOfSharedLinks) {
   const PlanRequest r = request_of(8, {2, 4});
