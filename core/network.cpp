@@ -28,6 +28,11 @@ Network::Network(const Cluster& cluster, int gpus) : cluster_(cluster), gpus_(gp
   const int per_node = cluster.node.gpus;
   if (per_node < 1) throw InvalidInput(fmt::format("{} GPUs per node: a node has at least one", per_node));
   if (gpus < 1) throw InvalidInput(fmt::format("{} GPUs: a network has at least one", gpus));
+  constexpr int kMostGpus = 65'536;  // as many as a problem has ranks
+  if (gpus > kMostGpus) throw InvalidInput(fmt::format("{} GPUs: at most {}", gpus, kMostGpus));
+  if (gpus > per_node && !(cluster.node.nic_bytes_per_s > 0))
+    throw InvalidInput(fmt::format("{} GPUs: {} has no network, it is one box of {} GPUs", gpus,
+                                   cluster.name.empty() ? "this cluster" : cluster.name, per_node));
   if (gpus > per_node && gpus % per_node != 0)
     throw InvalidInput(
         fmt::format("{} GPUs on nodes of {}: must be at most {} or a multiple of it", gpus, per_node, per_node));
@@ -65,8 +70,6 @@ void Network::add_ports() {
 
 void Network::add_nics() {
   const Node& node = cluster_.node;
-  check_bandwidth(node.nic_bytes_per_s, "a NIC",
-                  fmt::format("{} GPUs on nodes of {} (use at most {})", gpus_, node.gpus, node.gpus));
   check_divides(node.gpus_per_nic, node.gpus, "GPUs per NIC");
   first_nic_ = static_cast<LinkId>(links_.size());
   for (int n = 0; n < gpus_ / node.gpus; ++n)

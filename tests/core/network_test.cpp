@@ -125,7 +125,7 @@ TEST(Network, OneNodeMayBePartFilledAndOneGpuNeedsNoLinks) {
   Cluster one_node = cluster();
   one_node.node.nic_bytes_per_s = 0;
   EXPECT_EQ(Network(one_node, 4).node_of(3), 0);
-  EXPECT_THAT(refusal(one_node, 8), HasSubstr("8 GPUs on nodes of 4 (use at most 4)"));
+  EXPECT_THAT(refusal(one_node, 8), HasSubstr("has no network, it is one box of 4 GPUs"));
 }
 
 TEST(Network, RefusesWhatDoesNotFit) {
