@@ -92,6 +92,4 @@ std::vector<Rank> parse_ranks(std::string_view text, std::string_view where, int
   return list;
 }
 
-std::string tile_text(Tile tile) { return fmt::format("{}x{}", tile.rows, tile.columns); }
-
 }  // namespace meshattn

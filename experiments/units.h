@@ -21,7 +21,4 @@ namespace meshattn {
 /// "0-7,64", each below `ranks`; ascending and without repeats.
 [[nodiscard]] std::vector<Rank> parse_ranks(std::string_view text, std::string_view where, int ranks);
 
-/// As `parse_tile` reads it.
-[[nodiscard]] std::string tile_text(Tile tile);
-
 }  // namespace meshattn

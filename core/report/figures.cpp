@@ -35,4 +35,6 @@ std::string count_text(std::uint64_t n) {
   return text;
 }
 
+std::string tile_text(Tile tile) { return fmt::format("{}x{}", tile.rows, tile.columns); }
+
 }  // namespace meshattn

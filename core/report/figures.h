@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <string>
 
+#include "core/passes/order.h"
+
 namespace meshattn {
 
 // Figures as people read them; units are decimal.
@@ -11,5 +13,6 @@ namespace meshattn {
 [[nodiscard]] std::string bytes_text(double bytes);     ///< "67.11 MB"
 [[nodiscard]] std::string percent_text(double share);   ///< "12.3 %"
 [[nodiscard]] std::string count_text(std::uint64_t n);  ///< "1,310,720"
+[[nodiscard]] std::string tile_text(Tile tile);         ///< "16x16"
 
 }  // namespace meshattn

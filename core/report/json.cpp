@@ -5,6 +5,8 @@
 #include <nlohmann/json.hpp>
 #include <ostream>
 
+#include "core/report/figures.h"
+
 namespace meshattn {
 
 namespace {
@@ -12,8 +14,6 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr std::size_t kLinksShown = 10;
-
-std::string text_of(Tile tile) { return fmt::format("{}x{}", tile.rows, tile.columns); }
 
 Json json_of(const Volume& v) {
   return {{"bytes_received_avg", v.bytes_received_avg},
@@ -69,7 +69,7 @@ Json json_of(const Question& q) {
 /// Adds the outcome's keys to those that stand in `json`.
 void append(Json& json, const Question& question, const Outcome& outcome) {
   json["algorithm"] = outcome.algorithm;
-  json["tile"] = text_of(outcome.tile);
+  json["tile"] = tile_text(outcome.tile);
   if (outcome.passes.empty()) {
     json["not_possible"] = outcome.impossible;
     return;
@@ -138,7 +138,7 @@ void write_json(std::ostream& out, const Question& question, std::string_view al
                 std::span<const PlanFacts> passes) {
   Json json = json_of(question);
   json["algorithm"] = algorithm;
-  json["tile"] = text_of(tile);
+  json["tile"] = tile_text(tile);
   for (std::size_t i = 0; i < passes.size(); ++i) json[std::string(name_of(question.passes[i]))] = json_of(passes[i]);
   out << json.dump(2) << '\n';
 }
