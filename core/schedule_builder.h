@@ -18,6 +18,8 @@ class ScheduleBuilder {
 
   /// All cells of one chunk × all heads of the tensor.
   RegionId chunk_region(Rank chunk, Tensor tensor);
+  /// All cells of chunks first … last × the heads.
+  RegionId chunk_region(Rank first, Rank last, HeadRange heads);
   RegionId region(std::span<const Cell> cells, HeadRange heads) { return schedule_.regions.intern(cells, heads); }
 
   /// A value that is there from the start.
@@ -34,14 +36,23 @@ class ScheduleBuilder {
 
   void attend(Rank rank, Attend op) { push(rank, op); }
   void attend_backward(Rank rank, AttendBackward op) { push(rank, op); }
+  /// The same, with lists of their own.
+  void attend(Rank rank, std::span<const AttendRow> rows, std::span<const ValueId> columns);
+  void attend_backward(Rank rank, std::span<const BackwardRow> rows, std::span<const BackwardColumn> columns);
+  /// Of the rows of o.
   ValueId delta(ValueId o, ValueId d_o);
-  /// @returns the merged value, with the region of the first source, on its rank.
+  /// @returns the merged value, with the region of the first source (or the part of it that is asked for), on its rank.
   ValueId combine(std::span<const ValueId> sources, Dtype dtype);
+  ValueId combine(std::span<const ValueId> sources, RegionId region, Dtype dtype);
 
-  /// A transfer that is part of no exchange yet. @returns its id; the made value is `made(id)`.
-  TransferId transfer(ValueId source, Rank to, Lane lane);
+  /// A transfer, of all of the source or a part, that is in no exchange yet. @returns its id; the made value is
+  /// `made(id)`.
+  TransferId transfer(ValueId source, Rank to, Lane lane) { return transfer(source, to, lane, value(source).region); }
+  TransferId transfer(ValueId source, Rank to, Lane lane, RegionId region);
   [[nodiscard]] ValueId made(TransferId t) const { return schedule_.transfers[t].made; }
   void exchange(Rank rank, std::span<const TransferId> transfers);
+  /// Transfers of one lane that run side by side: one exchange on every rank that sends or receives any of them.
+  void exchange_all(std::span<const TransferId> transfers);
 
   /// Lists the ops rank after rank. The builder is empty afterwards.
   [[nodiscard]] Schedule finish();
@@ -51,6 +62,7 @@ class ScheduleBuilder {
 
   Schedule schedule_;
   std::vector<std::vector<Op>> ops_;
+  std::vector<std::vector<TransferId>> of_rank_;  ///< empty but within exchange_all
 };
 
 }  // namespace meshattn
