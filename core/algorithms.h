@@ -2,35 +2,68 @@
 
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
+#include "core/algorithms/form.h"
 #include "core/passes/order.h"
+#include "core/problem.h"
 #include "core/schedule.h"
 
 namespace meshattn {
+
+/// Who writes the schedule down.
+enum class Generator : std::uint8_t { kMesh, kLightSeq, kStarTrail, kTasp };
 
 /// One line of the table of algorithms.
 struct Algorithm {
   std::string_view name;
   std::string_view summary;
-  bool takes_tile;  ///< whether the user chooses the tile
+  bool takes_tile = false;     ///< whether the user chooses the tile
+  bool takes_ulysses = false;  ///< whether the user chooses how many ranks share out the heads
+  bool takes_inner = false;    ///< whether the user chooses the length of inner rings
+  bool forward_only = false;
+  Generator generator = Generator::kMesh;
 };
 
 /// Every algorithm, in the order in which comparisons list them.
 [[nodiscard]] std::span<const Algorithm> algorithms();
 
-/// The tile with which an algorithm runs on so many ranks; `given` is what the user asked for.
-/// @throws InvalidInput on an unknown name, a tile where none is taken, a missing one, or one whose product is wrong.
-[[nodiscard]] Tile tile_of(std::string_view algorithm, int ranks, std::optional<Tile> given);
+/// @throws InvalidInput that lists the names if there is no such algorithm.
+[[nodiscard]] const Algorithm& algorithm_of(std::string_view name);
+
+/// What a user may choose of an algorithm; what is not given has its usual value, or must be given.
+struct Choices {
+  std::optional<Tile> tile = {};
+  std::optional<int> ulysses = {};    ///< ranks that share out the heads
+  std::optional<int> inner = {};      ///< ranks of an inner ring
+  std::optional<Travel> travel = {};  ///< kRing or kDirect
+  int slices = 1;
+};
+
+/// An algorithm with everything chosen, for one pass.
+struct Method {
+  std::string_view algorithm = "mesh";
+  Generator generator = Generator::kMesh;
+  MeshForm form = {};               ///< of star-trail only the tile counts; of light-seq and tasp nothing
+  std::optional<Order> order = {};  ///< where the algorithm leaves no other
+
+  friend bool operator==(const Method&, const Method&) = default;
+};
+
+/// @throws InvalidInput on an unknown name, a choice that the algorithm does not leave, one that is missing, or one
+/// that does not fit the problem: ranks, heads, mask, pass.
+[[nodiscard]] Method method_of(std::string_view algorithm, const Problem& problem, const Choices& choices,
+                               int gpus_per_node);
+
+/// Every way of an algorithm that `method_of` takes on so many ranks: what a comparison lists.
+[[nodiscard]] std::vector<Choices> choices_of(const Algorithm& algorithm, const Problem& problem);
 
 /// Every tile a×b = ranks, a ascending.
 [[nodiscard]] std::vector<Tile> tiles_of(int ranks);
 
-/// Mesh attention (arXiv 2512.20968), forward or backward as the problem says; ring is the tile 1×n. Rank r = R·a + C
-/// has the queries of ranks R·a … R·a + a − 1 and the keys of ranks C, C + a, …; Q and O move up the ranks of a row
-/// group, KV and dKV down those of a column group. Partials travel as `wire`; sums are always made in fp32. Nothing is
-/// pruned and no memory assigned.
-/// @throws InvalidInput if the tile's product is not the number of ranks.
-[[nodiscard]] Schedule mesh(const Problem& problem, const TilePlan& plan, Dtype wire);
+/// "4x8"; with its Ulysses ranks, inner rings and slices, where there are any: "8 x 4x8, inner 4, 2 slices".
+[[nodiscard]] std::string text_of(const MeshForm& form);
 
 }  // namespace meshattn

@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "core/algorithms.h"
+#include "core/algorithms/mesh.h"
 #include "core/algorithms/rings.h"
 #include "core/error.h"
 #include "core/estimate.h"
@@ -29,39 +29,66 @@ double average_bytes(const Problem& p, Tensor tensor, Dtype dtype) {
   return rows * ((kv ? 2.0 : 1.0) * s.head_dim * size_of(dtype) + (tensor == Tensor::kO ? 4 : 0));
 }
 
-/// Seconds until the slowest of all ranks' sends of `bytes` to their successors has come, all at the same time.
-double hop_s(const Network& network, const Rings& rings, int ranks, double bytes) {
-  if (rings.hops() == 0) return 0;
+/// Seconds that the hops of a side take on average: until the slowest of all ranks' sends of `bytes`, shared out evenly
+/// among the slices, has come, all at the same time. `senders` gives who sends to a rank in which hop.
+double mean_hop_s(const Network& network, const std::vector<Rings>& slices, int ranks, bool direct, double bytes) {
+  const std::vector<int>& hops = slices.front().arrivals();
+  if (hops.empty()) return 0;
+  // Hops from neighbour to neighbour are all alike, but those that cross the windows of a double ring.
+  double total = 0, known[2] = {-1, -1};
   std::vector<double> load(network.links().size());
-  for (Rank r = 0; r < ranks; ++r)
-    for (LinkId link : network.route(r, rings.next(r))) load[link] += bytes;
-  double slowest = 0;
-  for (Rank r = 0; r < ranks; ++r) {
-    const Route route = network.route(r, rings.next(r));
-    double seconds = 0;
-    for (LinkId link : route.span()) seconds = std::max(seconds, load[link] / network.links()[link].bytes_per_s);
-    slowest = std::max(slowest, route.startup_s + seconds);
+  for (int hop : hops) {
+    double& seconds = known[slices.front().crosses_window(hop) ? 1 : 0];
+    if (direct || seconds < 0) {
+      seconds = 0;
+      std::ranges::fill(load, 0.0);
+      const auto for_each_route = [&](auto&& visit) {
+        for (const Rings& rings : slices)
+          for (Rank r = 0; r < ranks; ++r)
+            visit(network.route(direct ? rings.origin(r, hop) : rings.sender(r, hop).rank, r));
+      };
+      for_each_route([&](const Route& route) {
+        for (LinkId link : route) load[link] += bytes / static_cast<double>(slices.size());
+      });
+      for_each_route([&](const Route& route) {
+        double slowest = 0;
+        for (LinkId link : route) slowest = std::max(slowest, load[link] / network.links()[link].bytes_per_s);
+        seconds = std::max(seconds, route.startup_s + slowest);
+      });
+    }
+    total += seconds;
   }
-  return slowest;
+  return total / static_cast<double>(hops.size());
 }
 
 }  // namespace
 
 TileCosts tile_costs(const PlanRequest& request, const Network& network, const CostModel& cost) {
   const Problem& p = request.problem;
+  const MeshForm& form = request.method.form;
   const Dtype dtype = p.shape.dtype;
-  const Rings rows = Rings::of_rows(request.tile), columns = Rings::of_columns(request.tile);
+  std::vector<Rings> rows, columns;
+  for (int slice = 0; slice < form.slices; ++slice) {
+    rows.push_back(Rings::of_rows(form, slice));
+    columns.push_back(Rings::of_columns(form, slice));
+  }
+  const auto hop_s = [&](const std::vector<Rings>& rings, Travel travel, double bytes) {
+    return mean_hop_s(network, rings, p.ranks, travel != Travel::kRing, bytes);
+  };
   const bool backward = p.pass == Pass::kBackward;
+  // Ranks at a place have all its chunks, and its heads shared out: together as much as a chunk.
   double row_in = average_bytes(p, Tensor::kQ, dtype);
   if (backward) row_in += average_bytes(p, Tensor::kDO, dtype) + average_bytes(p, Tensor::kDelta, dtype);
   TileCosts costs;
-  costs.row_in = hop_s(network, rows, p.ranks, row_in);
-  costs.column_in = hop_s(network, columns, p.ranks, average_bytes(p, Tensor::kKV, dtype));
-  costs.row_out = hop_s(network, rows, p.ranks, average_bytes(p, backward ? Tensor::kDQ : Tensor::kO, request.wire));
-  if (backward) costs.column_out = hop_s(network, columns, p.ranks, average_bytes(p, Tensor::kDKV, request.wire));
-  const double n = p.ranks;
-  costs.block = cost.attention_s(total_pairs(p) / (n * n), static_cast<double>(p.shape.seq_q) / n,
-                                 static_cast<double>(p.shape.seq_kv) / n, n > 1 ? Mask::kFull : p.mask);
+  const double copies = std::max(1.0, 1.0 * form.ulysses / p.shape.kv_heads);  // of replicated key/value heads
+  costs.row_in = hop_s(rows, form.in, row_in);
+  costs.column_in = hop_s(columns, form.in, copies * average_bytes(p, Tensor::kKV, dtype));
+  costs.row_out = hop_s(rows, form.out, average_bytes(p, backward ? Tensor::kDQ : Tensor::kO, request.wire));
+  if (backward) costs.column_out = hop_s(columns, form.out, copies * average_bytes(p, Tensor::kDKV, request.wire));
+  const double places = 1.0 * form.tile.rows * form.tile.columns;
+  costs.block =
+      cost.attention_s(total_pairs(p) / (places * places) / form.ulysses, static_cast<double>(p.shape.seq_q) / places,
+                       static_cast<double>(p.shape.seq_kv) / places, p.ranks > 1 ? Mask::kFull : p.mask);
   return costs;
 }
 
@@ -91,22 +118,22 @@ TileBytes tile_bytes(const PlanRequest& request) {
 
 namespace {
 
-/// Rings and tiles of up to so many exchanges are planned: ring 4,096, or 16,384 ranks with 1,024 each.
-constexpr double kMostExchanges = 0x1p24;
-/// Memory per exchange of a whole `simulate`, measured on rings of 256 and 1,024.
-constexpr double kBytesPerExchange = 200;
+/// Rings and tiles of up to so many transfers are planned: ring 4,096, or 16,384 ranks with 1,024 to each.
+constexpr double kMostTransfers = 0x1p24;
+/// Memory per transfer of a whole `simulate`, measured on rings of 256 and 1,024.
+constexpr double kBytesPerTransfer = 200;
 
 void check_size(const PlanRequest& request) {
   const int ways = request.problem.pass == Pass::kForward ? 1 : 2;
-  const double hops = 2.0 * (request.tile.rows - 1) + 1.0 * ways * (request.tile.columns - 1);
-  const double exchanges = hops * request.problem.ranks;
-  if (exchanges > kMostExchanges)
+  const MeshForm& form = request.method.form;
+  const double hops = (2.0 * (form.tile.rows - 1) + 1.0 * ways * (form.tile.columns - 1)) * form.slices * form.ulysses;
+  const double transfers = hops * request.problem.ranks;
+  if (transfers > kMostTransfers)
     throw InvalidInput(
-        fmt::format("tile {}x{} takes {:.0f} exchanges on each of {} ranks, about {:.0f} GB to plan and simulate: at "
-                    "most {:.0f} on "
-                    "so many ranks; a squarer tile takes fewer",
-                    request.tile.rows, request.tile.columns, hops, request.problem.ranks,
-                    exchanges * kBytesPerExchange / 1e9, kMostExchanges / request.problem.ranks));
+        fmt::format("{} {} takes {:.0f} transfers to each of {} ranks, about {:.0f} GB to plan and simulate: at most "
+                    "{:.0f} to so many ranks; a squarer tile takes fewer",
+                    request.method.algorithm, text_of(form), hops, request.problem.ranks,
+                    transfers * kBytesPerTransfer / 1e9, kMostTransfers / request.problem.ranks));
 }
 
 /// Makes schedules of a request and keeps the best.
@@ -117,6 +144,8 @@ class Planner {
 
   /// Tries an order and, until `enough` of its plans fit, leaner and leaner ones.
   void try_order(Order order, int enough);
+  /// Tries the steps that the method fixes.
+  void try_fixed();
   [[nodiscard]] Plan best();
 
  private:
@@ -137,9 +166,13 @@ class Planner {
   std::optional<Plan> leanest_;  ///< of those that did not fit
 };
 
+Schedule generate(const PlanRequest& request, std::span<const TileStep> steps) {
+  return mesh(request.problem, request.method.form, steps, request.wire);
+}
+
 Plan Planner::build(TilePlan tile_plan) const {
   Plan plan{std::move(tile_plan), {}, 0};
-  plan.schedule = prune(mesh(request_.problem, plan.tile_plan, request_.wire));
+  plan.schedule = prune(generate(request_, plan.tile_plan.steps));
   const Trace planned = estimate(plan.schedule, hops_, cost_);
   assign_memory(plan.schedule, planned);
   if (const std::uint64_t peak = plan.schedule.peak_bytes; peak > request_.memory_limit) {
@@ -169,7 +202,7 @@ void Planner::try_order(Order order, int enough) {
   std::uint64_t limit = UINT64_MAX;
   try {
     for (int fitting = 0; fitting < enough && !(best_ && ops_built_ > kMostOps);) {
-      TilePlan tile_plan = plan_tile(request_.tile, request_.problem.pass, order, hops_, bytes_, limit);
+      TilePlan tile_plan = plan_tile(request_.method.form.tile, request_.problem.pass, order, hops_, bytes_, limit);
       limit = tile_plan.peak_bytes - 1;
       auto known = std::ranges::find(tried_, tile_plan.steps, &Tried::steps);
       if (known == tried_.end()) {
@@ -185,9 +218,16 @@ void Planner::try_order(Order order, int enough) {
   }
 }
 
+void Planner::try_fixed() {
+  const MeshForm& form = request_.method.form;
+  TilePlan steps{form.tile, request_.problem.pass, {}};
+  if (request_.method.generator == Generator::kMesh) steps.steps = fixed_steps(form, request_.problem.pass);
+  offer(build(std::move(steps)));
+}
+
 Plan Planner::best() {
   if (best_) return std::move(*best_);
-  throw MemoryLimitTooLow(request_.tile, request_.memory_limit, leanest_->schedule.peak_bytes);
+  throw MemoryLimitTooLow(text_of(request_.method.form), request_.memory_limit, leanest_->schedule.peak_bytes);
 }
 
 }  // namespace
@@ -196,8 +236,14 @@ Plan make_plan(const PlanRequest& request, const Network& network, const CostMod
   check(request.problem);
   check_size(request);
   Planner planner(request, network, cost);
-  if (request.order)
-    planner.try_order(*request.order, 1);
+  const std::optional<Order> only = request.method.order ? request.method.order : request.order;
+  const bool fixed = request.method.generator != Generator::kMesh || request.method.form.steps != Steps::kPlanned;
+  if (request.order && (fixed || request.order != only))
+    throw InvalidInput(fmt::format("{} has an order of its own: it takes no --order", request.method.algorithm));
+  if (fixed)
+    planner.try_fixed();
+  else if (only)
+    planner.try_order(*only, 1);
   else
     for (Order order : {Order::kOptimal, Order::kGreedy, Order::kNaive}) planner.try_order(order, 3);
   return planner.best();

@@ -15,6 +15,7 @@ class ScheduleBuilder {
 
   [[nodiscard]] const Problem& problem() const { return schedule_.problem; }
   [[nodiscard]] const Value& value(ValueId v) const { return schedule_.values[v]; }
+  [[nodiscard]] HeadRange heads(ValueId v) const { return schedule_.region(v).heads; }
 
   /// All cells of one chunk × all heads of the tensor.
   RegionId chunk_region(Rank chunk, Tensor tensor);

@@ -25,45 +25,78 @@ namespace {
 
 namespace po = boost::program_options;
 
-/// What is to be compared: the ring, which is the yardstick, and the tiles that the user left in.
-std::vector<Outcome> rows_of(const Request& request) {
-  const int ranks = request.ranks();
-  const Tile ring{1, ranks};
-  std::vector<Outcome> rows{{"ring", ring, {}, {}}};
-  if (!request.algorithm.empty() && request.algorithm != "mesh") {
-    rows.front().tile = tile_of(request.algorithm, ranks, request.tile);
-    return rows;
+/// One line of the comparison.
+struct Row {
+  std::vector<Method> methods;  ///< of each pass; empty if impossible
+  Outcome outcome;
+};
+
+/// "4x8" and what else is chosen, where a method cannot say.
+std::string text_of(const Choices& choices) {
+  std::string text = choices.tile ? tile_text(*choices.tile) : "";
+  if (choices.ulysses) text = fmt::format("{} x {}", *choices.ulysses, text);
+  return text;
+}
+
+/// Every choice that the user left open for an algorithm.
+std::vector<Choices> open_choices(const Request& request, const Algorithm& algorithm) {
+  const Choices& given = request.choices;
+  std::vector<Choices> choices;
+  for (Choices c : choices_of(algorithm, request.question.problem)) {
+    if (given.tile && algorithm.takes_tile && c.tile != given.tile) continue;
+    if (given.ulysses && algorithm.takes_ulysses && c.ulysses && c.ulysses != given.ulysses) continue;
+    if (given.ulysses && algorithm.takes_ulysses) c.ulysses = given.ulysses;
+    if (algorithm.takes_inner) c.inner = given.inner;
+    choices.push_back(c);
   }
-  if (request.tile) {
-    rows.push_back({"mesh", tile_of("mesh", ranks, request.tile), {}, {}});
-    return rows;
+  return choices;
+}
+
+/// What is to be compared: the ring, which is the yardstick, and whatever the user left in.
+std::vector<Row> rows_of(const Request& request) {
+  std::vector<Row> rows;
+  for (const Algorithm& algorithm : algorithms()) {
+    const bool asked_for = request.algorithm.empty() || request.algorithm == algorithm.name;
+    if (!asked_for && algorithm.name != "ring") continue;
+    for (const Choices& choices : open_choices(request, algorithm)) {
+      Row& row = rows.emplace_back();
+      row.outcome.algorithm = algorithm.name;
+      row.outcome.choice = text_of(choices);
+      try {
+        row.methods = request.methods(algorithm.name, choices);
+        row.outcome.choice = text_of(row.methods.front().form);
+        row.outcome.forms = forms_of(row.methods);
+      } catch (const InvalidInput& e) {
+        row.outcome.impossible = e.what();
+      }
+    }
   }
-  for (Tile tile : tiles_of(ranks))
-    if (tile != ring) rows.push_back({"mesh", tile, {}, {}});
   return rows;
 }
 
 /// Fills every row, each pass in a process of its own. @returns whether all that are possible went well.
-bool run(const Request& request, const Network& network, std::vector<Outcome>& rows) {
+bool run(const Request& request, const Network& network, std::vector<Row>& rows) {
   std::vector<std::function<std::string()>> jobs;
-  for (const Outcome& row : rows)
-    for (Pass pass : request.question.passes)
-      jobs.push_back([&, tile = row.tile, pass] {
+  std::vector<Outcome*> outcome_of;
+  for (Row& row : rows)
+    for (std::size_t i = 0; i < row.methods.size(); ++i) {
+      jobs.push_back([&, method = row.methods[i], pass = request.question.passes[i]] {
         return to_text(
-            evaluate(request.plan_request(tile, pass), network, request.cluster.gpu, Process::kThis).summary);
+            evaluate(request.plan_request(method, pass), network, request.cluster.gpu, Process::kThis).summary);
       });
+      outcome_of.push_back(&row.outcome);
+    }
   const auto results = run_in_children(jobs, std::thread::hardware_concurrency());
   bool well = true;
   for (std::size_t i = 0; i < results.size(); ++i) {
-    Outcome& row = rows[i / request.question.passes.size()];
     if (results[i].kind == ChildResult::Kind::kFailed) well = false;
     if (results[i].kind != ChildResult::Kind::kDone)
-      row.impossible = results[i].text;
+      outcome_of[i]->impossible = results[i].text;
     else
-      row.passes.push_back(summary_from(results[i].text));
+      outcome_of[i]->passes.push_back(summary_from(results[i].text));
   }
-  for (Outcome& row : rows)
-    if (!row.impossible.empty()) row.passes.clear();
+  for (Row& row : rows)
+    if (!row.outcome.impossible.empty()) row.outcome.passes.clear();
   return well;
 }
 
@@ -83,7 +116,9 @@ const Outcome* fastest(const std::vector<Outcome>& rows, Seconds&& seconds) {
 
 double total_s(const Outcome& row) { return row.total().makespan_s; }
 
-std::string name_of(const Outcome& row) { return fmt::format("{} {}", row.algorithm, tile_text(row.tile)); }
+std::string name_of(const Outcome& row) {
+  return row.choice.empty() ? row.algorithm : fmt::format("{} {}", row.algorithm, row.choice);
+}
 
 std::string speed_up(const Outcome& ring, double seconds) {
   return ring.passes.empty() || seconds <= 0 ? "-" : fmt::format("{:.2f}", total_s(ring) / seconds);
@@ -93,7 +128,7 @@ std::string table_of(const std::vector<Outcome>& rows, const Outcome* best) {
   std::vector<std::vector<std::string>> cells{{"", "algorithm", "tile", "makespan", "speed-up", "waiting", "chunks",
                                                "received", "between nodes", "memory", "near"}};
   for (const Outcome& row : rows) {
-    cells.push_back({&row == best ? "*" : "", row.algorithm, tile_text(row.tile)});
+    cells.push_back({&row == best ? "*" : "", row.algorithm, row.choice});
     if (row.passes.empty()) continue;
     const Summary s = row.total();
     for (std::string& cell : std::vector{
@@ -143,9 +178,11 @@ int compare(const po::variables_map& given) {
   const Request request = read_request("compare", given);
   const std::string json = optional(given, "json");
   if (!json.empty()) check_writable(json);
-  std::vector<Outcome> rows = rows_of(request);
+  std::vector<Row> asked = rows_of(request);
   const Network network(request.cluster, request.ranks());
-  const bool well = run(request, network, rows);
+  const bool well = run(request, network, asked);
+  std::vector<Outcome> rows;
+  for (Row& row : asked) rows.push_back(std::move(row.outcome));
   const Outcome* best = fastest(rows, total_s);
   if (!json.empty()) write_file(json, [&](std::ostream& out) { write_json(out, request.question, rows); });
   if (json != "-") {
@@ -154,8 +191,8 @@ int compare(const po::variables_map& given) {
   }
   if (!well) throw SimulationError("not every row could be simulated: see 'not possible' above");
   if (best == nullptr)
-    throw InvalidInput(fmt::format("none of {} tiles is possible; {}, the first: {}", rows.size(),
-                                   tile_text(rows.front().tile), rows.front().impossible));
+    throw InvalidInput(fmt::format("none of {} ways is possible; {}, the first: {}", rows.size(), name_of(rows.front()),
+                                   rows.front().impossible));
   return 0;
 }
 

@@ -38,8 +38,16 @@ std::string over(double seconds, double bound) {
   return bound > 0 ? fmt::format("{} over the lower bound", percent_text(seconds / bound - 1)) : std::string();
 }
 
+std::string text_of(const OneLaneTimes& t) {
+  return aligned({{"one lane", "what the orders take if every hop and block has one price:"}}, 1) +
+         aligned({{"  naive", time_text(t.naive), over(t.naive, t.lower_bound)},
+                  {"  greedy", time_text(t.greedy), over(t.greedy, t.lower_bound)},
+                  {"  optimal", time_text(t.optimal), over(t.optimal, t.lower_bound)},
+                  {"  lower bound", time_text(t.lower_bound), "blocks may be interrupted"}},
+                 1);
+}
+
 std::string text_of(const PlanFacts& f) {
-  const OneLaneTimes& t = f.one_lane;
   std::string text = aligned(
       {{"steps", fmt::format("{} hops and {} rectangles of blocks on each GPU", f.hops, f.rectangles)},
        {"size", fmt::format("{} ops, {} transfers, {} values over all GPUs", count_text(f.ops), count_text(f.transfers),
@@ -47,14 +55,9 @@ std::string text_of(const PlanFacts& f) {
        {"received", fmt::format("{} a GPU on average ({:.2f} chunks), at most {}; between nodes {}",
                                 bytes_text(f.volume.bytes_received_avg), f.volume.chunks_received_avg,
                                 bytes_of(f.volume.bytes_received_max), bytes_text(f.volume.inter_node_bytes_avg))},
-       {"memory", fmt::format("{} on the fullest GPU; {}", bytes_of(f.peak_bytes), memory_text(f))},
-       {"one lane", "what the orders take if every hop and block has one price:"}},
+       {"memory", fmt::format("{} on the fullest GPU; {}", bytes_of(f.peak_bytes), memory_text(f))}},
       1);
-  text += aligned({{"  naive", time_text(t.naive), over(t.naive, t.lower_bound)},
-                   {"  greedy", time_text(t.greedy), over(t.greedy, t.lower_bound)},
-                   {"  optimal", time_text(t.optimal), over(t.optimal, t.lower_bound)},
-                   {"  lower bound", time_text(t.lower_bound), "blocks may be interrupted"}},
-                  1);
+  if (f.one_lane) text += text_of(*f.one_lane);
   if (!f.findings.empty()) {
     text += fmt::format("not proved: {} findings\n", f.findings.size());
     for (const Finding& finding : f.findings) text += "  " + text_of(finding) + '\n';
@@ -68,7 +71,7 @@ std::string text_of(const PlanFacts& f) {
 
 int plan(const po::variables_map& given) {
   const Request request = read_request("plan", given);
-  const Choice choice = read_choice(request);
+  const std::vector<Method> methods = read_methods(request);
   const Network network(request.cluster, request.ranks());
   const std::string text = optional(given, "text"), json = optional(given, "json");
   if (!text.empty() && request.question.passes.size() > 1)
@@ -76,8 +79,8 @@ int plan(const po::variables_map& given) {
   check_outputs({{"--text", text}, {"--json", json}});
   std::vector<PlanFacts> passes;
   bool proved = true;
-  for (Pass pass : request.question.passes) {
-    const PlanRequest wanted = request.plan_request(choice.tile, pass);
+  for (std::size_t i = 0; i < methods.size(); ++i) {
+    const PlanRequest wanted = request.plan_request(methods[i], request.question.passes[i]);
     const CostModel cost(request.cluster.gpu, wanted.problem);
     const Plan made = make_plan(wanted, network, cost);
     passes.push_back(facts_of(made, wanted, network, cost));
@@ -86,10 +89,11 @@ int plan(const po::variables_map& given) {
     if (!text.empty()) write_file(text, [&](std::ostream& out) { write_text(made.schedule, out); });
   }
   if (!json.empty())
-    write_file(json,
-               [&](std::ostream& out) { write_json(out, request.question, choice.algorithm, choice.tile, passes); });
+    write_file(json, [&](std::ostream& out) {
+      write_json(out, request.question, methods.front().algorithm, forms_of(methods), passes);
+    });
   if (text != "-" && json != "-") {
-    std::cout << headline(request) << choice.algorithm << ", tile " << tile_text(choice.tile) << '\n';
+    std::cout << headline(request) << text_of(methods) << '\n';
     for (std::size_t i = 0; i < passes.size(); ++i)
       std::cout << '\n' << name_of(request.question.passes[i]) << '\n' << text_of(passes[i]);
   }

@@ -71,10 +71,48 @@ Problem read_problem(const po::variables_map& given, Pass pass) {
   return problem;
 }
 
+Travel parse_exchange(const std::string& given) {
+  if (given == "ring") return Travel::kRing;
+  if (given == "direct") return Travel::kDirect;
+  throw InvalidInput(fmt::format("unknown exchange '{}': possible are ring, direct", given));
+}
+
+void read_choices(const po::variables_map& given, Request& request) {
+  const auto text = [&](const char* option) { return given[option].as<std::string>(); };
+  Choices& choices = request.choices;
+  if (given.count("tile")) choices.tile = parse_tile(text("tile"), "--tile");
+  if (given.count("ulysses")) choices.ulysses = parse_count(text("ulysses"), "--ulysses");
+  if (given.count("inner")) choices.inner = parse_count(text("inner"), "--inner");
+  if (given.count("slices")) choices.slices = parse_count(text("slices"), "--slices");
+  if (given.count("exchange")) choices.travel = parse_exchange(text("exchange"));
+  if (!given.count("tile-backward")) return;
+  request.tile_backward = parse_tile(text("tile-backward"), "--tile-backward");
+  if (request.question.passes.back() != Pass::kBackward)
+    throw InvalidInput("--tile-backward is given without a backward pass: give --pass both or backward");
+}
+
+std::string algorithm_names() {
+  std::string names;
+  for (const Algorithm& a : algorithms()) names += fmt::format("{}{}", names.empty() ? "" : ", ", a.name);
+  return names;
+}
+
 }  // namespace
 
-PlanRequest Request::plan_request(Tile with, Pass pass) const {
-  PlanRequest plan{question.problem, with, question.order, question.wire, memory_limit};
+std::vector<Method> Request::methods(std::string_view name, const Choices& given) const {
+  std::vector<Method> methods;
+  for (Pass pass : question.passes) {
+    Problem problem = question.problem;
+    problem.pass = pass;
+    Choices chosen = given;
+    if (pass == Pass::kBackward && tile_backward) chosen.tile = tile_backward;
+    methods.push_back(method_of(name, problem, chosen, cluster.node.gpus));
+  }
+  return methods;
+}
+
+PlanRequest Request::plan_request(const Method& method, Pass pass) const {
+  PlanRequest plan{question.problem, method, question.order, question.wire, memory_limit};
   plan.problem.pass = pass;
   return plan;
 }
@@ -103,9 +141,15 @@ void add_request_options(po::options_description& options) {
        "how tokens are dealt to the GPUs: contiguous (usual for full), zigzag (usual for causal), striped")  //
       ("gpus", text("N"), "GPUs that share the sequence");
   add_cluster_options(options);
-  options.add_options()                                                                        //
-      ("algorithm", text("NAME"), "ring, or mesh (with --tile)")                               //
-      ("tile", text("AxB"), "A query chunks by B key/value chunks a GPU; A times B = --gpus")  //
+  options.add_options()                                                                                               //
+      ("algorithm", text("NAME"), algorithm_names().c_str())                                                          //
+      ("tile", text("AxB"), "A query chunks by B key/value chunks a GPU; A times B = --gpus, or --gpus / --ulysses")  //
+      ("tile-backward", text("AxB"), "of the backward pass, if another; no data moves between the passes")            //
+      ("ulysses", text("U"), "usp, ulysses-mesh, double-ring: neighbours that share out the heads")                   //
+      ("inner", text("N"), "double-ring, burst: GPUs of an inner ring; those of a node if not given")                 //
+      ("exchange", text("STYLE"), "ring (usual: from neighbour to neighbour) or direct (from the owner to each)")     //
+      ("slices", text("N"),
+       "cut the heads into N slices, each moving on a lane of its own and entering nodes elsewhere")  //
       ("order", text("NAME"),
        "of communication and blocks: naive, greedy (the paper's), optimal; the fastest of them if not given")  //
       ("pass", text("PASS"), "forward (usual), backward, both (one after the other)")                          //
@@ -147,7 +191,7 @@ Request read_request(const std::string& verb, const po::variables_map& given) {
   request.cluster = read_cluster_of(given);
   question.cluster = request.cluster.name;
   request.algorithm = optional(given, "algorithm");
-  if (given.count("tile")) request.tile = parse_tile(given["tile"].as<std::string>(), "--tile");
+  read_choices(given, request);
   if (given.count("memory-limit"))
     request.memory_limit = parse_bytes(given["memory-limit"].as<std::string>(), "--memory-limit");
   else if (request.cluster.gpu.memory_bytes > 0)
@@ -170,11 +214,23 @@ void check_outputs(const std::vector<std::pair<std::string, std::string>>& outpu
   }
 }
 
-Choice read_choice(const Request& request) {
-  if (request.algorithm.empty() && !request.tile)
-    throw InvalidInput("--algorithm is missing: ring, or mesh with --tile AxB (meshattn compare tries them all)");
-  const std::string algorithm = request.algorithm.empty() ? "mesh" : request.algorithm;
-  return {algorithm, tile_of(algorithm, request.ranks(), request.tile)};
+std::vector<Method> read_methods(const Request& request) {
+  if (request.algorithm.empty() && !request.choices.tile)
+    throw InvalidInput("--algorithm is missing: ring, or mesh with --tile AxB, … (meshattn compare tries them all)");
+  return request.methods(request.algorithm.empty() ? "mesh" : request.algorithm, request.choices);
+}
+
+std::vector<MeshForm> forms_of(std::span<const Method> methods) {
+  std::vector<MeshForm> forms;
+  for (const Method& m : methods) forms.push_back(m.form);
+  return forms;
+}
+
+std::string text_of(std::span<const Method> methods) {
+  const Method &first = methods.front(), &last = methods.back();
+  std::string text = fmt::format("{} {}", first.algorithm, text_of(first.form));
+  if (last.form.tile != first.form.tile) text += fmt::format(" forward, {} backward", text_of(last.form));
+  return text;
 }
 
 std::string headline(const Request& request) {

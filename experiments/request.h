@@ -3,6 +3,7 @@
 #include <boost/program_options.hpp>
 #include <filesystem>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -18,11 +19,14 @@ struct Request {
   Question question;
   Cluster cluster;
   std::string algorithm;  ///< empty if not given
-  std::optional<Tile> tile;
+  Choices choices;
+  std::optional<Tile> tile_backward;  ///< if it is not that of the forward pass
   std::uint64_t memory_limit = UINT64_MAX;
 
   [[nodiscard]] int ranks() const { return question.problem.ranks; }
-  [[nodiscard]] PlanRequest plan_request(Tile with, Pass pass) const;
+  /// An algorithm in each of the passes that are asked for. @throws InvalidInput if one does not fit.
+  [[nodiscard]] std::vector<Method> methods(std::string_view algorithm, const Choices& choices) const;
+  [[nodiscard]] PlanRequest plan_request(const Method& method, Pass pass) const;
 };
 
 /// The options that `read_request` reads.
@@ -46,12 +50,13 @@ void add_cluster_options(boost::program_options::options_description& options);
 /// @throws InvalidInput if one may not be written, or two are the same file or both standard output.
 void check_outputs(const std::vector<std::pair<std::string, std::string>>& outputs);
 
-/// The algorithm and tile of a verb that runs one schedule.
-struct Choice {
-  std::string algorithm;
-  Tile tile;
-};
-[[nodiscard]] Choice read_choice(const Request& request);
+/// The algorithm of a verb that runs one schedule, in each pass. @throws InvalidInput if it is missing.
+[[nodiscard]] std::vector<Method> read_methods(const Request& request);
+
+[[nodiscard]] std::vector<MeshForm> forms_of(std::span<const Method> methods);
+
+/// "mesh 4x8" or, where the passes differ, "mesh 4x8 forward, 8x4 backward".
+[[nodiscard]] std::string text_of(std::span<const Method> methods);
 
 /// Two lines: the problem, and where and how it is run.
 [[nodiscard]] std::string headline(const Request& request);

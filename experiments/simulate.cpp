@@ -41,7 +41,7 @@ Files read_files(const po::variables_map& given, const Request& request) {
 }
 
 void print(const Request& request, const Outcome& outcome) {
-  std::cout << headline(request) << outcome.algorithm << ", tile " << tile_text(outcome.tile) << '\n';
+  std::cout << headline(request) << outcome.choice << '\n';
   for (std::size_t i = 0; outcome.passes.size() > 1 && i < outcome.passes.size(); ++i)
     std::cout << '\n' << name_of(request.question.passes[i]) << '\n' << text_of(outcome.passes[i]);
   std::cout << (outcome.passes.size() > 1 ? "\nboth\n" : "\n") << text_of(outcome.total());
@@ -50,13 +50,13 @@ void print(const Request& request, const Outcome& outcome) {
 int simulate(const po::variables_map& given) {
   require_simulator();
   const Request request = read_request("simulate", given);
-  const Choice choice = read_choice(request);
+  const std::vector<Method> methods = read_methods(request);
   const Network network(request.cluster, request.ranks());
   const Files files = read_files(given, request);
-  Outcome outcome{choice.algorithm, choice.tile, {}, {}};
-  for (Pass pass : request.question.passes) {
-    const Evaluation done =
-        evaluate(request.plan_request(choice.tile, pass), network, request.cluster.gpu, Process::kChild);
+  Outcome outcome{std::string(methods.front().algorithm), text_of(methods), forms_of(methods), {}, {}};
+  for (std::size_t i = 0; i < methods.size(); ++i) {
+    const Evaluation done = evaluate(request.plan_request(methods[i], request.question.passes[i]), network,
+                                     request.cluster.gpu, Process::kChild);
     outcome.passes.push_back(done.summary);
     if (!files.trace.empty())
       write_file(files.trace, [&](std::ostream& out) {

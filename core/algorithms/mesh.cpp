@@ -1,162 +1,179 @@
-#include <spdlog/fmt/fmt.h>
+#include "core/algorithms/mesh.h"
 
+#include <algorithm>
 #include <vector>
 
-#include "core/algorithms.h"
-#include "core/algorithms/rings.h"
-#include "core/error.h"
+#include "core/algorithms/stream.h"
 #include "core/schedule_builder.h"
 
 namespace meshattn {
 
 namespace {
 
-constexpr Lane kLane = 1;
-
-/// by_hop[s][r]: what belongs to hop s at rank r (a value held, or a transfer that r sends).
-using ByHop = std::vector<std::vector<std::uint32_t>>;
-
-/// A tensor that moves once round its rings, a hop at a time.
-struct Stream {
-  ByHop held;  ///< value of the chunk that arrived with hop s (0: its own)
-  ByHop sent;  ///< transfer with which r sends on what it holds of hop s − 1; [0] is empty
-};
-
-/// Partials that are summed up on their way to the owner, one chunk a hop, in the order of the chunks' arrival.
-struct Reduction {
-  Rings rings;
-  ByHop sums;                    ///< accumulator of the chunk that arrived with hop s
-  std::vector<ValueId> arrived;  ///< partial received with the last hop
-  int hops_done = 0;
+/// One slice of the heads: a mesh of its own.
+struct Slice {
+  Side row_side, column_side;
+  std::vector<Stream> rows, columns;                   ///< Q, backward also dO and delta; KV
+  std::vector<Reduction> row_sums, column_sums;        ///< O, or dQ; backward dKV
+  std::vector<std::uint32_t> first_row, first_column;  ///< by rank, in the builder's lists
+  int row_arrivals = 0, column_arrivals = 0;
 };
 
 class MeshGenerator {
  public:
-  MeshGenerator(const Problem& problem, const TilePlan& plan, Dtype wire)
-      : b_(problem),
-        plan_(plan),
-        wire_(wire),
-        row_rings_(Rings::of_rows(plan.tile)),
-        column_rings_(Rings::of_columns(plan.tile)) {}
+  MeshGenerator(const Problem& problem, const MeshForm& form, std::span<const TileStep> steps, Dtype wire)
+      : b_(problem), form_(form), steps_(steps), wire_(wire) {}
 
   Schedule run();
 
  private:
-  [[nodiscard]] int ranks() const { return b_.problem().ranks; }
+  [[nodiscard]] Rank ranks() const { return b_.problem().ranks; }
   [[nodiscard]] bool backward() const { return b_.problem().pass == Pass::kBackward; }
-  [[nodiscard]] Dtype dtype() const { return b_.problem().shape.dtype; }
 
-  std::vector<ValueId> inputs(Tensor tensor);
-  Stream stream(const Rings& rings, std::vector<ValueId> own);
-  Reduction reduction(const Rings& rings, Tensor tensor);
-  void add_operands();
-  void hop_in(const Rings& rings, std::span<const Stream> streams, int hop);
-  void hop_out(Reduction& reduction);
-  void compute(const Rectangle& rectangle);
-  void finish(const Reduction& reduction);
+  std::vector<ValueId> kept(Tensor tensor);
+  std::vector<std::vector<ValueId>> shared(std::span<const Tensor> tensors);
+  void add_slices();
+  void add_operands(Slice& slice);
+  void arrive(const Side& side, std::span<const Stream> streams, int& arrived, int count);
+  void step(Slice& slice, Hop hop, int count);
+  void compute(const Slice& slice, const Rectangle& rectangle);
 
   ScheduleBuilder b_;
-  const TilePlan& plan_;
+  const MeshForm& form_;
+  std::span<const TileStep> steps_;
   Dtype wire_;
-  Rings row_rings_;
-  Rings column_rings_;
-  std::vector<Stream> row_streams_;     ///< Q; backward Q, dO, delta
-  std::vector<Stream> column_streams_;  ///< KV
-  std::vector<Reduction> reductions_;   ///< O; backward dQ, dKV
-  std::vector<std::uint32_t> first_row_;
-  std::vector<std::uint32_t> first_column_;
+  std::vector<Slice> slices_;
 };
 
-std::vector<ValueId> MeshGenerator::inputs(Tensor tensor) {
-  std::vector<ValueId> own;
-  for (Rank r = 0; r < ranks(); ++r) own.push_back(b_.input(r, tensor, b_.chunk_region(r, tensor), dtype()));
-  return own;
-}
-
-Stream MeshGenerator::stream(const Rings& rings, std::vector<ValueId> own) {
-  Stream s{{std::move(own)}, {{}}};
-  for (int hop = 1; hop <= rings.hops(); ++hop) {
-    std::vector<std::uint32_t> held(static_cast<std::size_t>(ranks())), sent(held.size());
-    for (Rank r = 0; r < ranks(); ++r) {
-      const TransferId t = b_.transfer(s.held.back()[static_cast<std::size_t>(r)], rings.next(r), kLane);
-      sent[static_cast<std::size_t>(r)] = t;
-      held[static_cast<std::size_t>(rings.next(r))] = b_.made(t);
+/// What forward left at each rank: its heads of every chunk of its place.
+std::vector<ValueId> MeshGenerator::kept(Tensor tensor) {
+  MeshForm whole = form_;
+  whole.slices = 1;
+  std::vector<ValueId> values;
+  for (Rank r = 0; r < ranks(); ++r)
+    for (Rank chunk = form_.first_at_place(r); chunk < form_.first_at_place(r) + form_.ulysses; ++chunk) {
+      const HeadRange heads = whole.heads(b_.problem().shape, r, 0, tensor);
+      values.push_back(b_.input(r, tensor, b_.chunk_region(chunk, chunk, heads), b_.problem().shape.dtype));
     }
-    s.held.push_back(std::move(held));
-    s.sent.push_back(std::move(sent));
-  }
-  return s;
+  return values;
 }
 
-Reduction MeshGenerator::reduction(const Rings& rings, Tensor tensor) {
-  Reduction red{rings, {}, std::vector<ValueId>(static_cast<std::size_t>(ranks()), kNone)};
-  for (int hop = 0; hop <= rings.hops(); ++hop) {
-    std::vector<ValueId> sums;
+/// The chunks that each rank owns of some tensors, and of the others at its place its heads, which they send it.
+std::vector<std::vector<ValueId>> MeshGenerator::shared(std::span<const Tensor> tensors) {
+  MeshForm whole = form_;
+  whole.slices = 1;
+  std::vector<std::vector<ValueId>> values(tensors.size());
+  std::vector<TransferId> transfers;
+  std::vector<std::vector<ValueId>> own(tensors.size());
+  for (std::size_t i = 0; i < tensors.size(); ++i)
     for (Rank r = 0; r < ranks(); ++r)
-      sums.push_back(b_.declare(r, tensor, b_.chunk_region(rings.origin(r, hop), tensor), Dtype::kFp32));
-    red.sums.push_back(std::move(sums));
+      own[i].push_back(b_.input(r, tensors[i], b_.chunk_region(r, tensors[i]), b_.problem().shape.dtype));
+  for (std::size_t i = 0; i < tensors.size(); ++i)
+    for (Rank r = 0; r < ranks(); ++r)
+      for (Rank chunk = form_.first_at_place(r); chunk < form_.first_at_place(r) + form_.ulysses; ++chunk) {
+        const ValueId source = own[i][static_cast<std::size_t>(chunk)];
+        if (chunk == r) {
+          values[i].push_back(source);
+          continue;
+        }
+        const HeadRange heads = whole.heads(b_.problem().shape, r, 0, tensors[i]);
+        transfers.push_back(b_.transfer(source, r, form_.row_lane(0), b_.chunk_region(chunk, chunk, heads)));
+        values[i].push_back(b_.made(transfers.back()));
+      }
+  b_.exchange_all(transfers);
+  return values;
+}
+
+void MeshGenerator::add_slices() {
+  std::vector<std::vector<ValueId>> rows;
+  std::vector<ValueId> kv;
+  if (backward()) {
+    const std::vector<ValueId> q = kept(Tensor::kQ), o = kept(Tensor::kO);
+    kv = kept(Tensor::kKV);
+    const std::vector<ValueId> d_o = shared(std::vector{Tensor::kDO}).front();
+    std::vector<ValueId> delta;
+    for (std::size_t i = 0; i < o.size(); ++i) delta.push_back(b_.delta(o[i], d_o[i]));
+    rows = {q, d_o, delta};
+  } else {
+    auto both = shared(std::vector{Tensor::kQ, Tensor::kKV});
+    rows = {both[0]};
+    kv = both[1];
   }
-  return red;
+  for (int i = 0; i < form_.slices; ++i) {
+    const Lane row = form_.row_lane(i), column = form_.column_lane(i);
+    Slice slice{{Rings::of_rows(form_, i), row, static_cast<Lane>(row + 1), i},
+                {Rings::of_columns(form_, i), column, static_cast<Lane>(column + 1), i},
+                {},
+                {},
+                {},
+                {},
+                {},
+                {}};
+    slice.columns.emplace_back(b_, form_, slice.column_side, kv);
+    for (const std::vector<ValueId>& own : rows) slice.rows.emplace_back(b_, form_, slice.row_side, own);
+    slices_.push_back(std::move(slice));
+  }
+  for (Slice& slice : slices_) {
+    slice.row_sums.emplace_back(b_, form_, slice.row_side, backward() ? Tensor::kDQ : Tensor::kO, wire_);
+    if (backward()) slice.column_sums.emplace_back(b_, form_, slice.column_side, Tensor::kDKV, wire_);
+    add_operands(slice);
+  }
 }
 
 /// Lists rows and columns of each rank in order of arrival, so that every rectangle is a range of both.
-void MeshGenerator::add_operands() {
-  const Tile tile = plan_.tile;
-  for (std::size_t r = 0; r < static_cast<std::size_t>(ranks()); ++r) {
-    for (std::size_t s = 0; s < static_cast<std::size_t>(tile.rows); ++s) {
-      const auto held = [&](std::size_t i) { return row_streams_[i].held[s][r]; };
-      const ValueId sum = reductions_[0].sums[s][r];
-      const std::uint32_t at =
-          backward() ? b_.add_row(BackwardRow{held(0), held(1), held(2), sum}) : b_.add_row(AttendRow{held(0), sum});
-      if (s == 0) first_row_.push_back(at);
-    }
-    for (std::size_t t = 0; t < static_cast<std::size_t>(tile.columns); ++t) {
-      const ValueId kv = column_streams_[0].held[t][r];
-      const std::uint32_t at =
-          backward() ? b_.add_column(BackwardColumn{kv, reductions_[1].sums[t][r]}) : b_.add_column(kv);
-      if (t == 0) first_column_.push_back(at);
-    }
-  }
-}
-
-void MeshGenerator::hop_in(const Rings& rings, std::span<const Stream> streams, int hop) {
-  std::vector<TransferId> both;
+void MeshGenerator::add_operands(Slice& slice) {
   for (Rank r = 0; r < ranks(); ++r) {
-    both.clear();
-    for (Rank sender : {r, rings.previous(r)})
-      for (const Stream& s : streams)
-        both.push_back(s.sent[static_cast<std::size_t>(hop)][static_cast<std::size_t>(sender)]);
-    b_.exchange(r, both);
+    for (int hop = 0; hop < form_.tile.rows; ++hop)
+      for (int i = 0; i < form_.ulysses; ++i) {
+        const auto held = [&](std::size_t tensor) { return slice.rows[tensor].held(r, hop, i); };
+        const ValueId sum = slice.row_sums[0].sum(r, hop);
+        const std::uint32_t at =
+            backward() ? b_.add_row(BackwardRow{held(0), held(1), held(2), sum}) : b_.add_row(AttendRow{held(0), sum});
+        if (hop == 0 && i == 0) slice.first_row.push_back(at);
+      }
+    for (int hop = 0; hop < form_.tile.columns; ++hop)
+      for (int i = 0; i < form_.ulysses; ++i) {
+        const ValueId kv = slice.columns[0].held(r, hop, i);
+        const std::uint32_t at =
+            backward() ? b_.add_column(BackwardColumn{kv, slice.column_sums[0].sum(r, hop)}) : b_.add_column(kv);
+        if (hop == 0 && i == 0) slice.first_column.push_back(at);
+      }
   }
 }
 
-void MeshGenerator::hop_out(Reduction& red) {
-  const auto hop = static_cast<std::size_t>(++red.hops_done);
-  std::vector<TransferId> sent;
+void MeshGenerator::arrive(const Side& side, std::span<const Stream> streams, int& arrived, int count) {
+  std::vector<TransferId> together;
+  for (; count > 0; --count) {
+    const int hop = side.rings.arrivals()[static_cast<std::size_t>(arrived++)];
+    for (const Stream& stream : streams) {
+      const std::span<const TransferId> more = stream.transfers(hop);
+      together.insert(together.end(), more.begin(), more.end());
+    }
+  }
+  b_.exchange_all(together);
+}
+
+void MeshGenerator::step(Slice& slice, Hop hop, int count) {
+  switch (hop) {
+    case Hop::kRowIn:
+      return arrive(slice.row_side, slice.rows, slice.row_arrivals, count);
+    case Hop::kColumnIn:
+      return arrive(slice.column_side, slice.columns, slice.column_arrivals, count);
+    case Hop::kRowOut:
+      return slice.row_sums[0].depart(b_, slice.row_side, count);
+    case Hop::kColumnOut:
+      return slice.column_sums[0].depart(b_, slice.column_side, count);
+  }
+}
+
+void MeshGenerator::compute(const Slice& slice, const Rectangle& rect) {
+  const int u = form_.ulysses;
+  const auto rows = static_cast<std::uint16_t>((rect.row_end - rect.row_begin) * u);
+  const auto columns = static_cast<std::uint16_t>((rect.column_end - rect.column_begin) * u);
   for (Rank r = 0; r < ranks(); ++r) {
     const auto at = static_cast<std::size_t>(r);
-    const ValueId sum = red.sums[hop][at];
-    ValueId partial = sum;
-    if (hop > 1)
-      partial = b_.combine(std::vector{red.arrived[at], sum}, wire_);
-    else if (wire_ != Dtype::kFp32)
-      partial = b_.combine(std::vector{sum}, wire_);
-    sent.push_back(b_.transfer(partial, red.rings.next(r), kLane));
-  }
-  for (Rank r = 0; r < ranks(); ++r) {
-    const TransferId received = sent[static_cast<std::size_t>(red.rings.previous(r))];
-    b_.exchange(r, std::vector{sent[static_cast<std::size_t>(r)], received});
-    red.arrived[static_cast<std::size_t>(r)] = b_.made(received);
-  }
-}
-
-void MeshGenerator::compute(const Rectangle& rect) {
-  const auto rows = static_cast<std::uint16_t>(rect.row_end - rect.row_begin);
-  const auto columns = static_cast<std::uint16_t>(rect.column_end - rect.column_begin);
-  for (Rank r = 0; r < ranks(); ++r) {
-    const std::uint32_t row = first_row_[static_cast<std::size_t>(r)] + static_cast<std::uint32_t>(rect.row_begin);
-    const std::uint32_t column =
-        first_column_[static_cast<std::size_t>(r)] + static_cast<std::uint32_t>(rect.column_begin);
+    const std::uint32_t row = slice.first_row[at] + static_cast<std::uint32_t>(rect.row_begin * u);
+    const std::uint32_t column = slice.first_column[at] + static_cast<std::uint32_t>(rect.column_begin * u);
     if (backward())
       b_.attend_backward(r, {row, column, rows, columns});
     else
@@ -164,66 +181,38 @@ void MeshGenerator::compute(const Rectangle& rect) {
   }
 }
 
-void MeshGenerator::finish(const Reduction& red) {
-  for (std::size_t r = 0; r < static_cast<std::size_t>(ranks()); ++r) {
-    const ValueId own = red.sums[0][r];
-    if (red.hops_done > 0)
-      b_.output(b_.combine(std::vector{red.arrived[r], own}, dtype()));
-    else
-      b_.output(dtype() == Dtype::kFp32 ? own : b_.combine(std::vector{own}, dtype()));
-  }
-}
-
 Schedule MeshGenerator::run() {
-  std::vector<ValueId> q = inputs(Tensor::kQ);
-  column_streams_.push_back(stream(column_rings_, inputs(Tensor::kKV)));
-  row_streams_.push_back(stream(row_rings_, std::move(q)));
-  if (backward()) {
-    const std::vector<ValueId> o = inputs(Tensor::kO), d_o = inputs(Tensor::kDO);
-    std::vector<ValueId> delta;
-    for (std::size_t r = 0; r < o.size(); ++r) delta.push_back(b_.delta(o[r], d_o[r]));
-    row_streams_.push_back(stream(row_rings_, d_o));
-    row_streams_.push_back(stream(row_rings_, std::move(delta)));
-    reductions_.push_back(reduction(row_rings_, Tensor::kDQ));
-    reductions_.push_back(reduction(column_rings_, Tensor::kDKV));
-  } else {
-    reductions_.push_back(reduction(row_rings_, Tensor::kO));
-  }
-  add_operands();
-
-  int row_hop = 0, column_hop = 0;
-  for (const TileStep& step : plan_.steps) {
-    if (const auto* rect = std::get_if<Rectangle>(&step)) {
-      compute(*rect);
-      continue;
+  add_slices();
+  for (std::size_t i = 0, next = 0; i < steps_.size(); i = next) {
+    next = i + 1;
+    const auto* hop = std::get_if<Hop>(&steps_[i]);
+    if (hop != nullptr) {
+      const bool in = *hop == Hop::kRowIn || *hop == Hop::kColumnIn;
+      if ((in ? form_.in : form_.out) == Travel::kGather)
+        while (next < steps_.size() && steps_[next] == steps_[i]) ++next;
     }
-    switch (std::get<Hop>(step)) {
-      case Hop::kRowIn:
-        hop_in(row_rings_, row_streams_, ++row_hop);
-        break;
-      case Hop::kColumnIn:
-        hop_in(column_rings_, column_streams_, ++column_hop);
-        break;
-      case Hop::kRowOut:
-        hop_out(reductions_[0]);
-        break;
-      case Hop::kColumnOut:
-        hop_out(reductions_[1]);
-        break;
-    }
+    for (Slice& slice : slices_)
+      if (hop != nullptr)
+        step(slice, *hop, static_cast<int>(next - i));
+      else
+        compute(slice, std::get<Rectangle>(steps_[i]));
   }
-  for (const Reduction& red : reductions_) finish(red);
+  for (Slice& slice : slices_) {
+    slice.row_sums[0].finish(b_, slice.row_side);
+    if (backward()) slice.column_sums[0].finish(b_, slice.column_side);
+  }
   return b_.finish();
 }
 
 }  // namespace
 
+Schedule mesh(const Problem& problem, const MeshForm& form, std::span<const TileStep> steps, Dtype wire) {
+  check(form, problem);
+  return MeshGenerator(problem, form, steps, wire).run();
+}
+
 Schedule mesh(const Problem& problem, const TilePlan& plan, Dtype wire) {
-  const auto [a, b] = plan.tile;
-  if (a * b != problem.ranks)
-    throw InvalidInput(fmt::format("tile {}x{} has {} blocks for {} ranks: the product must be the number of ranks", a,
-                                   b, a * b, problem.ranks));
-  return MeshGenerator(problem, plan, wire).run();
+  return mesh(problem, MeshForm{plan.tile}, plan.steps, wire);
 }
 
 }  // namespace meshattn

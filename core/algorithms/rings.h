@@ -1,35 +1,57 @@
 #pragma once
 
-#include "core/passes/order.h"
-#include "core/schedule.h"
+#include <vector>
+
+#include "core/algorithms/form.h"
+#include "core/partition.h"
 
 namespace meshattn {
 
-/// The rings along one side of a mesh's tiles: what reaches rank r with hop s started at `origin(r, s)`.
+/// The ranks of each group along one side of a mesh's tiles, in the order in which data goes round them.
+///
+/// What a rank owns arrives at the others with hop 1 … length − 1, counted by how far behind on the ring it started;
+/// hop 0 is a rank's own. In a double ring (arXiv 2406.18485) a ring of `length` is cut into windows of `inner` ranks:
+/// hop j·inner + i brings what started j windows and i places behind, and an inner ring moves within its window while
+/// the window's first hop crosses to the next one.
 class Rings {
  public:
-  /// Row groups: `a` neighbours, moving up. Column groups: every a-th rank, moving down, so that under a causal mask a
-  /// key/value chunk meets the queries that see most of it first and can be cut on the way.
-  static Rings of_rows(Tile tile) { return {1, tile.rows, -1}; }
-  static Rings of_columns(Tile tile) { return {tile.rows, tile.columns, +1}; }
+  /// The groups that share queries, moving up the ranks; and those that share keys, moving down, so that under a causal
+  /// mask a key/value chunk meets the queries that see most of it first and can be cut on the way. `slice` counts the
+  /// slices of heads: each enters the nodes at another rank.
+  [[nodiscard]] static Rings of_rows(const MeshForm& form, int slice = 0);
+  [[nodiscard]] static Rings of_columns(const MeshForm& form, int slice = 0);
 
   [[nodiscard]] int hops() const { return length_ - 1; }
-  /// −length < hop < length.
-  [[nodiscard]] Rank origin(Rank r, int hop) const {
-    const int position = r / stride_ % length_;
-    const int at = (position + towards_origin_ * hop + length_) % length_;
-    return r + (at - position) * stride_;
+  /// Hops in the order in which they are issued: a double ring crosses to the next window first …
+  [[nodiscard]] const std::vector<int>& arrivals() const { return arrivals_; }
+  /// … and sends what has been summed up in a window on to the next window last.
+  [[nodiscard]] const std::vector<int>& departures() const { return departures_; }
+  [[nodiscard]] bool crosses_window(int hop) const { return hop % inner_ == 0; }
+
+  /// Whose chunk has arrived at r with a hop.
+  [[nodiscard]] Rank origin(Rank r, int hop) const { return moved(r, -(hop / inner_), -(hop % inner_)); }
+  /// With which hop the chunk of `origin` arrives at r, of the same group.
+  [[nodiscard]] int hop_of(Rank r, Rank origin) const;
+  /// Who sends on to r what arrives with a hop: with which hop did it arrive there.
+  struct Sender {
+    Rank rank;
+    int hop;
+  };
+  [[nodiscard]] Sender sender(Rank r, int hop) const {
+    return crosses_window(hop) ? Sender{moved(r, -1, 0), hop - inner_} : Sender{moved(r, 0, -1), hop - 1};
   }
-  [[nodiscard]] Rank previous(Rank r) const { return origin(r, 1); }
-  [[nodiscard]] Rank next(Rank r) const { return origin(r, -1); }
+  /// Who gets from r the partial of what arrived with a hop, on its way round to its owner.
+  [[nodiscard]] Rank receiver(Rank r, int hop) const { return crosses_window(hop) ? moved(r, 1, 0) : moved(r, 0, 1); }
 
  private:
-  Rings(int stride, int length, int towards_origin)
-      : stride_(stride), length_(length), towards_origin_(towards_origin) {}
+  Rings(std::vector<Rank> order, int length, int inner);
+  [[nodiscard]] Rank moved(Rank r, int windows, int places) const;
 
-  int stride_;
+  std::vector<Rank> order_;  ///< ring after ring
+  std::vector<int> place_;   ///< by rank: where it is in `order_`
   int length_;
-  int towards_origin_;
+  int inner_;
+  std::vector<int> arrivals_, departures_;
 };
 
 }  // namespace meshattn

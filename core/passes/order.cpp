@@ -91,15 +91,14 @@ TilePlan plan_within(const TileProblem& problem, Order order, const TileBytes& b
   if (!fitting.empty()) return *best_of(fitting);
   std::uint64_t least = UINT64_MAX;
   for (const TilePlan& plan : plans) least = std::min(least, least_of(bytes, plan));
-  throw MemoryLimitTooLow(problem.tile, limit, least);
+  throw MemoryLimitTooLow(std::to_string(problem.tile.rows) + "x" + std::to_string(problem.tile.columns), limit, least);
 }
 
 }  // namespace
 
-MemoryLimitTooLow::MemoryLimitTooLow(Tile tile, std::uint64_t limit, std::uint64_t least)
-    : InvalidInput("no known order of tile " + std::to_string(tile.rows) + "x" + std::to_string(tile.columns) +
-                   " keeps to " + std::to_string(limit) + " bytes: the least possible is " + std::to_string(least) +
-                   " bytes"),
+MemoryLimitTooLow::MemoryLimitTooLow(const std::string& tile, std::uint64_t limit, std::uint64_t least)
+    : InvalidInput("no known order of tile " + tile + " keeps to " + std::to_string(limit) +
+                   " bytes: the least possible is " + std::to_string(least) + " bytes"),
       least_(least) {}
 
 std::string_view name_of(Order order) { return kOrders.name_of(order); }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <variant>
 #include <vector>
@@ -77,10 +78,10 @@ struct TilePlan {
 /// without a memory limit list it where that costs nothing.
 [[nodiscard]] double makespan_of(const TilePlan& plan, const TileCosts& costs);
 
-/// No known order of a tile keeps to a memory limit.
+/// No known order of a tile (in words) keeps to a memory limit.
 class MemoryLimitTooLow : public InvalidInput {
  public:
-  MemoryLimitTooLow(Tile tile, std::uint64_t limit, std::uint64_t least);
+  MemoryLimitTooLow(const std::string& tile, std::uint64_t limit, std::uint64_t least);
   /// Bytes, the least for which there is a plan.
   [[nodiscard]] std::uint64_t least() const { return least_; }
 

@@ -66,10 +66,23 @@ Json json_of(const Question& q) {
   return json;
 }
 
+/// What was chosen: keys of what is not chosen are left out.
+void append(Json& json, std::span<const MeshForm> forms) {
+  if (forms.empty()) return;
+  const MeshForm& form = forms.front();
+  json["tile"] = tile_text(form.tile);
+  if (forms.back().tile != form.tile) json["tile_backward"] = tile_text(forms.back().tile);
+  if (form.ulysses > 1) json["ulysses"] = form.ulysses;
+  if (form.inner > 0) json["inner"] = form.inner;
+  if (form.slices > 1) json["slices"] = form.slices;
+  if (form.in == Travel::kDirect) json["exchange"] = "direct";
+}
+
 /// Adds the outcome's keys to those that stand in `json`.
 void append(Json& json, const Question& question, const Outcome& outcome) {
   json["algorithm"] = outcome.algorithm;
-  json["tile"] = tile_text(outcome.tile);
+  json["choice"] = outcome.choice;
+  append(json, outcome.forms);
   if (outcome.passes.empty()) {
     json["not_possible"] = outcome.impossible;
     return;
@@ -88,29 +101,30 @@ Json json_of(const PlanFacts& f) {
     if (finding.value != kNone) json["value"] = finding.value;
     findings.push_back(std::move(json));
   }
-  return {{"hops", f.hops},
-          {"rectangles", f.rectangles},
-          {"ops", f.ops},
-          {"transfers", f.transfers},
-          {"values", f.values},
-          {"blocks", f.blocks},
-          {"volume", json_of(f.volume)},
-          {"peak_bytes", f.peak_bytes},
-          {"bytes",
-           {{"resident", f.bytes.resident},
-            {"row_in", f.bytes.row_in},
-            {"column_in", f.bytes.column_in},
-            {"row_sum", f.bytes.row_sum},
-            {"column_sum", f.bytes.column_sum},
-            {"row_out", f.bytes.row_out},
-            {"column_out", f.bytes.column_out}}},
-          {"one_lane",
-           {{"naive_s", f.one_lane.naive},
-            {"greedy_s", f.one_lane.greedy},
-            {"optimal_s", f.one_lane.optimal},
-            {"lower_bound_s", f.one_lane.lower_bound}}},
-          {"proved", f.findings.empty()},
-          {"findings", std::move(findings)}};
+  Json json{{"hops", f.hops},
+            {"rectangles", f.rectangles},
+            {"ops", f.ops},
+            {"transfers", f.transfers},
+            {"values", f.values},
+            {"blocks", f.blocks},
+            {"volume", json_of(f.volume)},
+            {"peak_bytes", f.peak_bytes},
+            {"bytes",
+             {{"resident", f.bytes.resident},
+              {"row_in", f.bytes.row_in},
+              {"column_in", f.bytes.column_in},
+              {"row_sum", f.bytes.row_sum},
+              {"column_sum", f.bytes.column_sum},
+              {"row_out", f.bytes.row_out},
+              {"column_out", f.bytes.column_out}}},
+            {"proved", f.findings.empty()},
+            {"findings", std::move(findings)}};
+  if (f.one_lane)
+    json["one_lane"] = {{"naive_s", f.one_lane->naive},
+                        {"greedy_s", f.one_lane->greedy},
+                        {"optimal_s", f.one_lane->optimal},
+                        {"lower_bound_s", f.one_lane->lower_bound}};
+  return json;
 }
 
 }  // namespace
@@ -134,11 +148,11 @@ void write_json(std::ostream& out, const Question& question, std::span<const Out
   out << json.dump(2) << '\n';
 }
 
-void write_json(std::ostream& out, const Question& question, std::string_view algorithm, Tile tile,
-                std::span<const PlanFacts> passes) {
+void write_json(std::ostream& out, const Question& question, std::string_view algorithm,
+                std::span<const MeshForm> forms, std::span<const PlanFacts> passes) {
   Json json = json_of(question);
   json["algorithm"] = algorithm;
-  json["tile"] = tile_text(tile);
+  append(json, forms);
   for (std::size_t i = 0; i < passes.size(); ++i) json[std::string(name_of(question.passes[i]))] = json_of(passes[i]);
   out << json.dump(2) << '\n';
 }

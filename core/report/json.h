@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/algorithms/form.h"
 #include "core/passes/order.h"
 #include "core/report/plan_facts.h"
 #include "core/report/summary.h"
@@ -25,10 +26,11 @@ struct Question {
   Dtype wire = Dtype::kFp32;
 };
 
-/// What came out of one algorithm with one tile, or why nothing did.
+/// What came out of one algorithm in one form, or why nothing did.
 struct Outcome {
   std::string algorithm;
-  Tile tile;
+  std::string choice;           ///< in words: its tile and what else is chosen about it
+  std::vector<MeshForm> forms;  ///< of each pass; empty if impossible
   std::vector<Summary> passes;  ///< as many as were asked for, in that order; empty if impossible
   std::string impossible;
 
@@ -39,12 +41,12 @@ struct Outcome {
 /// One object: the question, then the keys of Summary; after two passes also "forward" and "backward" with such keys.
 void write_json(std::ostream& out, const Question& question, const Outcome& outcome);
 
-/// One object: the question, then "rows", each an outcome or {"algorithm", "tile", "not_possible"}.
+/// One object: the question, then "rows", each an outcome or {"algorithm", "choice", "not_possible"}.
 void write_json(std::ostream& out, const Question& question, std::span<const Outcome> rows);
 
 /// One object: the question, algorithm and tile, then what is known of the schedule of each pass, by its name.
-void write_json(std::ostream& out, const Question& question, std::string_view algorithm, Tile tile,
-                std::span<const PlanFacts> passes);
+void write_json(std::ostream& out, const Question& question, std::string_view algorithm,
+                std::span<const MeshForm> forms, std::span<const PlanFacts> passes);
 
 /// A summary as text and back, without loss: how a child process hands it over.
 [[nodiscard]] std::string to_text(const Summary& summary);

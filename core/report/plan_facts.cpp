@@ -5,7 +5,9 @@ namespace meshattn {
 namespace {
 
 OneLaneTimes one_lane_times(const PlanRequest& request, const TileCosts& costs, const TileBytes& bytes) {
-  const auto plan = [&](Order order) { return plan_tile(request.tile, request.problem.pass, order, costs, bytes); };
+  const auto plan = [&](Order order) {
+    return plan_tile(request.method.form.tile, request.problem.pass, order, costs, bytes);
+  };
   const TilePlan optimal = plan(Order::kOptimal);
   return {plan(Order::kNaive).makespan, plan(Order::kGreedy).makespan, optimal.makespan, optimal.lower_bound};
 }
@@ -28,7 +30,8 @@ PlanFacts facts_of(const Plan& plan, const PlanRequest& request, const Network& 
   facts.peak_bytes = s.peak_bytes;
   facts.costs = tile_costs(request, network, cost);
   facts.bytes = tile_bytes(request);
-  facts.one_lane = one_lane_times(request, facts.costs, facts.bytes);
+  if (request.method.form.steps == Steps::kPlanned && request.method.generator == Generator::kMesh)
+    facts.one_lane = one_lane_times(request, facts.costs, facts.bytes);
   facts.findings = validate(s);
   return facts;
 }

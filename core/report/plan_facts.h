@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "core/passes/validate.h"
@@ -26,7 +27,7 @@ struct PlanFacts {
   std::uint64_t peak_bytes = 0;
   TileBytes bytes;
   TileCosts costs;
-  OneLaneTimes one_lane;
+  std::optional<OneLaneTimes> one_lane;  ///< of steps that are planned
   std::vector<Finding> findings;
 };
 

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "core/algorithms.h"
+#include "core/algorithms/mesh.h"
 #include "core/blocks.h"
 
 namespace meshattn {

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "core/algorithms.h"
+#include "core/algorithms/mesh.h"
 #include "core/cluster_file.h"
 #include "core/error.h"
 #include "core/schedule_builder.h"

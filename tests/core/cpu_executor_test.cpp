@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "core/algorithms.h"
+#include "core/algorithms/mesh.h"
 #include "core/cpu/executor.h"
 #include "core/error.h"
 #include "core/passes/liveness.h"

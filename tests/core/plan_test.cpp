@@ -29,7 +29,7 @@ PlanRequest request_of(int ranks, Tile tile, Pass pass = Pass::kForward) {
   PlanRequest r;
   r.problem = {
       {ranks * 256L, ranks * 256L, 1, 8, 8, 64, Dtype::kBf16}, Mask::kFull, Partition::kContiguous, pass, ranks};
-  r.tile = tile;
+  r.method.form.tile = tile;
   return r;
 }
 

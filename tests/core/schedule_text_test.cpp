@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "core/algorithms.h"
+#include "core/algorithms/mesh.h"
 #include "core/error.h"
 #include "core/passes/liveness.h"
 #include "core/schedule_builder.h"

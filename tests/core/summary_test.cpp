@@ -173,7 +173,8 @@ TEST(SummaryJson, TwoPassesHaveTheirOwnKeysAndTheSumsOnTop) {
   const Summary s = summary_of(ring_of_two(), kTrace);
   const Question question{"1", "simulate", "", "two", tiny(), {Pass::kForward, Pass::kBackward}};
   std::ostringstream out;
-  write_json(out, question, Outcome{"ring", {1, 2}, {s, s}, {}});
+  const MeshForm form{.tile = {1, 2}};
+  write_json(out, question, Outcome{"ring", "1x2", {form, form}, {s, s}, {}});
   const auto json = nlohmann::json::parse(out.str());
   EXPECT_EQ(json.at("makespan_s"), 16);
   EXPECT_EQ(json.at("forward").at("makespan_s"), 8);

@@ -266,7 +266,7 @@ TEST(ValidateRules, TwoOutputsOfTheSameKeys) {
 TEST(ValidateRules, BothEndsOfATransfer) {
   Schedule s = tile_2x2(Pass::kForward);
   --get_op<Exchange>(s, 0).count;
-  EXPECT_THAT(all_of(s), HasSubstr("is in no exchange of rank 0, which receives it"));
+  EXPECT_THAT(all_of(s), HasSubstr("is in no exchange of rank 0, which sends it"));
 
   s = tile_2x2(Pass::kForward);
   insert_op(s, 0, s.ops_begin(0), s.ops[find_op<Exchange>(s, 0)]);
@@ -282,10 +282,10 @@ TEST(ValidateRules, BothEndsOfATransfer) {
   s.transfers[0].lane = kComputeLane;
   EXPECT_THAT(all_of(s), HasSubstr("is on the compute lane"));
 
-  // Backward, a row hop sends Q, dO and delta to the same rank in one exchange.
+  // Backward, a row hop receives and sends Q, then dO, then delta from and to the same rank in one exchange.
   s = tile_2x2(Pass::kBackward);
   const std::uint32_t first = get_op<Exchange>(s, 0).first;
-  std::swap(s.exchange_transfers[first], s.exchange_transfers[first + 1]);
+  std::swap(s.exchange_transfers[first], s.exchange_transfers[first + 2]);
   EXPECT_THAT(all_of(s), HasSubstr("on lane 1 in another order than they are sent in"));
 }
 

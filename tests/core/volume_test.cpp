@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "core/algorithms.h"
+#include "core/algorithms/mesh.h"
 #include "core/passes/prune.h"
 
 namespace meshattn {

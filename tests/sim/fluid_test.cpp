@@ -6,6 +6,7 @@
 #include <random>
 
 #include "core/algorithms.h"
+#include "core/algorithms/mesh.h"
 #include "core/schedule_builder.h"
 #include "sim/simulator.h"
 

@@ -9,6 +9,7 @@
 #include <cstdlib>
 
 #include "core/algorithms.h"
+#include "core/algorithms/mesh.h"
 #include "core/error.h"
 #include "core/schedule_builder.h"
 

@@ -3,6 +3,7 @@
 #include <random>
 
 #include "core/algorithms.h"
+#include "core/algorithms/mesh.h"
 
 namespace meshattn::testing {
 

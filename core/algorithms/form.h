@@ -1,0 +1,61 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "core/passes/order.h"
+#include "core/schedule.h"
+
+namespace meshattn {
+
+/// How what the members of a group own reaches the others, and how partial results go back.
+enum class Travel : std::uint8_t {
+  kRing,    ///< from neighbour to neighbour, a hop at a time
+  kDirect,  ///< from the owner to the member s places on, s = 1, 2, …: one exchange each
+  kGather,  ///< from the owner to all members: one exchange
+};
+
+/// In which steps a rank runs through its tile.
+enum class Steps : std::uint8_t {
+  kPlanned,   ///< as `plan_tile` orders them
+  kGathered,  ///< all in, then all blocks, then all out
+  kDouble,    ///< the fixed order of a double ring, or of a ring
+};
+
+/// Mesh attention and all its relatives: which ranks share what, and how it travels. Ranks stand in places, `ulysses`
+/// neighbours at each; place p = R·a + C has the queries of places R·a … R·a + a − 1 and the keys of places
+/// C, C + a, …; ab places in all. The ranks of a place share out its heads.
+struct MeshForm {
+  Tile tile;        ///< in places
+  int ulysses = 1;  ///< ranks at a place
+  Travel in = Travel::kRing;
+  Travel out = Travel::kRing;
+  Steps steps = Steps::kPlanned;
+  int inner = 0;           ///< double ring: places of a window, which divides the length of the ring; 0: one ring
+  int slices = 1;          ///< of the heads of a rank, each a mesh on lanes of its own
+  bool two_lanes = false;  ///< rows (Q, O, dO, dQ) on one lane, columns (KV, dKV) on another
+  /// Places of a row group × a column group that share a node, if rings are to enter nodes at various ranks; else 1×1.
+  Tile node = {};
+
+  [[nodiscard]] int ranks() const { return tile.rows * tile.columns * ulysses; }
+  /// The first of the ranks at the place of r; their chunks are the place's.
+  [[nodiscard]] Rank first_at_place(Rank r) const { return r / ulysses * ulysses; }
+  /// The heads of `tensor` that rank r attends in a slice.
+  [[nodiscard]] HeadRange heads(const AttentionShape& shape, Rank r, int slice, Tensor tensor) const;
+
+  /// Lanes: a slice has one, one more if rows and columns have lanes of their own, one more for a double ring's hops
+  /// between windows.
+  [[nodiscard]] int lanes_of_slice() const { return 1 + (two_lanes ? 1 : 0) + (inner > 0 ? 1 : 0); }
+  [[nodiscard]] Lane row_lane(int slice) const { return static_cast<Lane>(1 + slice * lanes_of_slice()); }
+  [[nodiscard]] Lane column_lane(int slice) const { return static_cast<Lane>(row_lane(slice) + (two_lanes ? 1 : 0)); }
+
+  friend bool operator==(const MeshForm&, const MeshForm&) = default;
+};
+
+/// @throws InvalidInput if the form does not fit the problem: places, heads, node, window.
+void check(const MeshForm& form, const Problem& problem);
+
+/// The steps of a form that leaves no choice. @throws InvalidInput for Steps::kPlanned.
+[[nodiscard]] std::vector<TileStep> fixed_steps(const MeshForm& form, Pass pass);
+
+}  // namespace meshattn

@@ -1,0 +1,69 @@
+#include "core/algorithms/rings.h"
+
+#include <numeric>
+
+namespace meshattn {
+
+Rings::Rings(std::vector<Rank> order, int length, int inner)
+    : order_(std::move(order)), place_(order_.size()), length_(length), inner_(inner == 0 ? length : inner) {
+  for (std::size_t i = 0; i < order_.size(); ++i) place_[static_cast<std::size_t>(order_[i])] = static_cast<int>(i);
+  for (int first = 0; first < length_; first += inner_) {
+    if (first + inner_ < length_) arrivals_.push_back(first + inner_);
+    for (int hop = first + 1; hop < first + inner_; ++hop) {
+      arrivals_.push_back(hop);
+      departures_.push_back(hop);
+    }
+    if (first > 0) departures_.push_back(first);
+  }
+}
+
+Rank Rings::moved(Rank r, int windows, int places) const {
+  const int at = place_[static_cast<std::size_t>(r)];
+  const int in_ring = at % length_, count = length_ / inner_;
+  const int window = (in_ring / inner_ + windows + count) % count;
+  const int place = (in_ring % inner_ + places + inner_) % inner_;
+  return order_[static_cast<std::size_t>(at - in_ring + window * inner_ + place)];
+}
+
+int Rings::hop_of(Rank r, Rank origin) const {
+  const int to = place_[static_cast<std::size_t>(r)] % length_,
+            from = place_[static_cast<std::size_t>(origin)] % length_;
+  const int count = length_ / inner_;
+  const int windows = (to / inner_ - from / inner_ + count) % count;
+  return windows * inner_ + (to % inner_ - from % inner_ + inner_) % inner_;
+}
+
+// Within a node, the ring of row R visits columns from `entry` on, cyclically, so that it crosses to the next node
+// after the one before `entry`; rings of columns alike, but downward. Neighbouring rings have neighbouring entries,
+// rows and columns different ones, so that the members that cross are as many different ranks as can be.
+
+Rings Rings::of_rows(const MeshForm& form, int slice) {
+  const auto [a, b] = form.tile;
+  const int s = form.node.rows, t = form.node.columns;
+  std::vector<Rank> order;
+  for (int R = 0; R < b; ++R)
+    for (int i = 0; i < form.ulysses; ++i)
+      for (int k = 0; k < a; ++k) {
+        const int entry = (R % t + slice) % s;
+        const int C = k / s * s + (entry + k % s) % s;
+        order.push_back((R * a + C) * form.ulysses + i);
+      }
+  return {std::move(order), a, form.tile.columns == 1 ? form.inner : 0};
+}
+
+Rings Rings::of_columns(const MeshForm& form, int slice) {
+  const auto [a, b] = form.tile;
+  const int s = form.node.rows, t = form.node.columns;
+  std::vector<Rank> order;
+  for (int C = 0; C < a; ++C)
+    for (int i = 0; i < form.ulysses; ++i)
+      for (int k = 0; k < b; ++k) {
+        const int entry = (C % s + 1 + slice) % t;
+        const int from_top = (b - 1 - k) / t * t;  // nodes from the last to the first
+        const int R = from_top + (entry + t - 1 - k % t) % t;
+        order.push_back((R * a + C) * form.ulysses + i);
+      }
+  return {std::move(order), b, form.tile.rows == 1 ? form.inner : 0};
+}
+
+}  // namespace meshattn

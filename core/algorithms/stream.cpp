@@ -1,0 +1,152 @@
+#include "core/algorithms/stream.h"
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+namespace meshattn {
+
+namespace {
+
+std::size_t at(int i) { return static_cast<std::size_t>(i); }
+
+}  // namespace
+
+Stream::Stream(ScheduleBuilder& b, const MeshForm& form, const Side& side, std::vector<ValueId> own)
+    : ulysses_(form.ulysses), held_(at(side.rings.hops() + 1)), sent_(held_.size()) {
+  const Problem& p = b.problem();
+  held_[0] = std::move(own);
+  for (int hop : side.rings.arrivals()) {
+    held_[at(hop)].resize(held_[0].size());
+    for (Rank r = 0; r < p.ranks; ++r) {
+      const Rank origin = side.rings.origin(r, hop);
+      const Rings::Sender sender = form.in == Travel::kRing ? side.rings.sender(r, hop) : Rings::Sender{origin, 0};
+      for (int number = 0; number < ulysses_; ++number) {
+        const ValueId source = held(sender.rank, sender.hop, number);
+        const Value& v = b.value(source);
+        const HeadRange heads = form.heads(p.shape, r, side.slice, v.tensor);
+        const Rank chunk = form.first_at_place(origin) + number;
+        const RegionId region = b.heads(source) == heads ? v.region : b.chunk_region(chunk, chunk, heads);
+        const TransferId t = b.transfer(source, r, side.lane_of(hop), region);
+        sent_[at(hop)].push_back(t);
+        held_[at(hop)][at(r * ulysses_ + number)] = b.made(t);
+      }
+    }
+  }
+}
+
+Reduction::Reduction(ScheduleBuilder& b, const MeshForm& form, const Side& side, Tensor tensor, Dtype wire)
+    : form_(form), tensor_(tensor), wire_(wire), sums_(at(side.rings.hops() + 1)), arrived_(at(b.problem().ranks)) {
+  for (int hop = 0; hop <= side.rings.hops(); ++hop)
+    for (Rank r = 0; r < b.problem().ranks; ++r) {
+      const Rank first = form.first_at_place(side.rings.origin(r, hop));
+      const HeadRange heads = form.heads(b.problem().shape, r, side.slice, tensor);
+      sums_[at(hop)].push_back(
+          b.declare(r, tensor, b.chunk_region(first, first + form.ulysses - 1, heads), Dtype::kFp32));
+    }
+}
+
+/// What has come for the place that arrived with a hop, and what was summed up of it here.
+std::vector<ValueId> Reduction::take(Rank r, int hop) {
+  std::vector<ValueId> parts;
+  std::erase_if(arrived_[at(r)], [&](const Arrived& a) {
+    if (a.hop == hop) parts.push_back(a.partial);
+    return a.hop == hop;
+  });
+  parts.push_back(sum(r, hop));
+  return parts;
+}
+
+void Reduction::depart(ScheduleBuilder& b, const Side& side, int count) {
+  const Rings& rings = side.rings;
+  struct Sent {
+    TransferId transfer;
+    Rank owner;
+  };
+  std::vector<Sent> sent;
+  std::vector<TransferId> transfers;
+  for (int i = 0; i < count; ++i) {
+    const int hop = rings.departures()[departed_++];
+    for (Rank r = 0; r < b.problem().ranks; ++r) {
+      const std::vector<ValueId> parts = take(r, hop);
+      const ValueId partial = parts.size() == 1 && wire_ == Dtype::kFp32 ? parts.front() : b.combine(parts, wire_);
+      const Rank owner = rings.origin(r, hop);
+      transfers.push_back(
+          b.transfer(partial, form_.out == Travel::kRing ? rings.receiver(r, hop) : owner, side.lane_of(hop)));
+      sent.push_back({transfers.back(), owner});
+    }
+  }
+  b.exchange_all(transfers);
+  for (const auto& [transfer, owner] : sent) {
+    const ValueId made = b.made(transfer);
+    const Rank here = b.value(made).rank;
+    arrived_[at(here)].push_back({rings.hop_of(here, owner), made});
+  }
+  if (form_.out == Travel::kDirect) merge_at_home(b);
+}
+
+/// What comes directly is merged as it comes: only one partial waits for the end.
+void Reduction::merge_at_home(ScheduleBuilder& b) {
+  for (std::vector<Arrived>& arrived : arrived_) {
+    if (arrived.size() < 2) continue;
+    std::vector<ValueId> parts;
+    for (const Arrived& a : arrived) parts.push_back(a.partial);
+    arrived = {{0, b.combine(parts, Dtype::kFp32)}};
+  }
+}
+
+void Reduction::finish(ScheduleBuilder& b, const Side& side) {
+  if (form_.ulysses > 1) return share_out(b, side);
+  const Dtype dtype = b.problem().shape.dtype;
+  for (Rank r = 0; r < b.problem().ranks; ++r) {
+    const std::vector<ValueId> parts = take(r, 0);
+    b.output(parts.size() == 1 && dtype == Dtype::kFp32 ? parts.front() : b.combine(parts, dtype));
+  }
+}
+
+void Reduction::share_out(ScheduleBuilder& b, const Side& side) {
+  const Problem& p = b.problem();
+  const int u = form_.ulysses;
+  const auto region = [&](Rank chunk, Rank head_owner) {
+    return b.chunk_region(chunk, chunk, form_.heads(p.shape, head_owner, side.slice, tensor_));
+  };
+  // Replicated key/value heads have a partial sum at each of several ranks.
+  const bool partial = on_kv_side(tensor_) && u > p.shape.kv_heads;
+  std::vector<std::vector<ValueId>> own(at(p.ranks));
+  std::vector<TransferId> transfers;
+  for (Rank r = 0; r < p.ranks; ++r) {
+    own[at(r)] = take(r, 0);
+    const Rank first = form_.first_at_place(r);
+    std::vector<Cell> cells;
+    for (Cell c = static_cast<Cell>(first * p.pieces()); c < static_cast<Cell>((first + u) * p.pieces()); ++c)
+      if (p.owner(c) != r) cells.push_back(c);
+    const HeadRange heads = form_.heads(p.shape, r, side.slice, tensor_);
+    const ValueId others = b.combine(own[at(r)], b.region(cells, heads), partial ? wire_ : p.shape.dtype);
+    for (Rank chunk = first; chunk < first + u; ++chunk)
+      if (chunk != r) transfers.push_back(b.transfer(others, chunk, side.lane, region(chunk, r)));
+  }
+  b.exchange_all(transfers);
+  std::vector<std::vector<ValueId>> received(at(p.ranks));
+  for (TransferId t : transfers) received[at(b.value(b.made(t)).rank)].push_back(b.made(t));
+  for (Rank r = 0; r < p.ranks; ++r) {
+    std::vector<ValueId> parts = own[at(r)];
+    const RegionId mine = region(r, r);
+    for (ValueId v : received[at(r)])
+      if (!partial)
+        b.output(v);
+      else if (b.value(v).region == mine)
+        parts.push_back(v);
+    b.output(b.combine(parts, mine, p.shape.dtype));
+    if (!partial) continue;
+    // The other heads: what came from the ranks that share one.
+    std::ranges::stable_sort(received[at(r)], {}, [&](ValueId v) { return b.value(v).region; });
+    for (auto begin = received[at(r)].begin(); begin != received[at(r)].end();) {
+      const RegionId head = b.value(*begin).region;
+      const auto end = std::find_if(begin, received[at(r)].end(), [&](ValueId v) { return b.value(v).region != head; });
+      if (head != mine) b.output(b.combine({begin, end}, p.shape.dtype));
+      begin = end;
+    }
+  }
+}
+
+}  // namespace meshattn
