@@ -149,7 +149,7 @@ class Planner {
   [[nodiscard]] Plan best();
 
  private:
-  [[nodiscard]] Plan build(TilePlan tile_plan) const;
+  [[nodiscard]] Plan build(TilePlan tile_plan, bool two_lanes) const;
   void offer(Plan plan);
 
   const PlanRequest& request_;
@@ -158,6 +158,7 @@ class Planner {
   TileBytes bytes_;
   struct Tried {
     std::vector<TileStep> steps;
+    bool two_lanes;
     bool fits;
   };
   std::vector<Tried> tried_;
@@ -166,13 +167,15 @@ class Planner {
   std::optional<Plan> leanest_;  ///< of those that did not fit
 };
 
-Schedule generate(const PlanRequest& request, std::span<const TileStep> steps) {
-  return mesh(request.problem, request.method.form, steps, request.wire);
+Schedule generate(const PlanRequest& request, std::span<const TileStep> steps, bool two_lanes) {
+  MeshForm form = request.method.form;
+  form.two_lanes = two_lanes;
+  return mesh(request.problem, form, steps, request.wire);
 }
 
-Plan Planner::build(TilePlan tile_plan) const {
+Plan Planner::build(TilePlan tile_plan, bool two_lanes) const {
   Plan plan{std::move(tile_plan), {}, 0};
-  plan.schedule = prune(generate(request_, plan.tile_plan.steps));
+  plan.schedule = prune(generate(request_, plan.tile_plan.steps, two_lanes));
   const Trace planned = estimate(plan.schedule, hops_, cost_);
   assign_memory(plan.schedule, planned);
   if (const std::uint64_t peak = plan.schedule.peak_bytes; peak > request_.memory_limit) {
@@ -204,11 +207,13 @@ void Planner::try_order(Order order, int enough) {
     for (int fitting = 0; fitting < enough && !(best_ && ops_built_ > kMostOps);) {
       TilePlan tile_plan = plan_tile(request_.method.form.tile, request_.problem.pass, order, hops_, bytes_, limit);
       limit = tile_plan.peak_bytes - 1;
-      auto known = std::ranges::find(tried_, tile_plan.steps, &Tried::steps);
+      const bool two_lanes = order == Order::kTopology;
+      const auto is_known = [&](const Tried& t) { return t.two_lanes == two_lanes && t.steps == tile_plan.steps; };
+      auto known = std::ranges::find_if(tried_, is_known);
       if (known == tried_.end()) {
-        Plan plan = build(std::move(tile_plan));
+        Plan plan = build(std::move(tile_plan), two_lanes);
         ops_built_ += plan.schedule.ops.size();
-        tried_.push_back({plan.tile_plan.steps, plan.schedule.peak_bytes <= request_.memory_limit});
+        tried_.push_back({plan.tile_plan.steps, two_lanes, plan.schedule.peak_bytes <= request_.memory_limit});
         known = std::prev(tried_.end());
         offer(std::move(plan));
       }
@@ -222,7 +227,7 @@ void Planner::try_fixed() {
   const MeshForm& form = request_.method.form;
   TilePlan steps{form.tile, request_.problem.pass, {}};
   if (request_.method.generator == Generator::kMesh) steps.steps = fixed_steps(form, request_.problem.pass);
-  offer(build(std::move(steps)));
+  offer(build(std::move(steps), false));
 }
 
 Plan Planner::best() {
@@ -246,6 +251,8 @@ Plan make_plan(const PlanRequest& request, const Network& network, const CostMod
     planner.try_order(*only, 1);
   else
     for (Order order : {Order::kOptimal, Order::kGreedy, Order::kNaive}) planner.try_order(order, 3);
+  const Tile tile = request.method.form.tile;
+  if (!fixed && !only && tile.rows > 1 && tile.columns > 1) planner.try_order(Order::kTopology, 1);
   return planner.best();
 }
 

@@ -52,6 +52,10 @@ struct MeshForm {
   friend bool operator==(const MeshForm&, const MeshForm&) = default;
 };
 
+/// The places of a row group × a column group that share a node when neighbouring ranks fill one node after the other;
+/// 1×1 where nodes hold no such block.
+[[nodiscard]] Tile places_of_node(const MeshForm& form, int gpus_per_node);
+
 /// @throws InvalidInput if the form does not fit the problem: places, heads, node, window.
 void check(const MeshForm& form, const Problem& problem);
 

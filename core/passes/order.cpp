@@ -15,8 +15,10 @@ namespace meshattn {
 
 namespace {
 
-constexpr NameTable<Order, 3> kOrders{
-    {{Order::kNaive, "naive"}, {Order::kGreedy, "greedy"}, {Order::kOptimal, "optimal"}}};
+constexpr NameTable<Order, 4> kOrders{{{Order::kNaive, "naive"},
+                                       {Order::kGreedy, "greedy"},
+                                       {Order::kOptimal, "optimal"},
+                                       {Order::kTopology, "topology"}}};
 
 void check(const TileProblem& problem) {
   const auto [a, b] = problem.tile;
@@ -132,8 +134,24 @@ double makespan_of(const TilePlan& plan, const TileCosts& costs) {
   return std::max(channel, compute);
 }
 
+namespace {
+
+/// One lane that moves as much as a lane for rows and one for columns do side by side.
+TileCosts of_two_lanes(const TileProblem& p) {
+  const double rows =
+      p.count_of(Hop::kRowIn) * p.cost_of(Hop::kRowIn) + p.count_of(Hop::kRowOut) * p.cost_of(Hop::kRowOut);
+  const double all = p.cost_of_all_hops();
+  const double part = all > 0 ? std::max(rows, all - rows) / all : 1;
+  const TileCosts& c = p.costs;
+  return {part * c.row_in, part * c.column_in, part * c.row_out, part * c.column_out, c.block};
+}
+
+}  // namespace
+
 TilePlan plan_tile(Tile tile, Pass pass, Order order, const TileCosts& costs, const TileBytes& bytes,
                    std::uint64_t memory_limit) {
+  if (order == Order::kTopology)
+    return plan_tile(tile, pass, Order::kOptimal, of_two_lanes({tile, pass, costs}), bytes, memory_limit);
   const TileProblem problem{tile, pass, costs};
   check(problem);
   TileBytes held = bytes;

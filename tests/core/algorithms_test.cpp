@@ -1,0 +1,170 @@
+#include "core/algorithms.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <spdlog/fmt/fmt.h>
+
+#include <random>
+
+#include "core/cpu/executor.h"
+#include "core/error.h"
+#include "core/passes/validate.h"
+#include "core/passes/volume.h"
+#include "core/plan.h"
+#include "core/schedule_text.h"
+#include "tests/support/masks.h"
+#include "tests/support/numbers.h"
+
+namespace meshattn {
+namespace {
+
+/// 4 GPUs a node, 400 GB/s inside, one 50 GB/s NIC a GPU, 1 µs a message, 1 TFLOP/s.
+Cluster small_cluster() {
+  Cluster c;
+  c.gpu.attention_flops_per_s = 1e12;
+  c.node = {.gpus = 4, .link_bytes_per_s = 400e9, .link_startup_s = 1e-6, .nic_bytes_per_s = 50e9, .nic_startup_s = 1e-6};
+  return c;
+}
+
+/// Runs on whole nodes, or on one GPU a node.
+Cluster cluster_for(int ranks) {
+  Cluster c = small_cluster();
+  if (ranks > 4 && ranks % 4 != 0) c.node.gpus = 1;
+  return c;
+}
+
+/// Every algorithm with every choice that it leaves on so many ranks, and the styles that it takes.
+std::vector<std::pair<std::string_view, Choices>> everything(const Problem& p) {
+  std::vector<std::pair<std::string_view, Choices>> all;
+  for (const Algorithm& algorithm : algorithms())
+    for (Choices choices : choices_of(algorithm, p)) {
+      if (algorithm.takes_inner) choices.inner = p.ranks % 2 == 0 ? 2 : 1;
+      all.emplace_back(algorithm.name, choices);
+      choices.travel = Travel::kDirect;
+      all.emplace_back(algorithm.name, choices);
+      choices.travel = {};
+      choices.slices = 2;
+      all.emplace_back(algorithm.name, choices);
+    }
+  return all;
+}
+
+std::string name_of(std::string_view algorithm, const Choices& c, const Problem& p) {
+  return fmt::format("{} {}x{} ulysses {} {} slices {}: {}", algorithm, c.tile ? c.tile->rows : 0,
+                     c.tile ? c.tile->columns : 0, c.ulysses.value_or(0), c.slices, c.travel ? "direct" : "ring",
+                     testing::describe(p));
+}
+
+/// What a planned schedule of a method must be: proved, equal to dense attention, the same after being written and read.
+void expect_right(const Schedule& s, const cpu::Tensors& dense, const std::string& name) {
+  EXPECT_THAT(validate(s), ::testing::IsEmpty()) << name;
+  EXPECT_LE(testing::error_of(cpu::run(s, dense), dense, s.problem.pass), 1e-12) << name;
+  const std::string text = write_text(s);
+  EXPECT_EQ(write_text(read_text(text, "text")), text) << name;
+}
+
+/// Plans a method, or returns nothing where it is refused with a reason of one line.
+std::optional<Schedule> plan_of(const Problem& p, std::string_view algorithm, const Choices& choices, Dtype wire,
+                                std::optional<Method>* used = nullptr) {
+  const Cluster cluster = cluster_for(p.ranks);
+  try {
+    const Method method = method_of(algorithm, p, choices, cluster.node.gpus);
+    if (used != nullptr) *used = method;
+    return make_plan({p, method, {}, wire}, Network(cluster, p.ranks), CostModel(cluster.gpu, p)).schedule;
+  } catch (const InvalidInput& e) {
+    EXPECT_THAT(e.what(), ::testing::Not(::testing::IsEmpty()));
+    EXPECT_THAT(e.what(), ::testing::Not(::testing::HasSubstr("\n")));
+    return std::nullopt;
+  }
+}
+
+class EveryAlgorithm : public ::testing::TestWithParam<int> {};
+
+TEST_P(EveryAlgorithm, GivesWhatDenseAttentionGives) {
+  const int n = GetParam();
+  const std::vector<AttentionShape> shapes{{4 * n, 4 * n, 1, 8, 8, 2, Dtype::kBf16},
+                                           {3 * n + 1, 3 * n + 1, 1, 8, 2, 2, Dtype::kFp32}};
+  int planned = 0;
+  Dtype wire = Dtype::kFp32;
+  for (const AttentionShape& shape : shapes)
+    for (const Mask& mask : {Mask::kFull, Mask::kCausal, Mask{true, shape.seq_q / 3 + 1, {}}}) {
+      const cpu::Tensors dense = testing::reference(shape, mask);
+      for (Partition partition : {Partition::kContiguous, Partition::kStriped, Partition::kZigzag})
+        for (Pass pass : {Pass::kForward, Pass::kBackward}) {
+          Problem p;
+          p.shape = shape;
+          p.mask = mask;
+          p.partition = partition;
+          p.pass = pass;
+          p.ranks = n;
+          for (const auto& [algorithm, choices] : everything(p)) {
+            wire = wire == Dtype::kFp32 ? Dtype::kBf16 : Dtype::kFp32;
+            if (const auto s = plan_of(p, algorithm, choices, wire)) {
+              expect_right(*s, dense, name_of(algorithm, choices, p));
+              ++planned;
+            }
+          }
+        }
+    }
+  EXPECT_GT(planned, 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(Algorithms, EveryAlgorithm, ::testing::Values(1, 2, 3, 4, 5, 6, 8, 12));
+
+/// Chunks that each rank receives under the full mask when all chunks are alike; `w` is 2 where partials travel in fp32
+/// and values in bf16. With u ranks at a place, a rank's row of its tile is u chunks of 1/u of the heads: one chunk.
+/// All-to-all: (u − 1)/u of Q, KV (c copies where heads are replicated) and O come; backward of dO, dQ and dKV, whose
+/// replicated parts are partial. In the mesh a − 1 rows come and go back, and b − 1 columns; backward dO too, and
+/// columns go back.
+double chunks_of(const MeshForm& form, const Problem& p, double w) {
+  const double a = form.tile.rows, b = form.tile.columns, u = form.ulysses, g = p.shape.group();
+  const double copies = std::max(1.0, u / p.shape.kv_heads), kv = 2 / g * copies;
+  const double others = (u - 1) / u;
+  if (p.pass == Pass::kForward) return others * (1 + kv + 1) + (1 + w) * (a - 1) + kv * (b - 1);
+  return others * (1 + 1 + kv * (copies > 1 ? w : 1)) + (2 + w) * (a - 1) + (1 + w) * kv * (b - 1);
+}
+
+TEST(Algorithms, MoveWhatTheirClosedFormSays) {
+  int compared = 0;
+  for (int n : {2, 4, 6, 8, 16})
+    for (int kv_heads : {1, 2, 8, 16})
+      for (Pass pass : {Pass::kForward, Pass::kBackward})
+        for (Dtype wire : {Dtype::kBf16, Dtype::kFp32}) {
+          Problem p;
+          p.shape = {4 * n, 4 * n, 1, 16, kv_heads, 8, Dtype::kBf16};
+          p.pass = pass;
+          p.ranks = n;
+          for (const auto& [algorithm, choices] : everything(p)) {
+            std::optional<Method> method;
+            const auto s = plan_of(p, algorithm, choices, wire, &method);
+            if (!s || method->generator != Generator::kMesh) continue;
+            const double chunks = volume_of(*s, Network(cluster_for(n), n)).chunks_received_avg;
+            EXPECT_NEAR(chunks, chunks_of(method->form, p, wire == Dtype::kFp32 ? 2 : 1), 1e-9)
+                << name_of(algorithm, choices, p);
+            ++compared;
+          }
+        }
+  EXPECT_GT(compared, 1000);
+}
+
+/// Any problem, any algorithm: it works and is right, or it is refused with a reason.
+TEST(Algorithms, WorkOrSayWhyNot) {
+  std::mt19937 random(11);
+  int planned = 0;
+  for (int i = 0; i < 400; ++i) {
+    const Problem drawn = testing::random_problem(random, 9);
+    const cpu::Tensors dense = testing::reference(drawn.shape, drawn.mask);
+    const auto all = everything(drawn);
+    for (int k = 0; k < 4; ++k) {
+      const auto& [algorithm, choices] = all[std::uniform_int_distribution<std::size_t>(0, all.size() - 1)(random)];
+      const auto s = plan_of(drawn, algorithm, choices, Dtype::kFp32);
+      if (!s) continue;
+      expect_right(*s, dense, name_of(algorithm, choices, drawn));
+      ++planned;
+    }
+  }
+  EXPECT_GT(planned, 400);
+}
+
+}  // namespace
+}  // namespace meshattn
