@@ -44,25 +44,25 @@ std::uint32_t ScheduleBuilder::add_column(ValueId kv) { return append(schedule_.
 std::uint32_t ScheduleBuilder::add_row(BackwardRow row) { return append(schedule_.backward_rows, row); }
 std::uint32_t ScheduleBuilder::add_column(BackwardColumn column) { return append(schedule_.backward_columns, column); }
 
-ValueId ScheduleBuilder::delta(ValueId o, ValueId d_o) {
-  const Value v = value(o);
-  const ValueId made = declare(v.rank, Tensor::kDelta, v.region, Dtype::kFp32);
-  push(v.rank, Delta{o, d_o, made});
+ValueId ScheduleBuilder::delta(ValueId o, ValueId d_o, RegionId part) {
+  const Rank rank = value(o).rank;
+  const ValueId made = declare(rank, Tensor::kDelta, part, Dtype::kFp32);
+  push(rank, Delta{o, d_o, made});
   return made;
 }
 
-ValueId ScheduleBuilder::combine(std::span<const ValueId> sources, Dtype dtype) {
+ValueId ScheduleBuilder::combine(std::span<const ValueId> sources, RegionId region, Dtype dtype) {
   const Value v = value(sources.front());
-  const ValueId made = declare(v.rank, v.tensor, v.region, dtype);
+  const ValueId made = declare(v.rank, v.tensor, region, dtype);
   const auto first = static_cast<std::uint32_t>(schedule_.combine_sources.size());
   schedule_.combine_sources.insert(schedule_.combine_sources.end(), sources.begin(), sources.end());
   push(v.rank, Combine{first, static_cast<std::uint32_t>(sources.size()), made});
   return made;
 }
 
-TransferId ScheduleBuilder::transfer(ValueId source, Rank to, Lane lane) {
+TransferId ScheduleBuilder::transfer(ValueId source, RegionId part, Rank to, Lane lane) {
   const Value v = value(source);
-  const ValueId made = declare(to, v.tensor, v.region, v.dtype);
+  const ValueId made = declare(to, v.tensor, part, v.dtype);
   schedule_.transfers.push_back({source, made, lane});
   return static_cast<TransferId>(schedule_.transfers.size() - 1);
 }

@@ -34,12 +34,20 @@ class ScheduleBuilder {
 
   void attend(Rank rank, Attend op) { push(rank, op); }
   void attend_backward(Rank rank, AttendBackward op) { push(rank, op); }
-  ValueId delta(ValueId o, ValueId d_o);
+  ValueId delta(ValueId o, ValueId d_o) { return delta(o, d_o, value(o).region); }
+  /// Of a part of o and dO.
+  ValueId delta(ValueId o, ValueId d_o, RegionId part);
   /// @returns the merged value, with the region of the first source, on its rank.
-  ValueId combine(std::span<const ValueId> sources, Dtype dtype);
+  ValueId combine(std::span<const ValueId> sources, Dtype dtype) {
+    return combine(sources, value(sources.front()).region, dtype);
+  }
+  /// @returns the merged value, with the region `made`, on the rank of the first source.
+  ValueId combine(std::span<const ValueId> sources, RegionId made, Dtype dtype);
 
   /// A transfer that is part of no exchange yet. @returns its id; the made value is `made(id)`.
-  TransferId transfer(ValueId source, Rank to, Lane lane);
+  TransferId transfer(ValueId source, Rank to, Lane lane) { return transfer(source, value(source).region, to, lane); }
+  /// Of a part of the source.
+  TransferId transfer(ValueId source, RegionId part, Rank to, Lane lane);
   [[nodiscard]] ValueId made(TransferId t) const { return schedule_.transfers[t].made; }
   void exchange(Rank rank, std::span<const TransferId> transfers);
 
