@@ -8,7 +8,6 @@
 #include <limits>
 #include <map>
 #include <tuple>
-#include <type_traits>
 
 #include "core/error.h"
 
@@ -28,13 +27,6 @@ auto distance(const AttentionPoint& point, const AttentionShape& shape, Mask mas
   return std::tuple(point.mask != mask, apart(point.head_dim, shape.head_dim), point.dtype != shape.dtype,
                     apart(point.heads, shape.heads), apart(group, shape.group()));
 }
-
-ValueId q_of(const AttendRow& row) { return row.q; }
-ValueId q_of(const BackwardRow& row) { return row.q; }
-ValueId kv_of(ValueId column) { return column; }
-ValueId kv_of(const BackwardColumn& column) { return column.kv; }
-ValueId sum_of(const AttendRow& row) { return row.o; }
-ValueId sum_of(const BackwardRow& row) { return row.dq; }
 
 /// One side of a rectangle: its tokens and heads, summed over its values.
 struct Side {
@@ -61,7 +53,8 @@ double tokens_of(std::span<const Cell> cells, const std::vector<TokenRun>& runs)
 
 /// Query heads that q heads and kv heads have in common.
 double common_heads(HeadRange q, HeadRange kv, int group) {
-  return std::max(0, std::min(q.end, kv.end * group) - std::max(q.begin, kv.begin * group));
+  const HeadRange heads = common(q, {kv.begin * group, kv.end * group});
+  return std::max(0, heads.end - heads.begin);
 }
 
 }  // namespace
@@ -150,24 +143,23 @@ void CostModel::add_causal(const Region& q, const Region& kv, double heads, Kern
 template <typename Rows, typename Columns>
 CostModel::Kernel CostModel::kernel_of(const Schedule& s, const Rows& rows, const Columns& columns) const {
   Side q, kv;
-  for (const auto& row : rows) {
-    const Region r = s.region(q_of(row));
-    q.add(tokens_of(r.cells, blocks_.q_runs()), r.heads);
-  }
+  const int group = problem_.shape.group();
+  for (const auto& row : rows)
+    q.add(tokens_of(s.region(row.q).cells, blocks_.q_runs()), s.region(sum_of(row)).heads);
+  const HeadRange read{q.heads.begin / group, (q.heads.end + group - 1) / group};  // of the columns
   for (const auto& column : columns) {
     const Region r = s.region(kv_of(column));
-    kv.add(tokens_of(r.cells, blocks_.kv_runs()), r.heads);
+    kv.add(tokens_of(r.cells, blocks_.kv_runs()), common(r.heads, read));
   }
   Kernel kernel{0, 0, q.extent(), kv.extent()};
-  const int group = problem_.shape.group();
   if (problem_.mask == Mask::kFull && q.uniform && kv.uniform) {
     kernel.full_pairs = q.tokens * kv.tokens * common_heads(q.heads, kv.heads, group);
     return kernel;
   }
   for (const auto& row : rows)
     for (const auto& column : columns) {
-      const Region a = s.region(q_of(row)), b = s.region(kv_of(column));
-      const double heads = common_heads(a.heads, b.heads, group);
+      const Region a = s.region(row.q), b = s.region(kv_of(column));
+      const double heads = common_heads(s.region(sum_of(row)).heads, b.heads, group);
       if (heads == 0) continue;
       if (problem_.mask == Mask::kFull)
         kernel.full_pairs += tokens_of(a.cells, blocks_.q_runs()) * tokens_of(b.cells, blocks_.kv_runs()) * heads;
@@ -182,29 +174,31 @@ double CostModel::memory_s(std::uint64_t bytes) const {
 }
 
 template <typename Rectangle>
-double CostModel::rectangle_s(const Schedule& s, const Rectangle& rect, std::vector<bool>& begun) const {
+double CostModel::rectangle_s(const Schedule& s, OpId op, const Rectangle& rect, std::vector<OpId>& merged_by) const {
   std::uint64_t merged = 0;
   const auto contribute = [&](ValueId sum) {
-    if (begun[sum]) merged += 3 * s.bytes(sum);
-    begun[sum] = true;
+    if (sum == kNone || merged_by[sum] == op) return;
+    if (merged_by[sum] != kNone) merged += 3 * s.bytes(sum);
+    merged_by[sum] = op;
   };
   for (const auto& row : s.rows_of(rect)) contribute(sum_of(row));
-  if constexpr (std::is_same_v<Rectangle, AttendBackward>)
-    for (const BackwardColumn& column : s.columns_of(rect)) contribute(column.dkv);
+  for (const auto& column : s.columns_of(rect)) contribute(sum_of(column));
   return kernel_s(kernel_of(s, s.rows_of(rect), s.columns_of(rect))) + (merged > 0 ? memory_s(merged) : 0);
 }
 
 std::vector<double> CostModel::seconds(const Schedule& s) const {
   std::vector<double> seconds(s.ops.size());
-  std::vector<bool> begun(s.values.size());  // sums that have a contribution
+  std::vector<OpId> merged_by(s.values.size(), kNone);  // by sum: the last op so far that contributed to it
   for (OpId op = 0; op < s.ops.size(); ++op) {
-    if (const auto* a = std::get_if<Attend>(&s.ops[op])) seconds[op] = rectangle_s(s, *a, begun);
-    if (const auto* b = std::get_if<AttendBackward>(&s.ops[op])) seconds[op] = rectangle_s(s, *b, begun);
-    if (const auto* d = std::get_if<Delta>(&s.ops[op]))
-      seconds[op] = memory_s(s.bytes(d->o) + s.bytes(d->d_o) + s.bytes(d->made));
+    if (const auto* a = std::get_if<Attend>(&s.ops[op])) seconds[op] = rectangle_s(s, op, *a, merged_by);
+    if (const auto* b = std::get_if<AttendBackward>(&s.ops[op])) seconds[op] = rectangle_s(s, op, *b, merged_by);
+    if (const auto* d = std::get_if<Delta>(&s.ops[op])) {
+      const Region made = s.region(d->made);
+      seconds[op] = memory_s(s.bytes(d->o, made) + s.bytes(d->d_o, made) + s.bytes(d->made));
+    }
     if (const auto* c = std::get_if<Combine>(&s.ops[op])) {
       std::uint64_t bytes = s.bytes(c->made);
-      for (ValueId source : s.sources_of(*c)) bytes += s.bytes(source);
+      for (ValueId source : s.sources_of(*c)) bytes += s.bytes(source, s.region(c->made));
       seconds[op] = memory_s(bytes);
     }
   }

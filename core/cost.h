@@ -55,7 +55,8 @@ class CostModel {
   /// Adds the blocks of one query value × one key/value value under a causal mask.
   void add_causal(const Region& q, const Region& kv, double heads, Kernel& kernel) const;
   template <typename Rectangle>
-  [[nodiscard]] double rectangle_s(const Schedule& schedule, const Rectangle& rect, std::vector<bool>& begun) const;
+  [[nodiscard]] double rectangle_s(const Schedule& schedule, OpId op, const Rectangle& rect,
+                                   std::vector<OpId>& merged_by) const;
   /// A kernel that reads and writes so many bytes in all.
   [[nodiscard]] double memory_s(std::uint64_t bytes) const;
 

@@ -32,6 +32,13 @@ bool contains(const Region& outer, const Region& inner) {
          std::includes(outer.cells.begin(), outer.cells.end(), inner.cells.begin(), inner.cells.end());
 }
 
+bool overlap(const Region& a, const Region& b) {
+  const HeadRange heads = common(a.heads, b.heads);
+  bool any = false;
+  if (heads.begin < heads.end) for_each_common_cell(a.cells, b.cells, [&](Cell) { any = true; });
+  return any;
+}
+
 RegionId RegionTable::intern(std::span<const Cell> cells, HeadRange heads) {
   const std::size_t hash = hash_of(cells, heads);
   const auto [begin, end] = by_hash_.equal_range(hash);
@@ -70,12 +77,16 @@ std::span<const ReuseWait> Schedule::waits_of(OpId op) const {
   return {begin, end};
 }
 
-std::uint64_t Schedule::rows_in(ValueId v) const {
+std::uint64_t Schedule::rows_in(ValueId v, const Region& part) const {
   const Region r = region(v);
+  const HeadRange heads = common(r.heads, part.heads);
+  if (heads.begin >= heads.end) return 0;
   const bool kv = on_kv_side(values[v].tensor);
   std::uint64_t tokens = 0;
-  for (Cell c : r.cells) tokens += static_cast<std::uint64_t>((kv ? problem.kv_run(c) : problem.q_run(c)).count);
-  return tokens * static_cast<std::uint64_t>(r.heads.end - r.heads.begin) *
+  for_each_common_cell(r.cells, part.cells, [&](Cell c) {
+    tokens += static_cast<std::uint64_t>((kv ? problem.kv_run(c) : problem.q_run(c)).count);
+  });
+  return tokens * static_cast<std::uint64_t>(heads.end - heads.begin) *
          static_cast<std::uint64_t>(problem.shape.batch);
 }
 
@@ -90,6 +101,11 @@ std::uint64_t Schedule::bytes(ValueId v) const {
   const Tensor tensor = values[v].tensor;
   const std::uint64_t statistics = tensor == Tensor::kO ? 4 : tensor == Tensor::kDelta ? 8 : 0;  // fp32, per row
   return payload_bytes(v) + (statistics == 0 ? 0 : statistics * rows_in(v));
+}
+
+std::uint64_t Schedule::bytes(ValueId v, const Region& part) const {
+  const std::uint64_t all = rows_in(v);
+  return all == 0 ? 0 : bytes(v) / all * rows_in(v, part);
 }
 
 }  // namespace meshattn

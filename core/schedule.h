@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -41,7 +42,8 @@ enum class Tensor : std::uint8_t {
 /// @throws InvalidInput naming what was given and the possible names.
 [[nodiscard]] Tensor parse_tensor(std::string_view name);
 
-/// True for O, dQ and dKV: values that are summed up from blocks, read once or handed out.
+/// True for O, dQ and dKV: values that are summed up from blocks; every (cell, head) of one is read once, or all of it
+/// is handed out.
 [[nodiscard]] constexpr bool is_partial(Tensor t) { return t == Tensor::kO || t == Tensor::kDQ || t == Tensor::kDKV; }
 
 /// True for tensors cut along the keys (KV, dKV); the others are cut along the queries.
@@ -55,6 +57,11 @@ struct HeadRange {
   friend bool operator==(const HeadRange&, const HeadRange&) = default;
 };
 
+/// Heads in both ranges; begin ≥ end if there are none.
+[[nodiscard]] inline HeadRange common(HeadRange a, HeadRange b) {
+  return {std::max(a.begin, b.begin), std::min(a.end, b.end)};
+}
+
 /// Which rows of a tensor: a set of cells × a range of heads. A view into its RegionTable.
 struct Region {
   std::span<const Cell> cells;  ///< ascending
@@ -63,6 +70,19 @@ struct Region {
 
 /// True if every cell and head of `inner` is in `outer`.
 [[nodiscard]] bool contains(const Region& outer, const Region& inner);
+/// True if some cell and head is in both.
+[[nodiscard]] bool overlap(const Region& a, const Region& b);
+
+/// Calls visit(cell) for every cell that is in both, ascending.
+template <typename Visit>
+void for_each_common_cell(std::span<const Cell> a, std::span<const Cell> b, Visit&& visit) {
+  for (auto i = a.begin(), j = b.begin(); i != a.end() && j != b.end();) {
+    if (*i == *j) visit(*i);
+    const bool first = *i <= *j, second = *j <= *i;
+    if (first) ++i;
+    if (second) ++j;
+  }
+}
 
 /// Regions, each stored once: equal ids mean equal regions.
 class RegionTable {
@@ -97,8 +117,8 @@ struct Value {
   friend bool operator==(const Value&, const Value&) = default;
 };
 
-/// A value sent: `made`, on another rank, is a copy of `source` or of a subset of its region. One SimGrid comm; one
-/// ncclSend with its ncclRecv.
+/// A value sent: `made`, on another rank, is a copy of `source` or of a part of it: of some of its cells and heads. One
+/// SimGrid comm; one ncclSend with its ncclRecv.
 struct Transfer {
   ValueId source;
   ValueId made;
@@ -133,7 +153,12 @@ struct BackwardColumn {
   friend bool operator==(const BackwardColumn&, const BackwardColumn&) = default;
 };
 
-/// Attends the blocks of rows × columns that the mask leaves; each contributes to its row's accumulator.
+/// An op reads of each operand the part that its result asks for: so slices of heads and parts of gathered chunks cost
+/// no op, and a sum may be read by several readers, a part each.
+
+/// Attends the blocks of rows × columns that the mask leaves; each contributes to its row's accumulator. A row attends
+/// the cells of its q, with the heads of its accumulator: q and, by group, every column must have these heads, and the
+/// accumulator every cell of which the mask leaves something. Rows may share an accumulator.
 /// Indices into Schedule::rows and Schedule::columns, so that neighbouring rectangles share their lists.
 struct Attend {
   std::uint32_t first_row;
@@ -142,7 +167,9 @@ struct Attend {
   std::uint16_t column_count;
 };
 
-/// The backward of Attend: each block contributes to dQ of its row and to dKV of its column.
+/// The backward of Attend: each block contributes to dQ of its row and to dKV of its column. A row has the heads of its
+/// dq: q, dO, delta and, by group, every kv and dkv of the op must have them. dO, delta and dq must have every cell of q
+/// of which the mask leaves something, and dkv every such cell of its kv. Rows may share a dq, columns a dkv.
 struct AttendBackward {
   std::uint32_t first_row;
   std::uint32_t first_column;
@@ -150,15 +177,16 @@ struct AttendBackward {
   std::uint16_t column_count;
 };
 
-/// delta = rowsum(dO∘O) of the complete O, with O's log-sum-exp.
+/// delta = rowsum(dO∘O) of the complete O, with O's log-sum-exp, for the cells and heads of `made`; o and dO have them.
 struct Delta {
   ValueId o;
   ValueId d_o;
   ValueId made;
 };
 
-/// Merges partials of the same rows into one (log-sum-exp merge for O, sum for gradients), in listed order. The result
-/// may have another dtype: this is also the cast.
+/// Merges partials into one (log-sum-exp merge for O, sum for gradients), in listed order. Reads of each source what it
+/// has in common with `made`, which must not be nothing; `made` has nothing that no source has. The result may have
+/// another dtype: this is also the cast.
 struct Combine {
   std::uint32_t first_source;
   std::uint32_t source_count;
@@ -200,7 +228,9 @@ struct Schedule {
   std::vector<ValueId> combine_sources;
   std::vector<TransferId> exchange_transfers;
 
-  std::vector<ValueId> inputs;  ///< ascending: there from the start (owned values; for backward also what forward kept)
+  /// Ascending: there from the start. Owned values; for a backward pass Q, KV, O and delta may also be residents: parts
+  /// of others' chunks that the forward pass left on the rank. No schedule can prove that it did.
+  std::vector<ValueId> inputs;
   std::vector<ValueId> outputs;  ///< ascending: the owners' complete O, or dQ and dKV
 
   std::vector<ReuseWait> waits;       ///< by op; written by `assign_memory`
@@ -238,14 +268,29 @@ struct Schedule {
   [[nodiscard]] std::span<const ReuseWait> waits_of(OpId op) const;
 
   /// Rows of a value: tokens × heads × batch.
-  [[nodiscard]] std::uint64_t rows_in(ValueId v) const;
+  [[nodiscard]] std::uint64_t rows_in(ValueId v) const { return rows_in(v, region(v)); }
+  /// Those of them that are in `part`.
+  [[nodiscard]] std::uint64_t rows_in(ValueId v, const Region& part) const;
   /// Bytes of a value, its log-sum-exp or delta included.
   [[nodiscard]] std::uint64_t bytes(ValueId v) const;
+  /// Bytes of the rows of a value that are in `part`.
+  [[nodiscard]] std::uint64_t bytes(ValueId v, const Region& part) const;
   /// Bytes without log-sum-exp and delta: what is counted as chunks.
   [[nodiscard]] std::uint64_t payload_bytes(ValueId v) const;
 };
 
-/// Calls read(value) for what the op reads on `rank` and make(value) for what it makes there or contributes to.
+/// The key/value value of a column of either pass.
+[[nodiscard]] constexpr ValueId kv_of(ValueId column) { return column; }
+[[nodiscard]] constexpr ValueId kv_of(const BackwardColumn& column) { return column.kv; }
+
+/// The sum that a row or column of either pass contributes to; kNone for a column of the forward pass.
+[[nodiscard]] constexpr ValueId sum_of(const AttendRow& row) { return row.o; }
+[[nodiscard]] constexpr ValueId sum_of(const BackwardRow& row) { return row.dq; }
+[[nodiscard]] constexpr ValueId sum_of(ValueId) { return kNone; }
+[[nodiscard]] constexpr ValueId sum_of(const BackwardColumn& column) { return column.dkv; }
+
+/// Calls read(value) for what the op reads on `rank`, all of it or a part, and make(value) for what it makes there or
+/// contributes to.
 template <typename Read, typename Make>
 void for_each_operand(const Schedule& s, const Op& op, Rank rank, Read&& read, Make&& make) {
   if (const auto* x = std::get_if<Exchange>(&op)) {

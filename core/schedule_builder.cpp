@@ -70,15 +70,11 @@ void ScheduleBuilder::attend_backward(Rank rank, std::span<const BackwardRow> ro
                             static_cast<std::uint16_t>(rows.size()), static_cast<std::uint16_t>(columns.size())});
 }
 
-ValueId ScheduleBuilder::delta(ValueId o, ValueId d_o) {
-  const Value v = value(o);
-  const ValueId made = declare(v.rank, Tensor::kDelta, v.region, Dtype::kFp32);
-  push(v.rank, Delta{o, d_o, made});
+ValueId ScheduleBuilder::delta(ValueId o, ValueId d_o, RegionId part) {
+  const Rank rank = value(o).rank;
+  const ValueId made = declare(rank, Tensor::kDelta, part, Dtype::kFp32);
+  push(rank, Delta{o, d_o, made});
   return made;
-}
-
-ValueId ScheduleBuilder::combine(std::span<const ValueId> sources, Dtype dtype) {
-  return combine(sources, value(sources.front()).region, dtype);
 }
 
 ValueId ScheduleBuilder::combine(std::span<const ValueId> sources, RegionId region, Dtype dtype) {
@@ -89,9 +85,9 @@ ValueId ScheduleBuilder::combine(std::span<const ValueId> sources, RegionId regi
   return made;
 }
 
-TransferId ScheduleBuilder::transfer(ValueId source, Rank to, Lane lane, RegionId region) {
+TransferId ScheduleBuilder::transfer(ValueId source, RegionId part, Rank to, Lane lane) {
   const Value v = value(source);
-  const ValueId made = declare(to, v.tensor, region, v.dtype);
+  const ValueId made = declare(to, v.tensor, part, v.dtype);
   schedule_.transfers.push_back({source, made, lane});
   return static_cast<TransferId>(schedule_.transfers.size() - 1);
 }

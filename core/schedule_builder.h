@@ -40,16 +40,20 @@ class ScheduleBuilder {
   /// The same, with lists of their own.
   void attend(Rank rank, std::span<const AttendRow> rows, std::span<const ValueId> columns);
   void attend_backward(Rank rank, std::span<const BackwardRow> rows, std::span<const BackwardColumn> columns);
-  /// Of the rows of o.
-  ValueId delta(ValueId o, ValueId d_o);
-  /// @returns the merged value, with the region of the first source (or the part of it that is asked for), on its rank.
-  ValueId combine(std::span<const ValueId> sources, Dtype dtype);
-  ValueId combine(std::span<const ValueId> sources, RegionId region, Dtype dtype);
+  ValueId delta(ValueId o, ValueId d_o) { return delta(o, d_o, value(o).region); }
+  /// Of a part of o and dO.
+  ValueId delta(ValueId o, ValueId d_o, RegionId part);
+  /// @returns the merged value, with the region of the first source, on its rank.
+  ValueId combine(std::span<const ValueId> sources, Dtype dtype) {
+    return combine(sources, value(sources.front()).region, dtype);
+  }
+  /// @returns the merged value, with the region `made`, on the rank of the first source.
+  ValueId combine(std::span<const ValueId> sources, RegionId made, Dtype dtype);
 
-  /// A transfer, of all of the source or a part, that is in no exchange yet. @returns its id; the made value is
-  /// `made(id)`.
-  TransferId transfer(ValueId source, Rank to, Lane lane) { return transfer(source, to, lane, value(source).region); }
-  TransferId transfer(ValueId source, Rank to, Lane lane, RegionId region);
+  /// A transfer that is part of no exchange yet. @returns its id; the made value is `made(id)`.
+  TransferId transfer(ValueId source, Rank to, Lane lane) { return transfer(source, value(source).region, to, lane); }
+  /// Of a part of the source.
+  TransferId transfer(ValueId source, RegionId part, Rank to, Lane lane);
   [[nodiscard]] ValueId made(TransferId t) const { return schedule_.transfers[t].made; }
   void exchange(Rank rank, std::span<const TransferId> transfers);
   /// Transfers of one lane that run side by side: one exchange on every rank that sends or receives any of them.

@@ -77,7 +77,7 @@ std::vector<std::vector<ValueId>> MeshGenerator::shared(std::span<const Tensor> 
           continue;
         }
         const HeadRange heads = whole.heads(b_.problem().shape, r, 0, tensors[i]);
-        transfers.push_back(b_.transfer(source, r, form_.row_lane(0), b_.chunk_region(chunk, chunk, heads)));
+        transfers.push_back(b_.transfer(source, b_.chunk_region(chunk, chunk, heads), r, form_.row_lane(0)));
         values[i].push_back(b_.made(transfers.back()));
       }
   b_.exchange_all(transfers);

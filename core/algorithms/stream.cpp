@@ -27,7 +27,7 @@ Stream::Stream(ScheduleBuilder& b, const MeshForm& form, const Side& side, std::
         const HeadRange heads = form.heads(p.shape, r, side.slice, v.tensor);
         const Rank chunk = form.first_at_place(origin) + number;
         const RegionId region = b.heads(source) == heads ? v.region : b.chunk_region(chunk, chunk, heads);
-        const TransferId t = b.transfer(source, r, side.lane_of(hop), region);
+        const TransferId t = b.transfer(source, region, r, side.lane_of(hop));
         sent_[at(hop)].push_back(t);
         held_[at(hop)][at(r * ulysses_ + number)] = b.made(t);
       }
@@ -123,7 +123,7 @@ void Reduction::share_out(ScheduleBuilder& b, const Side& side) {
     const HeadRange heads = form_.heads(p.shape, r, side.slice, tensor_);
     const ValueId others = b.combine(own[at(r)], b.region(cells, heads), partial ? wire_ : p.shape.dtype);
     for (Rank chunk = first; chunk < first + u; ++chunk)
-      if (chunk != r) transfers.push_back(b.transfer(others, chunk, side.lane, region(chunk, r)));
+      if (chunk != r) transfers.push_back(b.transfer(others, region(chunk, r), chunk, side.lane));
   }
   b.exchange_all(transfers);
   std::vector<std::vector<ValueId>> received(at(p.ranks));

@@ -10,11 +10,6 @@
 
 namespace meshattn::cpu {
 
-/// Heads in both ranges; begin ≥ end if there are none.
-[[nodiscard]] inline HeadRange common(HeadRange a, HeadRange b) {
-  return {std::max(a.begin, b.begin), std::min(a.end, b.end)};
-}
-
 /// Bytes of an arena that hold one real number: the size of a bf16. Whatever the precision of the run, values that
 /// share bytes in the schedule share numbers here.
 inline constexpr std::uint64_t kBytesPerNumber = 2;

@@ -116,7 +116,9 @@ void Allocator::visit(const Op& op, Rank rank, Place here) {
   };
   for_each_operand(s_, op, rank, await_maker, ignore);
   for_each_operand(s_, op, rank, ignore, [&](ValueId v) {
-    if (made_first_[v] == here) place(v, here);
+    if (made_first_[v] != here) return;
+    place(v, here);
+    made_first_[v] = 0;  // placed once, however many rows of the op contribute to it
   });
   free_dead(op, rank, here);
 }

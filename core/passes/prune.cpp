@@ -71,15 +71,14 @@ class Pruner {
   std::vector<std::uint32_t> row_list_, column_list_;
 };
 
-/// The one partial that is left of what v is combined from, if v would be no more than a copy of it; else kNone.
+/// The one partial that is left of what v is combined from, if v would be no more than a copy of all of it; else kNone.
 ValueId Pruner::only_source(ValueId v) const {
-  ValueId only = kNone;
-  for (ValueId source : kept_.sources_of(v)) {
-    if (new_id_[source] == kNone) continue;
-    if (only != kNone || s_.values[source].dtype != s_.values[v].dtype) return kNone;
-    only = source;
-  }
-  return only;
+  const std::vector<ValueId> sources = kept_.sources_of(v);
+  if (sources.size() != 1) return kNone;
+  const ValueId only = sources.front();
+  const bool copy = s_.values[only].dtype == s_.values[v].dtype && s_.region(only).heads == s_.region(v).heads &&
+                    kept_.cells_of(only) == kept_.cells_of(v);
+  return copy ? only : kNone;
 }
 
 void Pruner::write_values() {
@@ -166,8 +165,7 @@ bool Pruner::rewrite(Delta& op) {
 bool Pruner::rewrite(Combine& op) {
   if (new_id_[op.made] == kNone || only_source(op.made) != kNone) return false;
   const auto first = static_cast<std::uint32_t>(out_.combine_sources.size());
-  for (ValueId source : s_.sources_of(op))
-    if (new_id_[source] != kNone) out_.combine_sources.push_back(new_id_[source]);
+  for (ValueId source : kept_.sources_of(op.made)) out_.combine_sources.push_back(new_id_[source]);
   op = {first, static_cast<std::uint32_t>(out_.combine_sources.size()) - first, new_id_[op.made]};
   return true;
 }

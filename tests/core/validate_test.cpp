@@ -8,6 +8,7 @@
 #include "tests/support/interpreter.h"
 #include "tests/support/mutate.h"
 #include "tests/support/plans.h"
+#include "tests/support/ulysses.h"
 
 namespace meshattn {
 namespace {
@@ -18,6 +19,7 @@ using testing::mutate;
 using testing::random_plan;
 using testing::simple_plan;
 using testing::small_problem;
+using testing::ulysses;
 
 struct Setting {
   Mask mask;
@@ -41,34 +43,54 @@ std::string all_of(const std::vector<Finding>& findings) {
   return text;
 }
 
-std::string name_of(const Schedule& s, Tile tile) {
-  const Problem& p = s.problem;
-  return std::to_string(tile.rows) + "x" + std::to_string(tile.columns) + " " + std::string(name_of(p.mask)) + " " +
-         std::string(name_of(p.partition)) + " " + std::string(name_of(p.pass));
+std::string name_of(const Problem& p, const std::string& algorithm) {
+  return algorithm + " " + std::string(name_of(p.mask)) + " " + std::string(name_of(p.partition)) + " " +
+         std::string(name_of(p.pass));
 }
 
-/// Calls visit(schedule, tile) for every tile of 1 … most ranks × mask and partition × pass, planned simply and at
-/// random.
+/// Calls visit(schedule, name) for Ulysses on 2 and on 4 ranks, with heads of its own for each key/value head, with
+/// several, and with slices that share key/value heads.
+template <typename Visit>
+void for_each_ulysses(int most, const Setting& setting, Pass pass, Visit&& visit) {
+  struct Heads {
+    int ranks, q, kv;
+  };
+  for (const Heads h : {Heads{2, 2, 2}, Heads{2, 4, 2}, Heads{2, 4, 1}, Heads{4, 4, 4}, Heads{4, 8, 2}}) {
+    if (h.ranks > most) continue;
+    Schedule s = prune(ulysses(small_problem(h.ranks, pass, setting.mask, setting.partition, h.q, h.kv)));
+    assign_memory(s);
+    const std::string heads = std::to_string(h.q) + "/" + std::to_string(h.kv) + " heads";
+    visit(s, name_of(s.problem, "ulysses of " + std::to_string(h.ranks) + ", " + heads));
+  }
+}
+
+/// Calls visit(schedule, name) for every tile of 1 … most ranks × mask and partition × pass, planned simply and at
+/// random, and for Ulysses.
 template <typename Visit>
 void for_each_real_schedule(int most, std::mt19937& random, Visit&& visit) {
-  for (int n = 1; n <= most; ++n)
-    for (Tile tile : tiles_of(n))
-      for (Pass pass : {Pass::kForward, Pass::kBackward})
-        for (const Setting& setting : kSettings) {
-          visit(real_schedule(setting, simple_plan(tile, pass), Dtype::kFp32), tile);
-          visit(real_schedule(setting, random_plan(tile, pass, random), Dtype::kBf16), tile);
+  const auto visit_mesh = [&](const Schedule& s, Tile tile) {
+    visit(s, name_of(s.problem, std::to_string(tile.rows) + "x" + std::to_string(tile.columns)));
+  };
+  for (Pass pass : {Pass::kForward, Pass::kBackward})
+    for (const Setting& setting : kSettings) {
+      for (int n = 1; n <= most; ++n)
+        for (Tile tile : tiles_of(n)) {
+          visit_mesh(real_schedule(setting, simple_plan(tile, pass), Dtype::kFp32), tile);
+          visit_mesh(real_schedule(setting, random_plan(tile, pass, random), Dtype::kBf16), tile);
         }
+      for_each_ulysses(most, setting, pass, visit);
+    }
 }
 
 TEST(Validate, AcceptsRealSchedules) {
   std::mt19937 random(1);
-  for_each_real_schedule(6, random, [&](Schedule s, Tile tile) {
-    EXPECT_EQ(all_of(validate(s)), "") << name_of(s, tile);
-    EXPECT_EQ(interpret(s, 14, random), "") << name_of(s, tile);
+  for_each_real_schedule(6, random, [&](Schedule s, const std::string& name) {
+    EXPECT_EQ(all_of(validate(s)), "") << name;
+    EXPECT_EQ(interpret(s, 14, random), "") << name;
     s.offset.clear();
     s.waits.clear();
-    EXPECT_EQ(all_of(validate(s)), "") << name_of(s, tile);
-    EXPECT_EQ(interpret(s, 7, random), "") << name_of(s, tile);
+    EXPECT_EQ(all_of(validate(s)), "") << name;
+    EXPECT_EQ(interpret(s, 7, random), "") << name;
   });
 }
 
@@ -76,7 +98,7 @@ TEST(Validate, AcceptsRealSchedules) {
 TEST(Validate, RejectsEveryMutantThatTheInterpreterFindsWrong) {
   std::mt19937 random(2);
   int mutants = 0, wrong = 0;
-  for_each_real_schedule(6, random, [&](const Schedule& s, Tile tile) {
+  for_each_real_schedule(6, random, [&](const Schedule& s, const std::string& name) {
     if (s.problem.ranks == 1) return;
     for (int i = 0; i < 30; ++i) {
       const Mutant m = mutate(s, random);
@@ -84,7 +106,7 @@ TEST(Validate, RejectsEveryMutantThatTheInterpreterFindsWrong) {
       const std::string what = interpret(m.schedule, accepted ? 28 : 7, random);
       ++mutants;
       wrong += !what.empty();
-      EXPECT_FALSE(accepted && !what.empty()) << name_of(s, tile) << ": " << m.what << ": " << what;
+      EXPECT_FALSE(accepted && !what.empty()) << name << ": " << m.what << ": " << what;
     }
   });
   EXPECT_GT(wrong, mutants / 2);
@@ -196,14 +218,14 @@ class Vandal {
 TEST(Validate, SurvivesGarbage) {
   std::mt19937 random(7);
   int refused = 0, all = 0;
-  for_each_real_schedule(4, random, [&](const Schedule& s, Tile tile) {
+  for_each_real_schedule(4, random, [&](const Schedule& s, const std::string& name) {
     for (int i = 0; i < 100; ++i, ++all) {
       Schedule garbage = s;
       Vandal vandal(garbage, random);
       for (auto strikes = 1 + random() % 3; strikes > 0; --strikes) vandal.strike();
       const bool accepted = validate(garbage).empty();
       refused += !accepted;
-      EXPECT_TRUE(!accepted || interpret(garbage, 7, random).empty()) << name_of(s, tile);
+      EXPECT_TRUE(!accepted || interpret(garbage, 7, random).empty()) << name;
     }
   });
   EXPECT_GT(refused, all / 2);

@@ -183,6 +183,8 @@ class Run {
   Content empty(ValueId v) const;
   Content& sum(ValueId v, Tensor tensor);
   void contribute(ValueId v, Place place, const Contribution& what);
+  template <typename Visit>
+  void for_each_block(ValueId q, ValueId kv, ValueId sum, Visit&& visit) const;
 
   void give_inputs();
   void finish(const Attend& a);
@@ -384,12 +386,29 @@ void Run::give_inputs() {
       wrong("nobody has input {}", v);
     if (value.dtype != (value.tensor == Tensor::kDelta ? Dtype::kFp32 : s_.problem.shape.dtype))
       wrong("input {} has another dtype", v);
+    const bool may_be_kept = !forward && value.tensor != Tensor::kDO;  // by a forward pass that nobody sees here
     for (Cell cell : s_.region(v).cells)
-      if (s_.problem.owner(cell) != value.rank) wrong("rank {} does not own input {}", value.rank, v);
+      if (s_.problem.owner(cell) != value.rank && !may_be_kept) wrong("rank {} does not own input {}", value.rank, v);
     content_[v] = empty(v);
     write(v, true);
   }
   for (ValueId v : s_.inputs) expect_intact(v, kNone);
+}
+
+/// Calls visit(q place, kv place) for every query row of a cell of `q` and a head of `sum`, and every key/value row of
+/// `kv` that it sees. Both must be there.
+template <typename Visit>
+void Run::for_each_block(ValueId q, ValueId kv, ValueId sum, Visit&& visit) const {
+  const HeadRange heads = s_.region(sum).heads;
+  for (Cell i : s_.region(q).cells) {
+    for (Cell j : s_.region(kv).cells) {
+      if (s_.problem.block(i, j).kind == Block::Kind::kEmpty) continue;
+      for (std::int32_t head = heads.begin; head < heads.end; ++head) {
+        at(q, {i, head}), at(kv, {j, head / group_});
+        visit(Place{i, head}, Place{j, head / group_});
+      }
+    }
+  }
 }
 
 void Run::finish(const Attend& a) {
@@ -397,14 +416,9 @@ void Run::finish(const Attend& a) {
   for (const AttendRow& row : s_.rows_of(a)) {
     for (ValueId kv : s_.columns_of(a)) {
       if (content(row.q).tensor != Tensor::kQ || content(kv).tensor != Tensor::kKV) wrong("no query or no keys");
-      for (const auto& [q_place, none] : content(row.q).at) {
-        for (const auto& [kv_place, nothing] : content(kv).at) {
-          const auto [q, head] = q_place;
-          if (kv_place.second != head / group_ || s_.problem.block(q, kv_place.first).kind == Block::Kind::kEmpty)
-            continue;
-          contribute(row.o, q_place, {q, kv_place.first, head});
-        }
-      }
+      for_each_block(row.q, kv, row.o, [&](Place q_place, Place kv_place) {
+        contribute(row.o, q_place, {q_place.first, kv_place.first, q_place.second});
+      });
     }
   }
 }
@@ -417,16 +431,12 @@ void Run::finish(const AttendBackward& a) {
       if (content(row.q).tensor != Tensor::kQ || content(column.kv).tensor != Tensor::kKV ||
           content(row.d_o).tensor != Tensor::kDO || content(row.delta).tensor != Tensor::kDelta)
         wrong("operands of a backward block are of other tensors");
-      for (const auto& [q_place, none] : content(row.q).at) {
-        for (const auto& [kv_place, nothing] : content(column.kv).at) {
-          const auto [q, head] = q_place;
-          if (kv_place.second != head / group_ || s_.problem.block(q, kv_place.first).kind == Block::Kind::kEmpty)
-            continue;
-          at(row.d_o, q_place), at(row.delta, q_place);
-          contribute(row.dq, q_place, {q, kv_place.first, head});
-          contribute(column.dkv, kv_place, {q, kv_place.first, head});
-        }
-      }
+      for_each_block(row.q, column.kv, row.dq, [&](Place q_place, Place kv_place) {
+        const Contribution block{q_place.first, kv_place.first, q_place.second};
+        at(row.d_o, q_place), at(row.delta, q_place);
+        contribute(row.dq, q_place, block);
+        contribute(column.dkv, kv_place, block);
+      });
     }
   }
 }
@@ -443,13 +453,11 @@ void Run::finish(const Delta& d) {
 void Run::finish(const Combine& c) {
   Content merged{s_.values[c.made].tensor, s_.values[c.made].dtype, {}};
   if (!is_partial(merged.tensor)) wrong("value {} cannot be merged", c.made);
-  const Content room = empty(c.made);
+  const Content wanted = empty(c.made);
   for (ValueId v : s_.sources_of(c)) {
     if (content(v).tensor != merged.tensor) wrong("value {} is merged into another tensor", v);
-    for (const auto& [place, blocks] : content(v).at) {
-      if (!room.at.contains(place)) wrong("value {} has no place for a part of value {}", c.made, v);
-      merged.at[place].insert(blocks.begin(), blocks.end());
-    }
+    for (const auto& [place, blocks] : content(v).at)
+      if (wanted.at.contains(place)) merged.at[place].insert(blocks.begin(), blocks.end());
   }
   content_[c.made] = std::move(merged);
 }

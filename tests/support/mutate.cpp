@@ -21,7 +21,8 @@ class Mutator {
         &Mutator::shrink_value,   &Mutator::shrink_transfer, &Mutator::resize_rectangle,  &Mutator::edit_combine,
         &Mutator::edit_exchange,  &Mutator::edit_outputs,    &Mutator::retarget_transfer, &Mutator::retarget_rectangle,
         &Mutator::retarget_merge, &Mutator::retarget_wait,   &Mutator::drop_wait,         &Mutator::drop_wait,
-        &Mutator::shift_value,    &Mutator::shift_value,     &Mutator::change_lane,       &Mutator::change_value};
+        &Mutator::shift_value,    &Mutator::shift_value,     &Mutator::change_lane,       &Mutator::change_value,
+        &Mutator::change_heads,   &Mutator::change_part};
     std::string what;
     while (what.empty()) what = (this->*kMutations[below(std::size(kMutations))])();
     return {std::move(s_), std::move(what)};
@@ -83,6 +84,8 @@ class Mutator {
   std::string shift_value();
   std::string change_lane();
   std::string change_value();
+  std::string change_heads();
+  std::string change_part();
 
   Schedule s_;
   std::mt19937& random_;
@@ -170,7 +173,7 @@ std::string Mutator::shrink(ValueId v) {
   const Region r = s_.region(v);
   std::vector<Cell> cells(r.cells.begin(), r.cells.end());
   HeadRange heads = r.heads;
-  if (cells.size() > 1)
+  if (cells.size() > 1 && (heads.end - heads.begin == 1 || below(2) == 0))
     cells.erase(cells.begin() + static_cast<std::ptrdiff_t>(below(cells.size())));
   else if (heads.end - heads.begin > 1)
     below(2) == 0 ? --heads.end : ++heads.begin;
@@ -373,6 +376,54 @@ std::string Mutator::change_value() {
       value.region = s_.values[other(v)].region;
       return fmt::format("give value {} another region", v);
   }
+}
+
+std::string Mutator::change_heads() {
+  const ValueId v = id_below(s_.values.size());
+  const Region r = s_.region(v);
+  const std::int32_t most = on_kv_side(s_.values[v].tensor) ? s_.problem.shape.kv_heads : s_.problem.shape.heads;
+  const auto begin = static_cast<std::int32_t>(below(static_cast<std::size_t>(most)));
+  const HeadRange heads{begin, begin + 1 + static_cast<std::int32_t>(below(static_cast<std::size_t>(most - begin)))};
+  if (heads == r.heads) return {};
+  s_.values[v].region = s_.regions.intern(std::vector(r.cells.begin(), r.cells.end()), heads);
+  return fmt::format("give value {} heads {} to {}", v, heads.begin, heads.end);
+}
+
+/// What is made of a part of a value is made of another part, or of all of it.
+std::string Mutator::change_part() {
+  std::vector<std::pair<ValueId, ValueId>> parts;  // source, made
+  const auto add = [&](ValueId source, ValueId made) {
+    if (s_.values[source].region != s_.values[made].region) parts.push_back({source, made});
+  };
+  for (const Transfer& t : s_.transfers) add(t.source, t.made);
+  for (const Op& op : s_.ops)
+    if (const auto* c = std::get_if<Combine>(&op))
+      for (ValueId source : s_.sources_of(*c)) add(source, c->made);
+  if (parts.empty()) return {};
+  const auto [source, made] = any(parts);
+  const Region from = s_.region(source), to = s_.region(made);
+  std::vector<Cell> cells(to.cells.begin(), to.cells.end());
+  HeadRange heads = to.heads;
+  switch (below(4)) {
+    case 0:  // the part beside it
+      heads = {heads.end, 2 * heads.end - heads.begin};
+      if (heads.end > from.heads.end) heads = {from.heads.begin, from.heads.begin + heads.end - heads.begin};
+      if (heads.end > from.heads.end) return {};
+      break;
+    case 1:
+      heads = from.heads;
+      break;
+    case 2:
+      cells.assign(from.cells.begin(), from.cells.end());
+      break;
+    default:
+      any(cells) = from.cells[below(from.cells.size())];
+      std::ranges::sort(cells);
+      if (std::ranges::adjacent_find(cells) != cells.end()) return {};
+  }
+  const RegionId was = s_.values[made].region;
+  s_.values[made].region = s_.regions.intern(cells, heads);
+  return s_.values[made].region == was ? "" : fmt::format("make value {} of another part of value {}", made, source);
 }
 
 }  // namespace

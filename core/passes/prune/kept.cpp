@@ -7,13 +7,6 @@
 
 namespace meshattn {
 
-namespace {
-
-ValueId kv_of(ValueId column) { return column; }
-ValueId kv_of(const BackwardColumn& column) { return column.kv; }
-
-}  // namespace
-
 Kept::Kept(const Schedule& schedule) : s_(schedule), blocks_(schedule.problem) {
   first_.reserve(s_.values.size() + 1);
   first_.push_back(0);
@@ -37,7 +30,19 @@ std::vector<Cell> Kept::cells_of(ValueId v) const {
   return cells;
 }
 
-std::span<const ValueId> Kept::sources_of(ValueId v) const {
+std::vector<ValueId> Kept::sources_of(ValueId v) const {
+  std::vector<ValueId> left;
+  for (ValueId source : combined_into(v)) {
+    const std::span<const Cell> cells = s_.region(source).cells;
+    bool any = false;
+    for (std::size_t i = 0; i < cells.size() && !any; ++i)
+      any = flags_[first_[source] + i] != 0 && std::ranges::binary_search(s_.region(v).cells, cells[i]);
+    if (any) left.push_back(source);
+  }
+  return left;
+}
+
+std::span<const ValueId> Kept::combined_into(ValueId v) const {
   if (combined_by_[v] == kNone) return {};
   return s_.sources_of(std::get<Combine>(s_.ops[combined_by_[v]]));
 }
@@ -104,23 +109,25 @@ void Kept::mark_sums() {
   for (const Transfer& t : s_.transfers)
     if (is_partial(s_.values[t.made].tensor)) received_from[t.made] = t.source;
   for (ValueId v = 0; v < s_.values.size(); ++v) {
-    for (ValueId source : sources_of(v)) keep_all(source, v);
+    for (ValueId source : combined_into(v)) keep_all(source, v);
     if (received_from[v] != kNone) keep_all(received_from[v], v);
   }
 }
 
-/// What is not a sum is kept where somebody further on needs it. Inputs and deltas stay whole at their owner.
+/// What is not a sum is kept where somebody further on needs it. Inputs and deltas stay whole where they are made.
 void Kept::mark_received() {
   std::vector<bool> received(s_.values.size());
   for (const Transfer& t : s_.transfers) received[t.made] = true;
+  for (ValueId v = 0; v < s_.values.size(); ++v)
+    if (!received[v] && !is_partial(s_.values[v].tensor)) std::ranges::fill(flags(v), std::uint8_t{1});
+  for (const Op& op : s_.ops)
+    if (const auto* d = std::get_if<Delta>(&op)) keep_all(d->made, d->o), keep_all(d->made, d->d_o);
   // Descending made ids: what is forwarded is needed before it is known what its source must hold.
   std::vector<TransferId> order(s_.transfers.size());
   std::iota(order.begin(), order.end(), 0);
   std::ranges::sort(order, std::greater{}, [&](TransferId t) { return s_.transfers[t].made; });
   for (TransferId t : order)
     if (!is_partial(s_.values[s_.transfers[t].made].tensor)) keep_all(s_.transfers[t].made, s_.transfers[t].source);
-  for (ValueId v = 0; v < s_.values.size(); ++v)
-    if (!received[v] && !is_partial(s_.values[v].tensor)) std::ranges::fill(flags(v), std::uint8_t{1});
 }
 
 }  // namespace meshattn

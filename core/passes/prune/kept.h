@@ -16,8 +16,8 @@ class Kept {
 
   /// Cells of v that stay, ascending.
   [[nodiscard]] std::vector<Cell> cells_of(ValueId v) const;
-  /// What v is combined from, if it is.
-  [[nodiscard]] std::span<const ValueId> sources_of(ValueId v) const;
+  /// What v is combined from, if it is: the sources of which something in v stays.
+  [[nodiscard]] std::vector<ValueId> sources_of(ValueId v) const;
   /// Whether the mask leaves anything of a row × a column of a rectangle.
   template <typename Row, typename Column>
   [[nodiscard]] bool any_block(const Row& row, const Column& column) const;
@@ -26,6 +26,7 @@ class Kept {
   [[nodiscard]] std::span<std::uint8_t> flags(ValueId v) {
     return {flags_.data() + first_[v], first_[v + 1] - first_[v]};
   }
+  [[nodiscard]] std::span<const ValueId> combined_into(ValueId v) const;
   void keep(ValueId v, Cell cell);
   void keep_all(ValueId from, ValueId to);
   void mark_blocks();

@@ -5,13 +5,15 @@
 #include "core/blocks.h"
 #include "core/passes/validate/checks.h"
 
-/// Why every output is complete. A block contributes to the rows of an accumulator (a sum). `check_dataflow` and
-/// `check_operands` prove that each sum is an output or is read exactly once, by a transfer that keeps its region or by
-/// a combine whose result contains it, and that the reader's result is a sum with a larger id. So from its accumulator
-/// each contribution goes along one chain of sums, which ends, in one output, which has its cell and head. Outputs of a
-/// tensor are disjoint, so all contributions to a (cell, head) end in the same output, each once. Here it is proved
-/// that each block that the mask leaves is attended exactly once, that its accumulators have its cell, and that outputs
-/// cover every (cell, head). What forward made (O of a backward pass) is no sum and exempt: it is copied at will.
+/// Why every output is complete. A block contributes, with the heads of its row's accumulator (a sum), to the rows of
+/// that sum. `check_dataflow` and `check_operands` prove that each (cell, head) of a sum is in an output or is read
+/// exactly once, by a transfer or a combine whose result is a sum of the same tensor, has that (cell, head) and has a
+/// larger id: what is read of a source is exactly what the result has of it. So from its accumulator each contribution
+/// goes along one chain of sums, which ends, in one output, which has its cell and head. Outputs of a tensor are
+/// disjoint, so all contributions to a (cell, head) end in the same output, each once. Here it is proved that each block
+/// that the mask leaves is attended exactly once, that its accumulators have its cell (their heads are
+/// `check_operands`'), and that outputs cover every (cell, head). What forward made (O of a backward pass) is no sum and
+/// exempt: it is copied at will.
 namespace meshattn::validation {
 
 namespace {
@@ -79,10 +81,13 @@ class CoverageCheck {
   void run();
 
  private:
-  /// A row or column of a rectangle: what it reads and, if any, the sum that it contributes to.
+  /// A row or column of a rectangle: the value whose cells it attends, and the others that must have these cells
+  /// (kNone: none): the sum that it contributes to, dO and delta.
   struct Side {
     ValueId data;
     ValueId sum;
+    ValueId d_o = kNone;
+    ValueId delta = kNone;
     bool attended = false;
   };
   struct ColumnCell {
@@ -99,8 +104,9 @@ class CoverageCheck {
   void gather(const Attend& a);
   void gather(const AttendBackward& a);
   void check_rectangle(Rank rank, OpId op);
+  void check_cell(Rank rank, OpId op, const Side& side, Cell cell);
   bool attend_row(Rank rank, OpId op, Cell q, std::pair<std::uint32_t, std::uint32_t> heads);
-  void expect_cell(Rank rank, OpId op, const Side& side, Cell cell);
+  void expect_cell(Rank rank, OpId op, const Side& side, ValueId v, Cell cell);
   void expect_attended(Rank rank, OpId op, const Side& side);
   void check_all_attended();
   void check_outputs(Tensor tensor);
@@ -122,7 +128,7 @@ void CoverageCheck::gather(const Attend& a) {
 }
 
 void CoverageCheck::gather(const AttendBackward& a) {
-  for (const BackwardRow& row : s_.rows_of(a)) rows_.push_back({row.q, row.dq});
+  for (const BackwardRow& row : s_.rows_of(a)) rows_.push_back({row.q, row.dq, row.d_o, row.delta});
   for (const BackwardColumn& column : s_.columns_of(a)) columns_.push_back({column.kv, column.dkv});
 }
 
@@ -143,19 +149,19 @@ void CoverageCheck::check_op(Rank rank, OpId op, const Op& step) {
 void CoverageCheck::check_rectangle(Rank rank, OpId op) {
   for (Side& row : rows_) {
     const Region q = s_.region(row.data);
-    const auto heads = atoms_.of(q.heads, false);
+    const auto heads = atoms_.of(s_.region(row.sum).heads, false);
     for (Cell cell : q.cells) {
       if (found_.full()) return;
       if (!attend_row(rank, op, cell, heads)) continue;
       row.attended = true;
-      expect_cell(rank, op, row, cell);
+      check_cell(rank, op, row, cell);
     }
     expect_attended(rank, op, row);
   }
   for (const ColumnCell& kv : column_cells_) {
     if (!kv.attended) continue;
     columns_[kv.column].attended = true;
-    expect_cell(rank, op, columns_[kv.column], kv.cell);
+    check_cell(rank, op, columns_[kv.column], kv.cell);
   }
   for (const Side& column : columns_) expect_attended(rank, op, column);
 }
@@ -177,12 +183,16 @@ bool CoverageCheck::attend_row(Rank rank, OpId op, Cell q, std::pair<std::uint32
   return any;
 }
 
-void CoverageCheck::expect_cell(Rank rank, OpId op, const Side& side, Cell cell) {
-  if (side.sum == kNone || s_.values[side.sum].region == s_.values[side.data].region) return;
-  if (!std::ranges::binary_search(s_.region(side.sum).cells, cell))
-    found_.add(
-        {rank, op, side.sum,
-         fmt::format("op {} of rank {} attends cell {}, which {} lacks", op, rank, cell, describe(s_, side.sum))});
+void CoverageCheck::check_cell(Rank rank, OpId op, const Side& side, Cell cell) {
+  for (ValueId v : {side.sum, side.d_o, side.delta})
+    if (v != kNone) expect_cell(rank, op, side, v, cell);
+}
+
+void CoverageCheck::expect_cell(Rank rank, OpId op, const Side& side, ValueId v, Cell cell) {
+  if (s_.values[v].region == s_.values[side.data].region) return;
+  if (!std::ranges::binary_search(s_.region(v).cells, cell))
+    found_.add({rank, op, v,
+                fmt::format("op {} of rank {} attends cell {}, which {} lacks", op, rank, cell, describe(s_, v))});
 }
 
 void CoverageCheck::expect_attended(Rank rank, OpId op, const Side& side) {

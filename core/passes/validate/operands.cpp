@@ -1,6 +1,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
+#include <initializer_list>
 
 #include "core/passes/validate/checks.h"
 
@@ -27,9 +28,9 @@ class OperandCheck {
   void check(const Exchange& x);
   void check(const Transfer& t);
 
-  template <typename Columns, typename Kv>
-  void gather_columns(const Columns& columns, Kv&& kv_of);
-  void check_heads(ValueId q);
+  template <typename Columns>
+  void gather_columns(const Columns& columns);
+  void check_row(ValueId sum, std::initializer_list<ValueId> reads);
   void check_accumulator(ValueId v, Tensor tensor);
   void check_union(const Combine& c, const Region& made);
 
@@ -51,6 +52,9 @@ class OperandCheck {
   [[nodiscard]] bool covers(ValueId outer, ValueId inner) const {
     return s_.values[outer].region == s_.values[inner].region || contains(s_.region(outer), s_.region(inner));
   }
+  [[nodiscard]] bool overlaps(ValueId a, ValueId b) const {
+    return s_.values[a].region == s_.values[b].region || overlap(s_.region(a), s_.region(b));
+  }
 
   const Schedule& s_;
   Findings& found_;
@@ -63,8 +67,8 @@ class OperandCheck {
   std::vector<ValueId> parts_;
 };
 
-template <typename Columns, typename Kv>
-void OperandCheck::gather_columns(const Columns& columns, Kv&& kv_of) {
+template <typename Columns>
+void OperandCheck::gather_columns(const Columns& columns) {
   heads_ = {0, s_.problem.shape.kv_heads};
   last_column_ = 0;
   for (const auto& column : columns) {
@@ -76,11 +80,18 @@ void OperandCheck::gather_columns(const Columns& columns, Kv&& kv_of) {
   }
 }
 
-/// Query head h needs key/value head h / group of every column.
-void OperandCheck::check_heads(ValueId q) {
-  const HeadRange heads = s_.region(q).heads;
+/// The heads attended are those of the sum: what the row reads has them, and query head h needs key/value head
+/// h / group of every column.
+void OperandCheck::check_row(ValueId sum, std::initializer_list<ValueId> reads) {
+  const HeadRange heads = s_.region(sum).heads;
+  for (ValueId v : reads) {
+    const HeadRange mine = s_.region(v).heads;
+    if (heads.begin < mine.begin || heads.end > mine.end)
+      bad(v, fmt::format("lacks heads of {}, which its row contributes to", describe(s_, sum)));
+  }
   if (heads.begin < heads_.begin * group_ || heads.end > heads_.end * group_)
-    bad(q, "has heads whose keys some column of the op lacks");
+    bad(sum, "has heads whose keys some column of the op lacks");
+  expect_larger(sum, std::max(std::max(reads), last_column_));
 }
 
 void OperandCheck::check_accumulator(ValueId v, Tensor tensor) {
@@ -91,37 +102,29 @@ void OperandCheck::check_accumulator(ValueId v, Tensor tensor) {
 
 void OperandCheck::check(const Attend& a) {
   if (!forward_) bad(kNone, "attends forward in a backward pass");
-  gather_columns(s_.columns_of(a), [](ValueId kv) { return kv; });
+  gather_columns(s_.columns_of(a));
   for (const AttendRow& row : s_.rows_of(a)) {
     if (found_.full()) return;
     expect(row.q, Tensor::kQ);
     check_accumulator(row.o, Tensor::kO);
-    check_heads(row.q);
-    const HeadRange mine = s_.region(row.q).heads, sum = s_.region(row.o).heads;
-    if (sum.begin > mine.begin || sum.end < mine.end) bad(row.o, "lacks heads of its query");
-    expect_larger(row.o, std::max(row.q, last_column_));
+    check_row(row.o, {row.q});
   }
 }
 
 void OperandCheck::check(const AttendBackward& a) {
   if (forward_) bad(kNone, "attends backward in a forward pass");
-  gather_columns(s_.columns_of(a), [](const BackwardColumn& column) { return column.kv; });
+  gather_columns(s_.columns_of(a));
   ValueId last_row = 0;
-  HeadRange heads{s_.problem.shape.heads, 0};  // that the rows have
+  HeadRange heads{s_.problem.shape.heads, 0};  // that the rows attend
   for (const BackwardRow& row : s_.rows_of(a)) {
     if (found_.full()) return;
     expect(row.q, Tensor::kQ);
     expect(row.d_o, Tensor::kDO);
     expect(row.delta, Tensor::kDelta);
     check_accumulator(row.dq, Tensor::kDQ);
-    check_heads(row.q);
-    for (ValueId other : {row.d_o, row.delta})
-      if (!covers(other, row.q)) bad(other, fmt::format("lacks some of {}", describe(s_, row.q)));
-    const HeadRange mine = s_.region(row.q).heads, sum = s_.region(row.dq).heads;
-    if (sum.begin > mine.begin || sum.end < mine.end) bad(row.dq, "lacks heads of its query");
-    const ValueId last = std::max({row.q, row.d_o, row.delta});
-    expect_larger(row.dq, std::max(last, last_column_));
-    last_row = std::max(last_row, last);
+    check_row(row.dq, {row.q, row.d_o, row.delta});
+    last_row = std::max({last_row, row.q, row.d_o, row.delta});
+    const HeadRange mine = s_.region(row.dq).heads;
     heads = {std::min(heads.begin, mine.begin), std::max(heads.end, mine.end)};
   }
   for (const BackwardColumn& column : s_.columns_of(a)) {
@@ -129,7 +132,7 @@ void OperandCheck::check(const AttendBackward& a) {
     check_accumulator(column.dkv, Tensor::kDKV);
     const HeadRange sum = s_.region(column.dkv).heads;
     if (sum.begin > heads.begin / group_ || sum.end <= (heads.end - 1) / group_)
-      bad(column.dkv, "lacks heads of the queries");
+      bad(column.dkv, "lacks heads that the rows of the op attend");
     expect_larger(column.dkv, std::max(last_row, last_column_));
   }
 }
@@ -172,8 +175,8 @@ void OperandCheck::check(const Combine& c) {
     if (found_.full()) return;
     expect(v, made.tensor);
     expect_larger(c.made, v);
-    if (!covers(c.made, v)) bad(v, fmt::format("has more than {}, which it becomes part of", describe(s_, c.made)));
-    whole |= s_.values[v].region == made.region;
+    if (!overlaps(v, c.made)) bad(v, fmt::format("has nothing of {}, which it is combined into", describe(s_, c.made)));
+    whole |= covers(v, c.made);
   }
   if (!whole) check_union(c, s_.region(c.made));
 }
@@ -197,8 +200,6 @@ void OperandCheck::check(const Transfer& t) {
   if (source.tensor != made.tensor || source.dtype != made.dtype)
     bad(t.made, fmt::format("is a copy of {}, which has another tensor or dtype", describe(s_, t.source)));
   if (!covers(t.source, t.made)) bad(t.made, fmt::format("has more than {}, which it copies", describe(s_, t.source)));
-  if (is_sum(s_, t.made) && source.region != made.region)
-    bad(t.made, fmt::format("loses a part of the sum {}", describe(s_, t.source)));
   expect_larger(t.made, t.source);
 }
 
