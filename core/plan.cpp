@@ -113,7 +113,11 @@ void check_size(const PlanRequest& request) {
 class Planner {
  public:
   Planner(const PlanRequest& request, const Network& network, const CostModel& cost)
-      : request_(request), cost_(cost), hops_(tile_costs(request, network, cost)), bytes_(tile_bytes(request)) {}
+      : request_(request),
+        network_(network),
+        cost_(cost),
+        hops_(tile_costs(request, network, cost)),
+        bytes_(tile_bytes(request)) {}
 
   /// Tries an order and, until `enough` of its plans fit, leaner and leaner ones.
   void try_order(Order order, int enough);
@@ -124,6 +128,7 @@ class Planner {
   void offer(Plan plan);
 
   const PlanRequest& request_;
+  const Network& network_;
   const CostModel& cost_;
   TileCosts hops_;
   TileBytes bytes_;
@@ -140,13 +145,13 @@ class Planner {
 Plan Planner::build(TilePlan tile_plan) const {
   Plan plan{std::move(tile_plan), {}, 0};
   plan.schedule = prune(mesh(request_.problem, plan.tile_plan, request_.wire));
-  const Trace planned = estimate(plan.schedule, hops_, cost_);
+  const Trace planned = estimate(plan.schedule, network_, cost_);
   assign_memory(plan.schedule, planned);
   if (const std::uint64_t peak = plan.schedule.peak_bytes; peak > request_.memory_limit) {
     assign_memory(plan.schedule);
     if (plan.schedule.peak_bytes > peak) assign_memory(plan.schedule, planned);  // it left more gaps
   }
-  plan.estimate_s = estimate(plan.schedule, hops_, cost_).makespan_s;
+  plan.estimate_s = estimate(plan.schedule, network_, cost_).makespan_s;
   return plan;
 }
 

@@ -28,7 +28,7 @@ struct PlanRequest {
 struct Plan {
   TilePlan tile_plan;
   Schedule schedule;
-  double estimate_s = 0;  ///< makespan by `estimate`: prices of kernels and merges, reuse waits included
+  double estimate_s = 0;  ///< makespan by `estimate`: with kernels, merges, reuse waits and every rank's own links
 };
 
 /// Orders that are equally fast in the one-lane model differ once merging and memory have their price. So without a

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/cluster.h"
+#include "core/network.h"
 #include "core/plan.h"
 #include "core/report/json.h"
 
@@ -23,6 +24,8 @@ struct Request {
 
   [[nodiscard]] int ranks() const { return question.problem.ranks; }
   [[nodiscard]] PlanRequest plan_request(Tile with, Pass pass) const;
+  /// The cluster with the ranks of a tile placed as the question says. @throws InvalidInput if they cannot be.
+  [[nodiscard]] Network network(Tile with) const;
 };
 
 /// The options that `read_request` reads.
@@ -55,5 +58,8 @@ struct Choice {
 
 /// Two lines: the problem, and where and how it is run.
 [[nodiscard]] std::string headline(const Request& request);
+
+/// ", placed grid:2x4" if it was searched for, else nothing: the headline says it.
+[[nodiscard]] std::string placed_text(const Request& request, const std::string& placed);
 
 }  // namespace meshattn

@@ -41,7 +41,8 @@ Files read_files(const po::variables_map& given, const Request& request) {
 }
 
 void print(const Request& request, const Outcome& outcome) {
-  std::cout << headline(request) << outcome.algorithm << ", tile " << tile_text(outcome.tile) << '\n';
+  std::cout << headline(request) << outcome.algorithm << ", tile " << tile_text(outcome.tile)
+            << placed_text(request, outcome.passes.front().placed) << '\n';
   for (std::size_t i = 0; outcome.passes.size() > 1 && i < outcome.passes.size(); ++i)
     std::cout << '\n' << name_of(request.question.passes[i]) << '\n' << text_of(outcome.passes[i]);
   std::cout << (outcome.passes.size() > 1 ? "\nboth\n" : "\n") << text_of(outcome.total());
@@ -51,7 +52,7 @@ int simulate(const po::variables_map& given) {
   require_simulator();
   const Request request = read_request("simulate", given);
   const Choice choice = read_choice(request);
-  const Network network(request.cluster, request.ranks());
+  const Network network = request.network(choice.tile);
   const Files files = read_files(given, request);
   Outcome outcome{choice.algorithm, choice.tile, {}, {}};
   for (Pass pass : request.question.passes) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/passes/order.h"
+#include "core/placement.h"
 #include "core/report/plan_facts.h"
 #include "core/report/summary.h"
 
@@ -23,6 +24,7 @@ struct Question {
   std::vector<Pass> passes;
   std::optional<Order> order = std::nullopt;  ///< none: whichever is fastest
   Dtype wire = Dtype::kFp32;
+  PlacementRule placement = LinearRule{};
 };
 
 /// What came out of one algorithm with one tile, or why nothing did.
