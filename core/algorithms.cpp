@@ -174,7 +174,6 @@ Method method_of(std::string_view name, const Problem& problem, const Choices& c
   method.form.slices = choices.slices;
   if (method.generator != Generator::kMesh) return method;
   set_travel(asked, method);
-  if (method.form.slices > 1) method.form.node = places_of_node(method.form, gpus_per_node);
   check(method.form, problem);
   return method;
 }

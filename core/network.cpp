@@ -2,7 +2,7 @@
 
 #include <spdlog/fmt/fmt.h>
 
-#include <algorithm>
+#include <utility>
 
 #include "core/error.h"
 
@@ -20,16 +20,28 @@ void check_divides(int part, int whole, const std::string& what) {
     throw InvalidInput(fmt::format("{} {} does not divide the {} GPUs of a node", part, what, whole));
 }
 
+void check_permutation(const Placement& placement) {
+  if (placement.gpu.empty()) throw InvalidInput("a placement of no ranks: a network has at least one");
+  std::vector<bool> taken(placement.gpu.size());
+  for (std::size_t rank = 0; rank < taken.size(); ++rank) {
+    const int gpu = placement.gpu[rank];
+    if (gpu < 0 || static_cast<std::size_t>(gpu) >= taken.size())
+      throw InvalidInput(
+          fmt::format("rank {} on GPU {} of {}: GPUs are 0 to {}", rank, gpu, taken.size(), taken.size() - 1));
+    if (taken[static_cast<std::size_t>(gpu)])
+      throw InvalidInput(fmt::format("two ranks on GPU {}, one of them rank {}: each needs its own", gpu, rank));
+    taken[static_cast<std::size_t>(gpu)] = true;
+  }
+}
+
 void add(Route& route, LinkId link) { route.links[static_cast<std::size_t>(route.count++)] = link; }
 
 }  // namespace
 
-Network::Network(const Cluster& cluster, int gpus) : cluster_(cluster), gpus_(gpus) {
-  const int per_node = cluster.node.gpus;
+Network::Network(const Cluster& cluster, Placement placement) : cluster_(cluster), placement_(std::move(placement)) {
+  const int per_node = cluster.node.gpus, gpus = this->gpus();
   if (per_node < 1) throw InvalidInput(fmt::format("{} GPUs per node: a node has at least one", per_node));
-  if (gpus < 1) throw InvalidInput(fmt::format("{} GPUs: a network has at least one", gpus));
-  constexpr int kMostGpus = 65'536;  // as many as a problem has ranks
-  if (gpus > kMostGpus) throw InvalidInput(fmt::format("{} GPUs: at most {}", gpus, kMostGpus));
+  check_permutation(placement_);
   if (gpus > per_node && !(cluster.node.nic_bytes_per_s > 0))
     throw InvalidInput(fmt::format("{} GPUs: {} has no network, it is one box of {} GPUs", gpus,
                                    cluster.name.empty() ? "this cluster" : cluster.name, per_node));
@@ -54,7 +66,7 @@ void Network::add_ports() {
   const std::string needed_by = fmt::format("a node of {} GPUs", node.gpus);
   check_bandwidth(node.link_bytes_per_s, "a GPU link", needed_by);
   first_port_ = static_cast<LinkId>(links_.size());
-  for (int g = 0; g < gpus_; ++g)
+  for (int g = 0; g < gpus(); ++g)
     add_pair(fmt::format("gpu {} out", g), fmt::format("gpu {} in", g), node.link_bytes_per_s);
   if (node.gpus_per_switch == 0) return;
   check_divides(node.gpus_per_switch, node.gpus, "GPUs per switch");
@@ -62,7 +74,7 @@ void Network::add_ports() {
   check_bandwidth(node.switch_bytes_per_s, "a link between switches", needed_by + " on several switches");
   const int switches = node.gpus / node.gpus_per_switch;
   first_switch_ = static_cast<LinkId>(links_.size());
-  for (int n = 0; n <= node_of(gpus_ - 1); ++n)
+  for (int n = 0; n < nodes(); ++n)
     for (int s = 0; s < switches; ++s)
       add_pair(fmt::format("node {} switch {} out", n, s), fmt::format("node {} switch {} in", n, s),
                node.switch_bytes_per_s);
@@ -72,7 +84,7 @@ void Network::add_nics() {
   const Node& node = cluster_.node;
   check_divides(node.gpus_per_nic, node.gpus, "GPUs per NIC");
   first_nic_ = static_cast<LinkId>(links_.size());
-  for (int n = 0; n < gpus_ / node.gpus; ++n)
+  for (int n = 0; n < nodes(); ++n)
     for (int k = 0; k < nics_per_node(); ++k)
       add_pair(fmt::format("node {} nic {} out", n, k), fmt::format("node {} nic {} in", n, k), node.nic_bytes_per_s);
 }
@@ -84,8 +96,7 @@ void Network::add_trunks() {
     throw InvalidInput(fmt::format("{} nodes per leaf: a leaf has at least one", fabric.nodes_per_leaf));
   if (!(fabric.oversubscription > 0))
     throw InvalidInput(fmt::format("oversubscription {}: must be above zero", fabric.oversubscription));
-  const int nodes = gpus_ / cluster_.node.gpus;
-  const int leaves = (nodes + fabric.nodes_per_leaf - 1) / fabric.nodes_per_leaf;
+  const int leaves = (nodes() + fabric.nodes_per_leaf - 1) / fabric.nodes_per_leaf;
   const double rail_bytes_per_s = fabric.nodes_per_leaf * cluster_.node.nic_bytes_per_s / fabric.oversubscription;
   first_trunk_ = static_cast<LinkId>(links_.size());
   for (int leaf = 0; leaf < leaves; ++leaf) {
@@ -98,12 +109,12 @@ void Network::add_trunks() {
   }
 }
 
-Route Network::route(int from, int to) const {
+Route Network::route(Rank from, Rank to) const {
   Route route;
-  if (node_of(from) == node_of(to))
-    cross_node(from, to, route);
+  if (share_node(from, to))
+    cross_node(gpu_of(from), gpu_of(to), route);
   else
-    cross_fabric(from, to, route);
+    cross_fabric(gpu_of(from), gpu_of(to), route);
   return route;
 }
 
@@ -131,19 +142,12 @@ void Network::cross_fabric(int from, int to, Route& route) const {
 void Network::cross_trunk(int from, int to, Route& route) const {
   const bool rail = cluster_.fabric.kind == Fabric::Kind::kRail;
   const auto trunk = [&](int gpu) {
-    const int leaf = node_of(gpu) / cluster_.fabric.nodes_per_leaf;
+    const int leaf = node_of_gpu(gpu) / cluster_.fabric.nodes_per_leaf;
     return rail ? leaf * nics_per_node() + gpu % cluster_.node.gpus / cluster_.node.gpus_per_nic : leaf;
   };
   if (trunk(from) == trunk(to)) return;
   add(route, out(first_trunk_, trunk(from)));
   add(route, in(first_trunk_, trunk(to)));
-}
-
-double Network::alone_s(int from, int to, double bytes) const {
-  const Route way = route(from, to);
-  double slowest = links_[way.links[0]].bytes_per_s;
-  for (LinkId link : way.span()) slowest = std::min(slowest, links_[link].bytes_per_s);
-  return way.startup_s + bytes / slowest;
 }
 
 }  // namespace meshattn

@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "core/cluster.h"
+#include "core/partition.h"
+#include "core/placement.h"
 
 namespace meshattn {
 
@@ -33,28 +35,35 @@ struct Route {
   void span() const&& = delete;
 };
 
-/// The links of a cluster of `gpus` GPUs and the way between any two. Routes are computed when asked: no table.
+/// The links of a cluster of so many GPUs, the ranks that sit on them, and the way between any two. Links are named
+/// after GPUs; everything else speaks of ranks. Routes are computed when asked: no table.
 class Network {
  public:
+  /// One rank on each of `gpus` GPUs, rank r on GPU r.
   /// @throws InvalidInput if the last node would be partly filled, or the cluster has no network where one is needed.
-  Network(const Cluster& cluster, int gpus);
+  Network(const Cluster& cluster, int gpus) : Network(cluster, linear(gpus)) {}
+  /// @throws InvalidInput also if the placement is not a permutation.
+  Network(const Cluster& cluster, Placement placement);
 
-  [[nodiscard]] int gpus() const { return gpus_; }
+  [[nodiscard]] int gpus() const { return static_cast<int>(placement_.gpu.size()); }
   [[nodiscard]] int gpus_per_node() const { return cluster_.node.gpus; }
-  [[nodiscard]] int node_of(int gpu) const { return gpu / cluster_.node.gpus; }
+  [[nodiscard]] int nodes() const { return (gpus() + gpus_per_node() - 1) / gpus_per_node(); }
+  [[nodiscard]] const Placement& placement() const { return placement_; }
+  [[nodiscard]] int gpu_of(Rank rank) const { return placement_.gpu[static_cast<std::size_t>(rank)]; }
+  [[nodiscard]] int node_of(Rank rank) const { return node_of_gpu(gpu_of(rank)); }
+  [[nodiscard]] bool share_node(Rank a, Rank b) const { return node_of(a) == node_of(b); }
   [[nodiscard]] std::span<const Link> links() const { return links_; }
 
-  /// From one GPU to another; from ≠ to.
-  [[nodiscard]] Route route(int from, int to) const;
-
-  /// Seconds of a message alone on its route: start-up + bytes / slowest link.
-  [[nodiscard]] double alone_s(int from, int to, double bytes) const;
+  /// From one rank to another; from ≠ to.
+  [[nodiscard]] Route route(Rank from, Rank to) const;
 
  private:
   /// The two directions of link `index` of a kind whose links begin at `first`.
   [[nodiscard]] static LinkId out(LinkId first, int index) { return first + 2 * static_cast<LinkId>(index); }
   [[nodiscard]] static LinkId in(LinkId first, int index) { return out(first, index) + 1; }
 
+  // From here on GPUs, not ranks.
+  [[nodiscard]] int node_of_gpu(int gpu) const { return gpu / cluster_.node.gpus; }
   void add_ports();
   void add_nics();
   void add_trunks();
@@ -66,7 +75,7 @@ class Network {
   [[nodiscard]] int nics_per_node() const { return cluster_.node.gpus / cluster_.node.gpus_per_nic; }
 
   Cluster cluster_;
-  int gpus_;
+  Placement placement_;
   std::vector<Link> links_;
   LinkId first_port_ = 0;    ///< one a GPU
   LinkId first_switch_ = 0;  ///< one a PCIe switch, where a node has several

@@ -63,9 +63,17 @@ double mean_hop_s(const Network& network, const std::vector<Rings>& slices, int 
 
 }  // namespace
 
+MeshForm entered(MeshForm form, const Network& network) {
+  const Grid node = network.placement().grid.value_or(linear_grid(form, network.gpus_per_node()));
+  const bool both_cross =
+      node.rows > 1 && node.columns > 1 && node.rows < form.tile.rows && node.columns < form.tile.columns;
+  if (form.slices > 1 || both_cross) form.node = node;
+  return form;
+}
+
 TileCosts tile_costs(const PlanRequest& request, const Network& network, const CostModel& cost) {
   const Problem& p = request.problem;
-  const MeshForm& form = request.method.form;
+  const MeshForm form = entered(request.method.form, network);
   const Dtype dtype = p.shape.dtype;
   std::vector<Rings> rows, columns;
   for (int slice = 0; slice < form.slices; ++slice) {
@@ -140,7 +148,11 @@ void check_size(const PlanRequest& request) {
 class Planner {
  public:
   Planner(const PlanRequest& request, const Network& network, const CostModel& cost)
-      : request_(request), cost_(cost), hops_(tile_costs(request, network, cost)), bytes_(tile_bytes(request)) {}
+      : request_(request),
+        network_(network),
+        cost_(cost),
+        hops_(tile_costs(request, network, cost)),
+        bytes_(tile_bytes(request)) {}
 
   /// Tries an order and, until `enough` of its plans fit, leaner and leaner ones.
   void try_order(Order order, int enough);
@@ -153,6 +165,7 @@ class Planner {
   void offer(Plan plan);
 
   const PlanRequest& request_;
+  const Network& network_;
   const CostModel& cost_;
   TileCosts hops_;
   TileBytes bytes_;
@@ -167,22 +180,22 @@ class Planner {
   std::optional<Plan> leanest_;  ///< of those that did not fit
 };
 
-Schedule generate(const PlanRequest& request, std::span<const TileStep> steps, bool two_lanes) {
-  MeshForm form = request.method.form;
+Schedule generate(const PlanRequest& request, const Network& network, std::span<const TileStep> steps, bool two_lanes) {
+  MeshForm form = entered(request.method.form, network);
   form.two_lanes = two_lanes;
   return mesh(request.problem, form, steps, request.wire);
 }
 
 Plan Planner::build(TilePlan tile_plan, bool two_lanes) const {
   Plan plan{std::move(tile_plan), {}, 0};
-  plan.schedule = prune(generate(request_, plan.tile_plan.steps, two_lanes));
-  const Trace planned = estimate(plan.schedule, hops_, cost_);
+  plan.schedule = prune(generate(request_, network_, plan.tile_plan.steps, two_lanes));
+  const Trace planned = estimate(plan.schedule, network_, cost_);
   assign_memory(plan.schedule, planned);
   if (const std::uint64_t peak = plan.schedule.peak_bytes; peak > request_.memory_limit) {
     assign_memory(plan.schedule);
     if (plan.schedule.peak_bytes > peak) assign_memory(plan.schedule, planned);  // it left more gaps
   }
-  plan.estimate_s = estimate(plan.schedule, hops_, cost_).makespan_s;
+  plan.estimate_s = estimate(plan.schedule, network_, cost_).makespan_s;
   return plan;
 }
 

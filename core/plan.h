@@ -20,6 +20,10 @@ struct PlanRequest {
   std::uint64_t memory_limit = UINT64_MAX;    ///< bytes of attention values on any rank
 };
 
+/// The form with rings that enter nodes at various ranks, where that spreads what crosses nodes over more GPUs: several
+/// slices, or a node that holds a part of each of its row and column groups.
+[[nodiscard]] MeshForm entered(MeshForm form, const Network& network);
+
 /// What one hop and one block of all slices cost on a cluster, and what a rank must hold: what `plan_tile` is given. A
 /// hop is priced at the slowest of its rings, with the load that all ranks' hops of that kind put on shared links;
 /// where hops differ (direct exchanges, double rings) at their mean.
@@ -30,7 +34,7 @@ struct PlanRequest {
 struct Plan {
   TilePlan tile_plan;  ///< its times are those of planned steps: 0 where the method fixes them
   Schedule schedule;
-  double estimate_s = 0;  ///< makespan by `estimate`: prices of kernels and merges, reuse waits included
+  double estimate_s = 0;  ///< makespan by `estimate`: with kernels, merges, reuse waits and every rank's own links
 };
 
 /// Orders that are equally fast in the one-lane model differ once merging and memory have their price. So without a

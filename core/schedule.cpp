@@ -86,8 +86,7 @@ std::uint64_t Schedule::rows_in(ValueId v, const Region& part) const {
   for_each_common_cell(r.cells, part.cells, [&](Cell c) {
     tokens += static_cast<std::uint64_t>((kv ? problem.kv_run(c) : problem.q_run(c)).count);
   });
-  return tokens * static_cast<std::uint64_t>(heads.end - heads.begin) *
-         static_cast<std::uint64_t>(problem.shape.batch);
+  return tokens * static_cast<std::uint64_t>(heads.end - heads.begin) * static_cast<std::uint64_t>(problem.shape.batch);
 }
 
 std::uint64_t Schedule::payload_bytes(ValueId v) const {

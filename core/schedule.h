@@ -168,8 +168,8 @@ struct Attend {
 };
 
 /// The backward of Attend: each block contributes to dQ of its row and to dKV of its column. A row has the heads of its
-/// dq: q, dO, delta and, by group, every kv and dkv of the op must have them. dO, delta and dq must have every cell of q
-/// of which the mask leaves something, and dkv every such cell of its kv. Rows may share a dq, columns a dkv.
+/// dq: q, dO, delta and, by group, every kv and dkv of the op must have them. dO, delta and dq must have every cell of
+/// q of which the mask leaves something, and dkv every such cell of its kv. Rows may share a dq, columns a dkv.
 struct AttendBackward {
   std::uint32_t first_row;
   std::uint32_t first_column;

@@ -75,14 +75,15 @@ std::vector<Row> rows_of(const Request& request) {
 }
 
 /// Fills every row, each pass in a process of its own. @returns whether all that are possible went well.
-bool run(const Request& request, const Network& network, std::vector<Row>& rows) {
+bool run(const Request& request, std::vector<Row>& rows) {
   std::vector<std::function<std::string()>> jobs;
   std::vector<Outcome*> outcome_of;
   for (Row& row : rows)
     for (std::size_t i = 0; i < row.methods.size(); ++i) {
       jobs.push_back([&, method = row.methods[i], pass = request.question.passes[i]] {
-        return to_text(
-            evaluate(request.plan_request(method, pass), network, request.cluster.gpu, Process::kThis).summary);
+        return to_text(evaluate(request.plan_request(method, pass), request.network(row.methods), request.cluster.gpu,
+                                Process::kThis)
+                           .summary);
       });
       outcome_of.push_back(&row.outcome);
     }
@@ -124,9 +125,11 @@ std::string speed_up(const Outcome& ring, double seconds) {
   return ring.passes.empty() || seconds <= 0 ? "-" : fmt::format("{:.2f}", total_s(ring) / seconds);
 }
 
-std::string table_of(const std::vector<Outcome>& rows, const Outcome* best) {
+std::string table_of(const Request& request, const std::vector<Outcome>& rows, const Outcome* best) {
   std::vector<std::vector<std::string>> cells{{"", "algorithm", "tile", "makespan", "speed-up", "waiting", "chunks",
-                                               "received", "between nodes", "memory", "near"}};
+                                               "received", "between nodes", "at most", "memory", "near"}};
+  const bool searched = std::holds_alternative<SearchRule>(request.question.placement);
+  if (searched) cells.front().push_back("placed");
   for (const Outcome& row : rows) {
     cells.push_back({&row == best ? "*" : "", row.algorithm, row.choice});
     if (row.passes.empty()) continue;
@@ -134,29 +137,32 @@ std::string table_of(const std::vector<Outcome>& rows, const Outcome* best) {
     for (std::string& cell : std::vector{
              time_text(s.makespan_s), speed_up(rows.front(), s.makespan_s), percent_text(s.waiting),
              fmt::format("{:.2f}", s.volume.chunks_received_avg), bytes_text(s.volume.bytes_received_avg),
-             bytes_text(s.volume.inter_node_bytes_avg), bytes_text(static_cast<double>(s.peak_bytes)), near_bound(s)})
+             bytes_text(s.volume.inter_node_bytes_avg), bytes_text(static_cast<double>(s.volume.inter_node_bytes_max)),
+             bytes_text(static_cast<double>(s.peak_bytes)), near_bound(s)})
       cells.back().push_back(std::move(cell));
+    if (searched) cells.back().push_back(s.placed);
   }
   std::string text = aligned(cells, 3);
   for (const Outcome& row : rows)
     if (row.passes.empty()) text += fmt::format("{}: not possible because {}\n", name_of(row), row.impossible);
   return text +
          "* fastest (of equals, the one that receives least); speed-up over ring; received and between nodes: bytes "
-         "into a GPU, average; "
-         "a chunk is one GPU's Q\n";
+         "into a GPU, average; at most: between nodes, into any GPU; a chunk is one GPU's Q\n";
 }
 
 /// The answer in words.
 std::string closing(const Request& request, const std::vector<Outcome>& rows, const Outcome& best) {
   const Summary s = best.total();
   std::string text = fmt::format(
-      "\n{} is the fastest: {}{}. Each GPU receives {} ({:.2f} chunks), {} of it from other nodes, and holds at most "
+      "\n{} is the fastest: {}{}{}. Each GPU receives {} ({:.2f} chunks), {} of it from other nodes (at most {}), and "
+      "holds at most "
       "{}.\nCompute lanes wait {} of the time: {}. It is near {}; no schedule can take less than {}.\n",
       name_of(best), time_text(s.makespan_s),
       &best == &rows.front() || rows.front().passes.empty()
           ? ""
           : fmt::format(", {} times as fast as ring", speed_up(rows.front(), s.makespan_s)),
-      bytes_text(s.volume.bytes_received_avg), s.volume.chunks_received_avg, bytes_text(s.volume.inter_node_bytes_avg),
+      placed_text(request, s.placed), bytes_text(s.volume.bytes_received_avg), s.volume.chunks_received_avg,
+      bytes_text(s.volume.inter_node_bytes_avg), bytes_text(static_cast<double>(s.volume.inter_node_bytes_max)),
       bytes_text(static_cast<double>(s.peak_bytes)), percent_text(s.waiting), waits_text(s), near_text(s),
       time_text(s.problem_bound_s));
   if (request.question.passes.size() < 2) return text;
@@ -179,14 +185,14 @@ int compare(const po::variables_map& given) {
   const std::string json = optional(given, "json");
   if (!json.empty()) check_writable(json);
   std::vector<Row> asked = rows_of(request);
-  const Network network(request.cluster, request.ranks());
-  const bool well = run(request, network, asked);
+  (void)Network(request.cluster, request.ranks());  // refuses GPUs that fit no row
+  const bool well = run(request, asked);
   std::vector<Outcome> rows;
   for (Row& row : asked) rows.push_back(std::move(row.outcome));
   const Outcome* best = fastest(rows, total_s);
   if (!json.empty()) write_file(json, [&](std::ostream& out) { write_json(out, request.question, rows); });
   if (json != "-") {
-    std::cout << headline(request) << '\n' << table_of(rows, best);
+    std::cout << headline(request) << '\n' << table_of(request, rows, best);
     if (best != nullptr) std::cout << closing(request, rows, *best);
   }
   if (!well) throw SimulationError("not every row could be simulated: see 'not possible' above");

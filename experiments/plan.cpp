@@ -52,9 +52,12 @@ std::string text_of(const PlanFacts& f) {
       {{"steps", fmt::format("{} hops and {} rectangles of blocks on each GPU", f.hops, f.rectangles)},
        {"size", fmt::format("{} ops, {} transfers, {} values over all GPUs", count_text(f.ops), count_text(f.transfers),
                             count_text(f.values))},
-       {"received", fmt::format("{} a GPU on average ({:.2f} chunks), at most {}; between nodes {}",
-                                bytes_text(f.volume.bytes_received_avg), f.volume.chunks_received_avg,
-                                bytes_of(f.volume.bytes_received_max), bytes_text(f.volume.inter_node_bytes_avg))},
+       {"received",
+        fmt::format("{} a GPU on average ({:.2f} chunks), at most {}", bytes_text(f.volume.bytes_received_avg),
+                    f.volume.chunks_received_avg, bytes_of(f.volume.bytes_received_max))},
+       {"  between nodes", fmt::format("{} a GPU on average ({:.2f} chunks), at most {} ({:.2f} chunks)",
+                                       bytes_text(f.volume.inter_node_bytes_avg), f.volume.inter_node_chunks_avg,
+                                       bytes_of(f.volume.inter_node_bytes_max), f.volume.inter_node_chunks_max)},
        {"memory", fmt::format("{} on the fullest GPU; {}", bytes_of(f.peak_bytes), memory_text(f))}},
       1);
   if (f.one_lane) text += text_of(*f.one_lane);
@@ -72,7 +75,7 @@ std::string text_of(const PlanFacts& f) {
 int plan(const po::variables_map& given) {
   const Request request = read_request("plan", given);
   const std::vector<Method> methods = read_methods(request);
-  const Network network(request.cluster, request.ranks());
+  const Network network = request.network(methods);
   const std::string text = optional(given, "text"), json = optional(given, "json");
   if (!text.empty() && request.question.passes.size() > 1)
     throw InvalidInput("--text writes one schedule: give --pass forward or --pass backward");
@@ -93,7 +96,7 @@ int plan(const po::variables_map& given) {
       write_json(out, request.question, methods.front().algorithm, forms_of(methods), passes);
     });
   if (text != "-" && json != "-") {
-    std::cout << headline(request) << text_of(methods) << '\n';
+    std::cout << headline(request) << text_of(methods) << placed_text(request, network.placement().name) << '\n';
     for (std::size_t i = 0; i < passes.size(); ++i)
       std::cout << '\n' << name_of(request.question.passes[i]) << '\n' << text_of(passes[i]);
   }

@@ -8,6 +8,7 @@
 #include "core/cluster_file.h"
 #include "core/error.h"
 #include "core/keyed_file.h"
+#include "core/placement_search.h"
 #include "core/report/figures.h"
 #include "core/report/file.h"
 #include "experiments/models.h"
@@ -117,6 +118,12 @@ PlanRequest Request::plan_request(const Method& method, Pass pass) const {
   return plan;
 }
 
+Network Request::network(std::span<const Method> methods) const {
+  std::vector<PlanRequest> passes;
+  for (std::size_t i = 0; i < methods.size(); ++i) passes.push_back(plan_request(methods[i], question.passes[i]));
+  return Network(cluster, choose_placement(question.placement, passes, cluster));
+}
+
 void add_cluster_options(po::options_description& options) {
   options.add_options()                                                                                 //
       ("cluster", po::value<std::string>()->value_name("NAME"), "a cluster of topologies/, or a file")  //
@@ -154,6 +161,9 @@ void add_request_options(po::options_description& options) {
        "of communication and blocks: naive, greedy (the paper's), optimal; the fastest of them if not given")  //
       ("pass", text("PASS"), "forward (usual), backward, both (one after the other)")                          //
       ("wire-dtype", text("TYPE"), "in which partial results travel: fp32 (usual) or bf16")                    //
+      ("placement", text("RULE"),
+       "of ranks on GPUs: linear (usual); grid:SxT, S places of a tile's row by T of its column on a node; search, "
+       "whichever of these is estimated to be the fastest")  //
       ("memory-limit", text("BYTES"),
        "most bytes of attention values on a GPU: 80G (decimal); the GPU's memory if not given");
 }
@@ -188,6 +198,7 @@ Request read_request(const std::string& verb, const po::variables_map& given) {
   if (given.count("order")) question.order = parse_order(given["order"].as<std::string>());
   question.wire = parse_dtype(optional(given, "wire-dtype", "fp32"));
   if (question.wire == Dtype::kFp16) throw InvalidInput("--wire-dtype fp16: partial results travel in fp32 or bf16");
+  question.placement = parse_placement(optional(given, "placement", "linear"), "--placement");
   request.cluster = read_cluster_of(given);
   question.cluster = request.cluster.name;
   request.algorithm = optional(given, "algorithm");
@@ -239,11 +250,15 @@ std::string headline(const Request& request) {
   const auto pass = q.passes.size() > 1 ? std::string_view("forward and backward") : name_of(q.passes.front());
   return fmt::format(
       "attention {}{}: {} tokens{}, {} heads ({} of keys) of {}, {}, {} mask, {}\n"
-      "on {} GPUs of {}: {} order, partial results in {}\n",
+      "on {} GPUs of {}: {} order, partial results in {}, placement {}\n",
       pass, q.model.empty() ? "" : " of " + q.model, count_text(static_cast<std::uint64_t>(s.seq_q)),
       s.batch > 1 ? fmt::format(" x {} sequences", s.batch) : "", s.heads, s.kv_heads, s.head_dim, name_of(s.dtype),
       name_of(q.problem.mask), name_of(q.problem.partition), q.problem.ranks, q.cluster,
-      q.order ? name_of(*q.order) : "fastest", name_of(q.wire));
+      q.order ? name_of(*q.order) : "fastest", name_of(q.wire), name_of(q.placement));
+}
+
+std::string placed_text(const Request& request, const std::string& placed) {
+  return std::holds_alternative<SearchRule>(request.question.placement) ? ", placed " + placed : std::string();
 }
 
 }  // namespace meshattn

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/cluster.h"
+#include "core/network.h"
 #include "core/plan.h"
 #include "core/report/json.h"
 
@@ -27,6 +28,8 @@ struct Request {
   /// An algorithm in each of the passes that are asked for. @throws InvalidInput if one does not fit.
   [[nodiscard]] std::vector<Method> methods(std::string_view algorithm, const Choices& choices) const;
   [[nodiscard]] PlanRequest plan_request(const Method& method, Pass pass) const;
+  /// The cluster with the ranks of the passes placed as the question says. @throws InvalidInput if they cannot be.
+  [[nodiscard]] Network network(std::span<const Method> methods) const;
 };
 
 /// The options that `read_request` reads.
@@ -60,5 +63,8 @@ void check_outputs(const std::vector<std::pair<std::string, std::string>>& outpu
 
 /// Two lines: the problem, and where and how it is run.
 [[nodiscard]] std::string headline(const Request& request);
+
+/// ", placed grid:2x4" if it was searched for, else nothing: the headline says it.
+[[nodiscard]] std::string placed_text(const Request& request, const std::string& placed);
 
 }  // namespace meshattn

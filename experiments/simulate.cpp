@@ -41,7 +41,7 @@ Files read_files(const po::variables_map& given, const Request& request) {
 }
 
 void print(const Request& request, const Outcome& outcome) {
-  std::cout << headline(request) << outcome.choice << '\n';
+  std::cout << headline(request) << outcome.choice << placed_text(request, outcome.passes.front().placed) << '\n';
   for (std::size_t i = 0; outcome.passes.size() > 1 && i < outcome.passes.size(); ++i)
     std::cout << '\n' << name_of(request.question.passes[i]) << '\n' << text_of(outcome.passes[i]);
   std::cout << (outcome.passes.size() > 1 ? "\nboth\n" : "\n") << text_of(outcome.total());
@@ -51,7 +51,7 @@ int simulate(const po::variables_map& given) {
   require_simulator();
   const Request request = read_request("simulate", given);
   const std::vector<Method> methods = read_methods(request);
-  const Network network(request.cluster, request.ranks());
+  const Network network = request.network(methods);
   const Files files = read_files(given, request);
   Outcome outcome{std::string(methods.front().algorithm), text_of(methods), forms_of(methods), {}, {}};
   for (std::size_t i = 0; i < methods.size(); ++i) {

@@ -84,7 +84,7 @@ std::string fabric_text(const Fabric& fabric) {
 
 std::string drawing_of(const Cluster& cluster, const Network& network) {
   const Node& node = cluster.node;
-  const int nodes = network.node_of(network.gpus() - 1) + 1;
+  const int nodes = network.nodes();
   std::string text =
       fmt::format("{}: {} GPUs ({}, {}) on {} {} of {}\n\n", cluster.name, network.gpus(), cluster.gpu.name,
                   bytes_text(cluster.gpu.memory_bytes), nodes, nodes == 1 ? "node" : "nodes", node.gpus);

@@ -26,6 +26,16 @@ std::optional<std::int64_t> whole(std::string_view text) {
   return number;
 }
 
+/// "16x8", both from 1.
+std::optional<Tile> product(std::string_view text) {
+  const auto x = text.find('x');
+  const auto rows = whole(text.substr(0, x));
+  const auto columns = x == std::string_view::npos ? std::nullopt : whole(text.substr(x + 1));
+  constexpr std::int64_t kMost = 1 << 20;
+  if (!rows || !columns || *rows < 1 || *columns < 1 || *rows > kMost || *columns > kMost) return std::nullopt;
+  return Tile{static_cast<int>(*rows), static_cast<int>(*columns)};
+}
+
 }  // namespace
 
 std::int64_t parse_tokens(std::string_view text, std::string_view where) {
@@ -63,13 +73,17 @@ std::uint64_t parse_bytes(std::string_view text, std::string_view where) {
 }
 
 Tile parse_tile(std::string_view text, std::string_view where) {
-  const auto x = text.find('x');
-  const auto rows = whole(text.substr(0, x));
-  const auto columns = x == std::string_view::npos ? std::nullopt : whole(text.substr(x + 1));
-  constexpr std::int64_t kMost = 1 << 20;
-  if (!rows || !columns || *rows < 1 || *columns < 1 || *rows > kMost || *columns > kMost)
-    refuse(text, where, "AxB, A query chunks by B key/value chunks, such as 16x8");
-  return {static_cast<int>(*rows), static_cast<int>(*columns)};
+  if (const auto tile = product(text)) return *tile;
+  refuse(text, where, "AxB, A query chunks by B key/value chunks, such as 16x8");
+}
+
+PlacementRule parse_placement(std::string_view text, std::string_view where) {
+  constexpr std::string_view kGrid = "grid:";
+  if (text == "linear") return LinearRule{};
+  if (text == "search") return SearchRule{};
+  if (text.starts_with(kGrid))
+    if (const auto places = product(text.substr(kGrid.size()))) return Grid{places->rows, places->columns};
+  refuse(text, where, "linear, grid:SxT, S places of a tile's row by T of its column on a node, or search");
 }
 
 std::vector<Rank> parse_ranks(std::string_view text, std::string_view where, int ranks) {

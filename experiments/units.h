@@ -7,6 +7,7 @@
 
 #include "core/partition.h"
 #include "core/passes/order.h"
+#include "core/placement.h"
 
 namespace meshattn {
 
@@ -18,6 +19,8 @@ namespace meshattn {
 [[nodiscard]] std::uint64_t parse_bytes(std::string_view text, std::string_view where);
 /// "16x8": 16 query chunks by 8 key/value chunks.
 [[nodiscard]] Tile parse_tile(std::string_view text, std::string_view where);
+/// "linear", "grid:2x4", "search".
+[[nodiscard]] PlacementRule parse_placement(std::string_view text, std::string_view where);
 /// "0-7,64", each below `ranks`; ascending and without repeats.
 [[nodiscard]] std::vector<Rank> parse_ranks(std::string_view text, std::string_view where, int ranks);
 

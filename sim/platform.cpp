@@ -17,7 +17,7 @@ namespace {
 namespace s4u = simgrid::s4u;
 namespace routing = simgrid::kernel::routing;
 
-/// A zone whose routes are computed when asked: no table. Hosts are created in order of their GPUs.
+/// A zone whose routes are computed when asked: no table. Hosts are created in order of their ranks.
 class ComputedZone : public routing::NetZoneImpl {
  public:
   ComputedZone(const Network& network, const std::vector<s4u::Link*>& links)
@@ -26,7 +26,7 @@ class ComputedZone : public routing::NetZoneImpl {
   // Without latency: SimGrid would share links in proportion to its inverse. Start-ups are the simulator's.
   void get_local_route(const routing::NetPoint* from, const routing::NetPoint* to, routing::Route* into,
                        double* /*latency*/) override {
-    for (LinkId link : network_.route(static_cast<int>(from->id()), static_cast<int>(to->id())))
+    for (LinkId link : network_.route(static_cast<Rank>(from->id()), static_cast<Rank>(to->id())))
       into->link_list_.push_back(links_[link]->get_impl());
   }
 
@@ -57,8 +57,8 @@ Platform::Platform(const Network& network) : network_(network), engine_(once_per
   std::signal(SIGINT, SIG_DFL);  // SimGrid's handler would list actors and leave through exit()
   configure();
   auto* zone = new ComputedZone(network, links_);  // SimGrid owns it
-  for (int gpu = 0; gpu < network.gpus(); ++gpu)
-    hosts_.push_back(zone->get_iface()->create_host("gpu " + std::to_string(gpu), 1.0));
+  for (Rank rank = 0; rank < network.gpus(); ++rank)
+    hosts_.push_back(zone->get_iface()->create_host("rank " + std::to_string(rank), 1.0));
   for (const Link& link : network.links())
     links_.push_back(zone->get_iface()->create_link(link.name, link.bytes_per_s));
   zone->get_iface()->seal();
@@ -68,7 +68,7 @@ Platform::Platform(const Network& network) : network_(network), engine_(once_per
   s4u::Engine::on_time_advance_cb([this](double) { collect(); });
 }
 
-std::uint32_t Platform::make_flow(int from, int to) {
+std::uint32_t Platform::make_flow(Rank from, Rank to) {
   const auto flow = static_cast<std::uint32_t>(flows_.size());
   const s4u::CommPtr comm =
       s4u::Comm::sendto_async(hosts_[static_cast<std::size_t>(from)], hosts_[static_cast<std::size_t>(to)], 1);
@@ -81,7 +81,7 @@ std::uint32_t Platform::make_flow(int from, int to) {
   return flow;
 }
 
-void Platform::send(int from, int to, double bytes, std::uint32_t tag) {
+void Platform::send(Rank from, Rank to, double bytes, std::uint32_t tag) {
   const std::uint64_t path = static_cast<std::uint64_t>(from) << 32 | static_cast<std::uint32_t>(to);
   std::vector<std::uint32_t>& idle = idle_[path];
   if (idle.empty()) {

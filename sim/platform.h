@@ -13,7 +13,7 @@ namespace meshattn::sim {
 
 /// A Network in SimGrid: a clock, and messages that share its links max-min fairly. The one header that names SimGrid.
 ///
-/// No actors: a SimGrid communication between two GPUs is made once and set going again for each message, so that a
+/// No actors: a SimGrid communication between two ranks is made once and set going again for each message, so that a
 /// message costs what the sharing of its links costs (a new one would be searched in a list of all that are under way).
 class Platform {
  public:
@@ -34,7 +34,7 @@ class Platform {
   }
 
   /// Bytes begin to flow now, without start-up. bytes > 0.
-  void send(int from, int to, double bytes, std::uint32_t tag);
+  void send(Rank from, Rank to, double bytes, std::uint32_t tag);
 
   /// Runs until nothing is left to happen.
   void run(Arrived arrived);
@@ -48,13 +48,13 @@ class Platform {
     std::uint32_t tag;
   };
 
-  std::uint32_t make_flow(int from, int to);
+  std::uint32_t make_flow(Rank from, Rank to);
   void collect();
 
   const Network& network_;
   simgrid::s4u::Engine engine_;
   simgrid::kernel::resource::Model* model_ = nullptr;
-  std::vector<simgrid::s4u::Host*> hosts_;
+  std::vector<simgrid::s4u::Host*> hosts_;  ///< by rank
   std::vector<simgrid::s4u::Link*> links_;
   std::vector<Flow> flows_;
   std::unordered_map<const Action*, std::uint32_t> flow_of_;

@@ -9,7 +9,7 @@
 
 namespace meshattn::sim {
 
-/// Predicts when each op runs: rank r on GPU r of the network. SimGrid is process-global: once per process.
+/// Predicts when each op runs: each rank on its GPU of the network. SimGrid is process-global: once per process.
 /// @throws SimulationError, e.g. on a deadlock.
 [[nodiscard]] Trace simulate(const Schedule& schedule, const Network& network, const CostModel& cost);
 

@@ -13,7 +13,7 @@ HeadRange MeshForm::heads(const AttentionShape& shape, Rank r, int slice, Tensor
   return {begin / shape.group(), (end + shape.group() - 1) / shape.group()};
 }
 
-Tile places_of_node(const MeshForm& form, int gpus_per_node) {
+Grid linear_grid(const MeshForm& form, int gpus_per_node) {
   const auto [a, b] = form.tile;
   const int places = gpus_per_node / form.ulysses;
   if (places < 1 || places * form.ulysses != gpus_per_node) return {1, 1};

@@ -15,6 +15,15 @@ enum class Travel : std::uint8_t {
   kGather,  ///< from the owner to all members: one exchange
 };
 
+/// The places of a mesh that one node holds: `rows` places of a row group (they share queries) × `columns` of a column
+/// group (they share keys).
+struct Grid {
+  int rows = 1;
+  int columns = 1;
+
+  friend bool operator==(const Grid&, const Grid&) = default;
+};
+
 /// In which steps a rank runs through its tile.
 enum class Steps : std::uint8_t {
   kPlanned,   ///< as `plan_tile` orders them
@@ -26,7 +35,7 @@ enum class Steps : std::uint8_t {
 /// neighbours at each; place p = R·a + C has the queries of places R·a … R·a + a − 1 and the keys of places
 /// C, C + a, …; ab places in all. The ranks of a place share out its heads.
 struct MeshForm {
-  Tile tile;        ///< in places
+  Tile tile = {};   ///< in places
   int ulysses = 1;  ///< ranks at a place
   Travel in = Travel::kRing;
   Travel out = Travel::kRing;
@@ -34,8 +43,7 @@ struct MeshForm {
   int inner = 0;           ///< double ring: places of a window, which divides the length of the ring; 0: one ring
   int slices = 1;          ///< of the heads of a rank, each a mesh on lanes of its own
   bool two_lanes = false;  ///< rows (Q, O, dO, dQ) on one lane, columns (KV, dKV) on another
-  /// Places of a row group × a column group that share a node, if rings are to enter nodes at various ranks; else 1×1.
-  Tile node = {};
+  Grid node = {};          ///< if rings are to enter nodes at various ranks; else 1×1
 
   [[nodiscard]] int ranks() const { return tile.rows * tile.columns * ulysses; }
   /// The first of the ranks at the place of r; their chunks are the place's.
@@ -52,9 +60,8 @@ struct MeshForm {
   friend bool operator==(const MeshForm&, const MeshForm&) = default;
 };
 
-/// The places of a row group × a column group that share a node when neighbouring ranks fill one node after the other;
-/// 1×1 where nodes hold no such block.
-[[nodiscard]] Tile places_of_node(const MeshForm& form, int gpus_per_node);
+/// The grid of nodes that neighbouring ranks fill one after the other; 1×1 where it is none.
+[[nodiscard]] Grid linear_grid(const MeshForm& form, int gpus_per_node);
 
 /// @throws InvalidInput if the form does not fit the problem: places, heads, node, window.
 void check(const MeshForm& form, const Problem& problem);

@@ -4,25 +4,33 @@
 
 namespace meshattn {
 
-Volume volume_of(const Schedule& s, int ranks_per_node) {
+Volume volume_of(const Schedule& s, const Network& network) {
   const auto ranks = static_cast<std::size_t>(s.problem.ranks);
-  std::vector<std::uint64_t> received(ranks), from_other_nodes(ranks);
-  std::uint64_t payload = 0;
+  using PerRank = std::vector<std::uint64_t>;
+  PerRank bytes(ranks), payload(ranks), inter_node_bytes(ranks), inter_node_payload(ranks);
   for (const Transfer& t : s.transfers) {
     const Rank from = s.values[t.source].rank, to = s.values[t.made].rank;
-    const std::uint64_t bytes = s.bytes(t.made);
-    received[static_cast<std::size_t>(to)] += bytes;
-    if (from / ranks_per_node != to / ranks_per_node) from_other_nodes[static_cast<std::size_t>(to)] += bytes;
-    payload += s.payload_bytes(t.made);
+    const auto at = static_cast<std::size_t>(to);
+    bytes[at] += s.bytes(t.made);
+    payload[at] += s.payload_bytes(t.made);
+    if (network.share_node(from, to)) continue;
+    inter_node_bytes[at] += s.bytes(t.made);
+    inter_node_payload[at] += s.payload_bytes(t.made);
   }
-  const auto average = [&](const std::vector<std::uint64_t>& of) {
+  const auto average = [&](const PerRank& of) {
     double sum = 0;
-    for (std::uint64_t bytes : of) sum += static_cast<double>(bytes);
+    for (std::uint64_t one : of) sum += static_cast<double>(one);
     return sum / static_cast<double>(ranks);
   };
-  return {average(received), *std::ranges::max_element(received),
-          static_cast<double>(payload) / static_cast<double>(ranks) / chunk_bytes(s.problem), average(from_other_nodes),
-          *std::ranges::max_element(from_other_nodes)};
+  const auto most = [](const PerRank& of) { return *std::ranges::max_element(of); };
+  const double chunk = chunk_bytes(s.problem);
+  return {average(bytes),
+          most(bytes),
+          average(payload) / chunk,
+          average(inter_node_bytes),
+          most(inter_node_bytes),
+          average(inter_node_payload) / chunk,
+          static_cast<double>(most(inter_node_payload)) / chunk};
 }
 
 }  // namespace meshattn

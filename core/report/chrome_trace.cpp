@@ -58,7 +58,7 @@ class RankWriter {
 void RankWriter::name_tracks(const Network& network, int lanes, bool first) {
   out_ << fmt::format(
       "{}{{\"ph\":\"M\",\"name\":\"process_name\",\"pid\":{},\"args\":{{\"name\":\"rank {} (node {}, gpu {})\"}}}}",
-      first ? "\n" : ",\n", pid(), rank_, network.node_of(rank_), rank_ % network.gpus_per_node());
+      first ? "\n" : ",\n", pid(), rank_, network.node_of(rank_), network.gpu_of(rank_) % network.gpus_per_node());
   out_ << fmt::format(",\n{{\"ph\":\"M\",\"name\":\"process_sort_index\",\"pid\":{},\"args\":{{\"sort_index\":{}}}}}",
                       pid(), rank_);
   for (int lane = 0; lane < lanes; ++lane)

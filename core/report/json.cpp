@@ -16,11 +16,10 @@ using Json = nlohmann::ordered_json;
 constexpr std::size_t kLinksShown = 10;
 
 Json json_of(const Volume& v) {
-  return {{"bytes_received_avg", v.bytes_received_avg},
-          {"bytes_received_max", v.bytes_received_max},
-          {"chunks_received_avg", v.chunks_received_avg},
-          {"inter_node_bytes_avg", v.inter_node_bytes_avg},
-          {"inter_node_bytes_max", v.inter_node_bytes_max}};
+  return {{"bytes_received_avg", v.bytes_received_avg},      {"bytes_received_max", v.bytes_received_max},
+          {"chunks_received_avg", v.chunks_received_avg},    {"inter_node_bytes_avg", v.inter_node_bytes_avg},
+          {"inter_node_bytes_max", v.inter_node_bytes_max},  {"inter_node_chunks_avg", v.inter_node_chunks_avg},
+          {"inter_node_chunks_max", v.inter_node_chunks_max}};
 }
 
 Json json_of(const Summary& s, std::size_t most_links) {
@@ -30,7 +29,8 @@ Json json_of(const Summary& s, std::size_t most_links) {
     links.push_back({{"name", l.name}, {"bytes", l.bytes}, {"busy_s", l.busy_s}, {"utilisation", l.utilisation}});
   }
   for (const Wait& w : s.waits) waits.push_back({{"for", w.what}, {"seconds", w.seconds}, {"share", w.share}});
-  return {{"makespan_s", s.makespan_s},
+  return {{"placed", s.placed},
+          {"makespan_s", s.makespan_s},
           {"compute_s", s.compute_s},
           {"waiting", s.waiting},
           {"compute_balance", s.compute_balance},
@@ -63,6 +63,7 @@ Json json_of(const Question& q) {
   json["order"] = q.order ? name_of(*q.order) : "fastest";
   json["pass"] = std::move(passes);
   json["wire_dtype"] = name_of(q.wire);
+  json["placement"] = name_of(q.placement);
   return json;
 }
 
@@ -101,7 +102,8 @@ Json json_of(const PlanFacts& f) {
     if (finding.value != kNone) json["value"] = finding.value;
     findings.push_back(std::move(json));
   }
-  Json json{{"hops", f.hops},
+  Json json{{"placed", f.placed},
+            {"hops", f.hops},
             {"rectangles", f.rectangles},
             {"ops", f.ops},
             {"transfers", f.transfers},
@@ -163,6 +165,7 @@ Summary summary_from(std::string_view text) {
   const Json json = Json::parse(text);
   Summary s;
   const auto read = [](const Json& from, const char* key, auto& to) { from.at(key).get_to(to); };
+  read(json, "placed", s.placed);
   read(json, "makespan_s", s.makespan_s);
   read(json, "compute_s", s.compute_s);
   read(json, "waiting", s.waiting);
@@ -176,6 +179,8 @@ Summary summary_from(std::string_view text) {
   read(json.at("volume"), "chunks_received_avg", s.volume.chunks_received_avg);
   read(json.at("volume"), "inter_node_bytes_avg", s.volume.inter_node_bytes_avg);
   read(json.at("volume"), "inter_node_bytes_max", s.volume.inter_node_bytes_max);
+  read(json.at("volume"), "inter_node_chunks_avg", s.volume.inter_node_chunks_avg);
+  read(json.at("volume"), "inter_node_chunks_max", s.volume.inter_node_chunks_max);
   read(json, "peak_bytes", s.peak_bytes);
   read(json, "transfers", s.transfers);
   read(json, "ops", s.ops);

@@ -9,6 +9,7 @@
 
 #include "core/algorithms/form.h"
 #include "core/passes/order.h"
+#include "core/placement.h"
 #include "core/report/plan_facts.h"
 #include "core/report/summary.h"
 
@@ -24,6 +25,7 @@ struct Question {
   std::vector<Pass> passes;
   std::optional<Order> order = std::nullopt;  ///< none: whichever is fastest
   Dtype wire = Dtype::kFp32;
+  PlacementRule placement = LinearRule{};
 };
 
 /// What came out of one algorithm in one form, or why nothing did.

@@ -17,6 +17,7 @@ OneLaneTimes one_lane_times(const PlanRequest& request, const TileCosts& costs, 
 PlanFacts facts_of(const Plan& plan, const PlanRequest& request, const Network& network, const CostModel& cost) {
   const Schedule& s = plan.schedule;
   PlanFacts facts;
+  facts.placed = network.placement().name;
   for (const TileStep& step : plan.tile_plan.steps)
     ++(std::holds_alternative<Hop>(step) ? facts.hops : facts.rectangles);
   facts.ops = s.ops.size();
@@ -26,7 +27,7 @@ PlanFacts facts_of(const Plan& plan, const PlanRequest& request, const Network& 
     if (const auto* a = std::get_if<Attend>(&op)) facts.blocks += std::uint64_t{a->row_count} * a->column_count;
     if (const auto* b = std::get_if<AttendBackward>(&op)) facts.blocks += std::uint64_t{b->row_count} * b->column_count;
   }
-  facts.volume = volume_of(s, network.gpus_per_node());
+  facts.volume = volume_of(s, network);
   facts.peak_bytes = s.peak_bytes;
   facts.costs = tile_costs(request, network, cost);
   facts.bytes = tile_bytes(request);

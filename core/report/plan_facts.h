@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "core/passes/validate.h"
@@ -20,6 +21,7 @@ struct OneLaneTimes {
 
 /// What there is to know of a schedule before it is run.
 struct PlanFacts {
+  std::string placed;                                            ///< name of the placement
   int hops = 0;                                                  ///< of one rank
   int rectangles = 0;                                            ///< of one rank, before pruning
   std::uint64_t ops = 0, transfers = 0, values = 0, blocks = 0;  ///< over all ranks; blocks: query × key/value chunks

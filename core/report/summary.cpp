@@ -53,9 +53,10 @@ std::vector<LinkLoad> link_loads(const Schedule& s, const Network& network, doub
 }
 
 Volume added(const Volume& a, const Volume& b) {
-  return {a.bytes_received_avg + b.bytes_received_avg, a.bytes_received_max + b.bytes_received_max,
-          a.chunks_received_avg + b.chunks_received_avg, a.inter_node_bytes_avg + b.inter_node_bytes_avg,
-          a.inter_node_bytes_max + b.inter_node_bytes_max};
+  return {a.bytes_received_avg + b.bytes_received_avg,      a.bytes_received_max + b.bytes_received_max,
+          a.chunks_received_avg + b.chunks_received_avg,    a.inter_node_bytes_avg + b.inter_node_bytes_avg,
+          a.inter_node_bytes_max + b.inter_node_bytes_max,  a.inter_node_chunks_avg + b.inter_node_chunks_avg,
+          a.inter_node_chunks_max + b.inter_node_chunks_max};
 }
 
 /// Puts what has the same name together by `add`.
@@ -82,6 +83,7 @@ double problem_bound_s(const Problem& p, const CostModel& cost) {
 Summary summarise(const Schedule& s, const Network& network, const CostModel& cost, const Trace& trace,
                   const WallTimes& wall) {
   Summary sum;
+  sum.placed = network.placement().name;
   const Compute busy = compute_of(s, [&](OpId op) { return trace.end_s[op] - trace.start_s[op]; });
   sum.makespan_s = trace.makespan_s;
   sum.compute_s = busy.busiest;
@@ -95,7 +97,7 @@ Summary summarise(const Schedule& s, const Network& network, const CostModel& co
     sum.bounds.busiest_link = sum.links.front().name;
   }
   sum.problem_bound_s = problem_bound_s(s.problem, cost);
-  sum.volume = volume_of(s, network.gpus_per_node());
+  sum.volume = volume_of(s, network);
   sum.peak_bytes = s.peak_bytes;
   sum.transfers = s.transfers.size();
   sum.ops = s.ops.size();
@@ -106,6 +108,7 @@ Summary summarise(const Schedule& s, const Network& network, const CostModel& co
 
 Summary one_after_other(const Summary& a, const Summary& b) {
   Summary sum;
+  sum.placed = a.placed;
   sum.makespan_s = a.makespan_s + b.makespan_s;
   sum.compute_s = a.compute_s + b.compute_s;
   const double mean = (1 - a.waiting) * a.makespan_s + (1 - b.waiting) * b.makespan_s;

@@ -41,6 +41,7 @@ struct Wait {
 
 /// What came out of one schedule on one cluster: the contract of `--json`, key by key.
 struct Summary {
+  std::string placed;  ///< name of the placement that it ran with
   double makespan_s = 0;
   double compute_s = 0;        ///< busy time of the busiest rank's compute lane
   double waiting = 0;          ///< 1 − mean busy time / makespan
@@ -63,7 +64,7 @@ struct Summary {
 [[nodiscard]] Summary summarise(const Schedule& schedule, const Network& network, const CostModel& cost,
                                 const Trace& trace, const WallTimes& wall);
 
-/// One schedule after the other: times, volumes and counts added, the larger peak.
+/// One schedule after the other, on one placement: times, volumes and counts added, the larger peak.
 [[nodiscard]] Summary one_after_other(const Summary& first, const Summary& second);
 
 /// Which bound the makespan is near (within a quarter): "compute", the name of the busiest link, or "latency" when

@@ -1,0 +1,66 @@
+#include "core/placement.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "core/error.h"
+
+namespace meshattn {
+
+namespace {
+
+std::string text_of(Grid grid) { return fmt::format("{}x{}", grid.rows, grid.columns); }
+
+void check_grid(Grid grid, Tile tile, int inner, int gpus_per_node) {
+  const std::vector<Grid> possible = grids_of(tile, inner, gpus_per_node);
+  if (std::ranges::find(possible, grid) != possible.end()) return;
+  std::string names;
+  for (Grid g : possible) names += (names.empty() ? "possible are " : ", ") + text_of(g);
+  throw InvalidInput(fmt::format("grid {} does not put the tile {}x{}{} on nodes of {} GPUs: {}", text_of(grid),
+                                 tile.rows, tile.columns, inner > 1 ? fmt::format(" of {} ranks a place", inner) : "",
+                                 gpus_per_node, names.empty() ? "no grid does" : names));
+}
+
+}  // namespace
+
+Placement linear(int ranks) {
+  if (ranks < 1) throw InvalidInput(fmt::format("{} GPUs: a network has at least one", ranks));
+  constexpr int kMostGpus = 65'536;  // as many as a problem has ranks
+  if (ranks > kMostGpus) throw InvalidInput(fmt::format("{} GPUs: at most {}", ranks, kMostGpus));
+  Placement p{"linear", std::vector<int>(static_cast<std::size_t>(ranks)), {}};
+  std::iota(p.gpu.begin(), p.gpu.end(), 0);
+  return p;
+}
+
+std::vector<Grid> grids_of(Tile tile, int inner, int gpus_per_node) {
+  std::vector<Grid> grids;
+  if (gpus_per_node % inner != 0) return grids;
+  const int places = gpus_per_node / inner;
+  for (int rows = 1; rows <= places; ++rows)
+    if (places % rows == 0 && tile.rows % rows == 0 && tile.columns % (places / rows) == 0)
+      grids.push_back({rows, places / rows});
+  return grids;
+}
+
+Placement placed(Grid grid, Tile tile, int inner, int gpus_per_node) {
+  check_grid(grid, tile, inner, gpus_per_node);
+  Placement p{"grid:" + text_of(grid), {}, grid};
+  p.gpu.reserve(static_cast<std::size_t>(tile.rows) * static_cast<std::size_t>(tile.columns * inner));
+  for (int column = 0; column < tile.columns; ++column)  // place in the column group
+    for (int row = 0; row < tile.rows; ++row)            // place in the row group
+      for (int i = 0; i < inner; ++i) {
+        const int node = column / grid.columns * (tile.rows / grid.rows) + row / grid.rows;
+        const int place = column % grid.columns * grid.rows + row % grid.rows;
+        p.gpu.push_back(node * gpus_per_node + place * inner + i);
+      }
+  return p;
+}
+
+std::string name_of(const PlacementRule& rule) {
+  if (const auto* grid = std::get_if<Grid>(&rule)) return "grid:" + text_of(*grid);
+  return std::holds_alternative<LinearRule>(rule) ? "linear" : "search";
+}
+
+}  // namespace meshattn

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "core/algorithms/form.h"
+
+namespace meshattn {
+
+/// Which GPU each rank sits on. GPUs are numbered node after node.
+struct Placement {
+  std::string name;               ///< as `--placement` says it: "linear", "grid:2x4"
+  std::vector<int> gpu;           ///< by rank: a permutation of 0 … ranks − 1
+  std::optional<Grid> grid = {};  ///< if it is one
+};
+
+/// Rank r on GPU r. @throws InvalidInput if there are no ranks or more than a problem may have.
+[[nodiscard]] Placement linear(int ranks);
+
+/// Every grid of a tile a×b with `inner` consecutive ranks at each place, rows ascending: rows | a, columns | b,
+/// rows · columns · inner = GPUs per node. None if there is none.
+[[nodiscard]] std::vector<Grid> grids_of(Tile tile, int inner, int gpus_per_node);
+
+/// Ranks (R·a + C)·inner + i of the tile a×b on nodes by their places (R, C), in the order of the ranks where the grid
+/// allows: where a row group and a node divide one another, the grid min(a, m) × (m / min(a, m)) of m places a node is
+/// linear.
+/// @throws InvalidInput naming the possible grids if this is none.
+[[nodiscard]] Placement placed(Grid grid, Tile tile, int inner, int gpus_per_node);
+
+struct LinearRule {};
+struct SearchRule {};
+/// What a user asks for: linear, a grid, or the best of those that are possible.
+using PlacementRule = std::variant<LinearRule, Grid, SearchRule>;
+
+/// "linear", "grid:2x4", "search".
+[[nodiscard]] std::string name_of(const PlacementRule& rule);
+
+}  // namespace meshattn
