@@ -144,8 +144,7 @@ template <typename Rows, typename Columns>
 CostModel::Kernel CostModel::kernel_of(const Schedule& s, const Rows& rows, const Columns& columns) const {
   Side q, kv;
   const int group = problem_.shape.group();
-  for (const auto& row : rows)
-    q.add(tokens_of(s.region(row.q).cells, blocks_.q_runs()), s.region(sum_of(row)).heads);
+  for (const auto& row : rows) q.add(tokens_of(s.region(row.q).cells, blocks_.q_runs()), s.region(sum_of(row)).heads);
   const HeadRange read{q.heads.begin / group, (q.heads.end + group - 1) / group};  // of the columns
   for (const auto& column : columns) {
     const Region r = s.region(kv_of(column));
