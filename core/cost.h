@@ -18,7 +18,8 @@ namespace meshattn {
 /// heads, heads a kv-head. In a series the rate is linear in log √(q tokens · kv tokens) of the whole kernel (points of
 /// one such length: their mean); the last point's beyond it; below the first point it falls in proportion to that
 /// length (too little work to fill the GPU). What a kernel contributes to a sum that has begun is merged into it by a
-/// kernel that reads the sum and the contribution and writes the sum.
+/// kernel that reads the sum and the contribution and writes the sum: once an op, however many rows share the sum, and
+/// all of it. Combine and Delta move the bytes of what they make and of the part that they read.
 class CostModel {
  public:
   /// @throws InvalidInput if the profile has no rate and no point of the problem's pass and dtype.

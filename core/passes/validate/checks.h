@@ -54,7 +54,8 @@ void check_structure(const Schedule& s, Findings& found);
 /// The operands of each op fit it: rank, tensor, dtype, region.
 void check_operands(const Schedule& s, Findings& found);
 
-/// Values are made before they are read, once; partials are read once or handed out; inputs and outputs are owned.
+/// Values are made before they are read, once; every (cell, head) of a partial is read once, or all of it is handed
+/// out; outputs are owned, and so are inputs that no forward pass can have left on other ranks.
 void check_dataflow(const Schedule& s, Findings& found);
 
 /// Every block is attended exactly once, and every output is complete; takes the two checks above for granted.

@@ -10,10 +10,10 @@
 /// exactly once, by a transfer or a combine whose result is a sum of the same tensor, has that (cell, head) and has a
 /// larger id: what is read of a source is exactly what the result has of it. So from its accumulator each contribution
 /// goes along one chain of sums, which ends, in one output, which has its cell and head. Outputs of a tensor are
-/// disjoint, so all contributions to a (cell, head) end in the same output, each once. Here it is proved that each block
-/// that the mask leaves is attended exactly once, that its accumulators have its cell (their heads are
-/// `check_operands`'), and that outputs cover every (cell, head). What forward made (O of a backward pass) is no sum and
-/// exempt: it is copied at will.
+/// disjoint, so all contributions to a (cell, head) end in the same output, each once. Here it is proved that each
+/// block that the mask leaves is attended exactly once, that its accumulators have its cell (their heads are
+/// `check_operands`'), and that outputs cover every (cell, head). What forward made (O of a backward pass) is no sum
+/// and exempt: it is copied at will.
 namespace meshattn::validation {
 
 namespace {

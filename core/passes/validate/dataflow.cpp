@@ -162,7 +162,8 @@ void DataflowCheck::check_input(ValueId v) {
   const Dtype dtype = tensor == Tensor::kDelta ? Dtype::kFp32 : s_.problem.shape.dtype;
   if (s_.values[v].dtype != dtype) bad(kNone, v, fmt::format("is an input and should be {}", name_of(dtype)));
   const bool resident = backward && tensor != Tensor::kDO;
-  if (!resident && !owned(v)) bad(kNone, v, fmt::format("is an input, but rank {} does not own its cells", s_.values[v].rank));
+  if (!resident && !owned(v))
+    bad(kNone, v, fmt::format("is an input, but rank {} does not own its cells", s_.values[v].rank));
   uses_[v].maker = kGiven;
 }
 
