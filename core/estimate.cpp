@@ -22,7 +22,14 @@ struct Waves {
   std::vector<std::uint32_t> first;
 };
 
-Waves waves_of(const Schedule& s) {
+std::vector<Lane> lanes_of(const Schedule& s) {
+  std::vector<Lane> lanes;
+  lanes.reserve(s.ops.size());
+  for (const Op& op : s.ops) lanes.push_back(s.lane(op));
+  return lanes;
+}
+
+Waves waves_of(const Schedule& s, const std::vector<Lane>& lane_of) {
   std::vector<std::uint32_t> wave(s.transfers.size()), exchanges(static_cast<std::size_t>(s.lanes()));
   Waves waves{std::vector<TransferId>(s.transfers.size()), {0, 0}};
   std::vector<std::uint32_t>& first = waves.first;
@@ -31,7 +38,7 @@ Waves waves_of(const Schedule& s) {
     for (OpId op = s.ops_begin(rank); op < s.ops_end(rank); ++op) {
       const auto* exchange = std::get_if<Exchange>(&s.ops[op]);
       if (exchange == nullptr) continue;
-      const std::uint32_t k = exchanges[s.lane(s.ops[op])]++;
+      const std::uint32_t k = exchanges[lane_of[op]]++;
       for (TransferId t : s.transfers_of(*exchange))
         if (s.values[s.transfers[t].source].rank == rank) wave[t] = k;
     }
@@ -47,8 +54,8 @@ Waves waves_of(const Schedule& s) {
 }
 
 /// Seconds of every transfer, from the start of the later of its exchanges.
-std::vector<double> transfer_seconds(const Schedule& s, const Network& network) {
-  const Waves waves = waves_of(s);
+std::vector<double> transfer_seconds(const Schedule& s, const std::vector<Lane>& lane_of, const Network& network) {
+  const Waves waves = waves_of(s, lane_of);
   std::vector<double> seconds(s.transfers.size()), busy_s(network.links().size());
   std::vector<Route> routes;
   for (std::size_t w = 0; w + 1 < waves.first.size(); ++w) {
@@ -75,9 +82,10 @@ class Evaluation {
  public:
   Evaluation(const Schedule& schedule, const Network& network, const CostModel& cost)
       : s_(schedule),
+        lane_of_(lanes_of(schedule)),
         dependencies_(schedule),
         compute_s_(cost.seconds(schedule)),
-        transfer_s_(transfer_seconds(schedule, network)),
+        transfer_s_(transfer_seconds(schedule, lane_of_, network)),
         posted_s_(schedule.transfers.size(), kNotYet),
         next_(schedule.first_op),
         lane_count_(static_cast<std::size_t>(schedule.lanes())),
@@ -102,6 +110,7 @@ class Evaluation {
   void check_finished();
 
   const Schedule& s_;
+  std::vector<Lane> lane_of_;  ///< by op
   Dependencies dependencies_;
   std::vector<double> compute_s_;   ///< by op
   std::vector<double> transfer_s_;  ///< by transfer
@@ -115,7 +124,7 @@ class Evaluation {
 
 /// When the next op of a rank starts; kNotYet if that is not known yet.
 double Evaluation::start_of(Rank rank, OpId op) {
-  const Latest& lane = at(rank, s_.lane(s_.ops[op]));
+  const Latest& lane = at(rank, lane_of_[op]);
   if (lane.outstanding > 0) return kNotYet;
   double start_s = lane.end_s;
   for (OpId before : dependencies_.of(op)) {
@@ -143,7 +152,7 @@ void Evaluation::advance(Rank rank) {
 }
 
 void Evaluation::begin(Rank rank, OpId op, const Exchange& exchange, double start_s) {
-  at(rank, s_.lane(s_.ops[op])) = {op, exchange.count, start_s};
+  at(rank, lane_of_[op]) = {op, exchange.count, start_s};
   for (TransferId t : s_.transfers_of(exchange))
     if (posted_s_[t] == kNotYet)
       posted_s_[t] = start_s;
@@ -176,12 +185,12 @@ void Evaluation::check_finished() {
 }
 
 Trace Evaluation::run() {
-  woken_.resize(static_cast<std::size_t>(s_.problem.ranks));
-  std::iota(woken_.rbegin(), woken_.rend(), 0);
-  while (!woken_.empty()) {
-    const Rank rank = woken_.back();
-    woken_.pop_back();
-    advance(rank);
+  std::vector<Rank> round(static_cast<std::size_t>(s_.problem.ranks));
+  std::iota(round.begin(), round.end(), 0);
+  while (!round.empty()) {
+    for (Rank rank : round) advance(rank);
+    round.clear();
+    round.swap(woken_);
   }
   check_finished();
   for (double end_s : trace_.end_s) trace_.makespan_s = std::max(trace_.makespan_s, end_s);

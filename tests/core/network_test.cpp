@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <set>
 
 #include "core/error.h"
@@ -32,6 +33,14 @@ std::vector<std::string> names(const Network& network, int from, int to) {
   return names;
 }
 
+/// Seconds of a message alone on its route: start-up + bytes / slowest link.
+double alone_s(const Network& network, Rank from, Rank to, double bytes) {
+  const Route way = network.route(from, to);
+  double slowest = network.links()[way.links[0]].bytes_per_s;
+  for (LinkId link : way.span()) slowest = std::min(slowest, network.links()[link].bytes_per_s);
+  return way.startup_s + bytes / slowest;
+}
+
 std::string refusal(const Cluster& c, int gpus) {
   try {
     Network network(c, gpus);
@@ -50,8 +59,8 @@ TEST(Network, PortsInsideANodeNicsBetweenNodes) {
   EXPECT_EQ(network.route(1, 2).startup_s, 1e-6);
   EXPECT_EQ(network.route(3, 4).startup_s, 3e-6);
   // 10 MB: 1 µs + 10e6 / 400e9 = 26 µs; 3 µs + 10e6 / 50e9 = 203 µs.
-  EXPECT_DOUBLE_EQ(network.alone_s(1, 2, 10e6), 26e-6);
-  EXPECT_DOUBLE_EQ(network.alone_s(3, 4, 10e6), 203e-6);
+  EXPECT_DOUBLE_EQ(alone_s(network, 1, 2, 10e6), 26e-6);
+  EXPECT_DOUBLE_EQ(alone_s(network, 3, 4, 10e6), 203e-6);
 }
 
 TEST(Network, SwitchesOfANodeAreCrossedOnlyBetweenThem) {
@@ -61,7 +70,7 @@ TEST(Network, SwitchesOfANodeAreCrossedOnlyBetweenThem) {
   const Network network(c, 8);
   EXPECT_THAT(names(network, 4, 5), ElementsAre("gpu 4 out", "gpu 5 in"));
   EXPECT_THAT(names(network, 5, 6), ElementsAre("gpu 5 out", "node 1 switch 0 out", "node 1 switch 1 in", "gpu 6 in"));
-  EXPECT_DOUBLE_EQ(network.alone_s(5, 6, 10e6), 1e-6 + 10e6 / 25e9);
+  EXPECT_DOUBLE_EQ(alone_s(network, 5, 6, 10e6), 1e-6 + 10e6 / 25e9);
 }
 
 TEST(Network, GpusShareANic) {
@@ -126,6 +135,34 @@ TEST(Network, OneNodeMayBePartFilledAndOneGpuNeedsNoLinks) {
   one_node.node.nic_bytes_per_s = 0;
   EXPECT_EQ(Network(one_node, 4).node_of(3), 0);
   EXPECT_THAT(refusal(one_node, 8), HasSubstr("has no network, it is one box of 4 GPUs"));
+}
+
+/// Ranks 0 … 7 on GPUs 7 … 0: what was said of GPU g holds of rank 7 − g, and links keep the names of GPUs.
+TEST(Network, SpeaksOfRanksWhereverTheySit) {
+  const Network network(cluster(), Placement{"reversed", {7, 6, 5, 4, 3, 2, 1, 0}});
+  EXPECT_THAT(names(network, 6, 5), ElementsAre("gpu 1 out", "gpu 2 in"));
+  EXPECT_THAT(names(network, 4, 3), ElementsAre("node 0 nic 3 out", "node 1 nic 0 in"));
+  EXPECT_TRUE(network.share_node(4, 7));
+  EXPECT_FALSE(network.share_node(3, 4));
+  EXPECT_EQ(network.node_of(0), 1);
+  EXPECT_EQ(network.gpu_of(6), 1);
+  EXPECT_EQ(network.nodes(), 2);
+}
+
+TEST(Network, RefusesAPlacementThatIsNoPermutation) {
+  const auto refused = [](std::vector<int> gpu) -> std::string {
+    try {
+      Network network(cluster(), Placement{"bad", std::move(gpu)});
+    } catch (const InvalidInput& e) {
+      return e.what();
+    }
+    return "accepted";
+  };
+  EXPECT_THAT(refused({0, 1, 2, 1}), HasSubstr("two ranks on GPU 1, one of them rank 3"));
+  EXPECT_THAT(refused({0, 1, 2, 4}), HasSubstr("rank 3 on GPU 4 of 4: GPUs are 0 to 3"));
+  EXPECT_THAT(refused({0, -1}), HasSubstr("rank 1 on GPU -1 of 2"));
+  EXPECT_THAT(refused({}), HasSubstr("no ranks"));
+  EXPECT_THAT(refused({1, 0, 2, 3, 4, 5}), HasSubstr("6 GPUs on nodes of 4"));
 }
 
 TEST(Network, RefusesWhatDoesNotFit) {

@@ -116,11 +116,10 @@ TEST(MakePlan, ReuseWaitsDelayNothingThatIsPlanned) {
           gpu.attention_flops_per_s = flops_per_s;
           const Network network(small_cluster(), 16);
           const CostModel cost(gpu, r.problem);
-          const TileCosts hops = tile_costs(r, network, cost);
           Schedule s = make_plan(r, network, cost).schedule;
-          const Trace with_waits = estimate(s, hops, cost);
+          const Trace with_waits = estimate(s, network, cost);
           s.waits.clear();
-          const Trace without = estimate(s, hops, cost);
+          const Trace without = estimate(s, network, cost);
           for (OpId op = 0; op < s.ops.size(); ++op) ASSERT_NEAR(with_waits.start_s[op], without.start_s[op], 2e-9);
         }
 }

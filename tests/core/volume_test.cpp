@@ -24,6 +24,13 @@ Schedule schedule_of(const Problem& problem, Tile tile, Dtype wire) {
   return mesh(problem, plan_tile(tile, problem.pass, Order::kNaive, {1, 1, 1, 1, 1}, {}), wire);
 }
 
+/// Nodes of so many GPUs.
+Network network_of(int ranks, int gpus_per_node) {
+  Cluster c;
+  c.node = {.gpus = gpus_per_node, .link_bytes_per_s = 1, .nic_bytes_per_s = 1};
+  return Network(c, ranks);
+}
+
 /// Chunks that a rank receives under the full mask, g query heads to a KV head. A partial that travels in fp32 counts
 /// twice, in bf16 once (w).
 ///   forward   a−1 hops of Q (1) and O (w), b−1 hops of KV (2/g)
@@ -41,7 +48,8 @@ TEST(Volume, EqualsTheClosedFormForEveryTile) {
         for (int kv_heads : {8, 2, 1})
           for (Tile tile : tiles_of(ranks)) {
             const Case c{pass, wire, ranks, kv_heads};
-            const Volume v = volume_of(schedule_of(problem_of(c, Mask::kFull, Partition::kZigzag), tile, wire), ranks);
+            const Volume v = volume_of(schedule_of(problem_of(c, Mask::kFull, Partition::kZigzag), tile, wire),
+                                       network_of(ranks, ranks));
             EXPECT_NEAR(v.chunks_received_avg, closed_form(c, tile), 1e-9) << tile.rows << 'x' << tile.columns;
             EXPECT_EQ(v.inter_node_bytes_avg, 0);
             EXPECT_EQ(v.bytes_received_avg, static_cast<double>(v.bytes_received_max));
@@ -52,7 +60,7 @@ TEST(Volume, EqualsTheClosedFormForEveryTile) {
 TEST(Volume, OfTheSquareTileOn256Ranks) {
   const auto chunks = [](Tile tile, Pass pass, Dtype wire) {
     const Case c{pass, wire, 256, 8};
-    return volume_of(schedule_of(problem_of(c, Mask::kFull, Partition::kContiguous), tile, wire), 8)
+    return volume_of(schedule_of(problem_of(c, Mask::kFull, Partition::kContiguous), tile, wire), network_of(256, 8))
         .chunks_received_avg;
   };
   EXPECT_DOUBLE_EQ(chunks({16, 16}, Pass::kForward, Dtype::kBf16), 60);    // 2·15 + 2·15
@@ -67,7 +75,8 @@ TEST(Volume, CountsRowStatisticsAsBytes) {
   const Case forward{Pass::kForward, Dtype::kBf16, 4, 8}, backward{Pass::kBackward, Dtype::kBf16, 4, 8};
   const double rows = 8 * 8, chunk = rows * 4 * 2;  // tokens × heads; × head_dim × 2 B
   for (const Case& c : {forward, backward}) {
-    const Volume v = volume_of(schedule_of(problem_of(c, Mask::kFull, Partition::kContiguous), {4, 1}, c.wire), 4);
+    const Volume v =
+        volume_of(schedule_of(problem_of(c, Mask::kFull, Partition::kContiguous), {4, 1}, c.wire), network_of(4, 4));
     EXPECT_DOUBLE_EQ(v.bytes_received_avg,
                      v.chunks_received_avg * chunk + 3 * rows * (c.pass == Pass::kForward ? 4 : 8));
   }
@@ -78,9 +87,27 @@ TEST(Volume, CountsRowStatisticsAsBytes) {
 TEST(Volume, BetweenNodesCountsTransfersThatCross) {
   const Case c{Pass::kForward, Dtype::kBf16, 4, 8};
   const Problem p = problem_of(c, Mask::kFull, Partition::kContiguous);
-  const Volume v = volume_of(schedule_of(p, {1, 4}, c.wire), 2);
+  const Volume v = volume_of(schedule_of(p, {1, 4}, c.wire), network_of(4, 2));
   EXPECT_DOUBLE_EQ(v.inter_node_bytes_avg, v.bytes_received_avg / 2);
   EXPECT_EQ(v.inter_node_bytes_max, v.bytes_received_max);
+}
+
+/// 256 ranks, MHA, tile 16x16, partials in bf16, nodes of 8. With s places of a row group (Q and O move 15 hops up it)
+/// and t of a column group (KV, two chunks, 15 hops down it) on a node, one rank in s receives Q and O from another
+/// node, one in t KV: 15·2/s + 15·2/t chunks on average. Linear is 8x1: 3.75 + 30 = 33.75; 2x4: 15 + 7.5 = 22.5. The
+/// rank where both rings enter receives all its 60 from other nodes, in both.
+TEST(Volume, BetweenNodesFallsWithAGridOfPlaces) {
+  const Case c{Pass::kForward, Dtype::kBf16, 256, 8};
+  const Schedule s = schedule_of(problem_of(c, Mask::kFull, Partition::kContiguous), {16, 16}, c.wire);
+  Cluster nodes_of_8;
+  nodes_of_8.node = {.gpus = 8, .link_bytes_per_s = 1, .nic_bytes_per_s = 1};
+  for (const auto& [placement, average] : {std::pair{linear(256), 33.75}, {placed({2, 4}, {16, 16}, 1, 8), 22.5}}) {
+    const Volume v = volume_of(s, Network(nodes_of_8, placement));
+    EXPECT_DOUBLE_EQ(v.inter_node_chunks_avg, average);
+    EXPECT_DOUBLE_EQ(v.inter_node_chunks_max, 60);
+    EXPECT_EQ(v.inter_node_bytes_max, v.bytes_received_max);
+    EXPECT_DOUBLE_EQ(v.chunks_received_avg, 60);
+  }
 }
 
 std::uint64_t received(const Schedule& s, Tensor tensor) {

@@ -20,7 +20,7 @@ TEST_F(Cli, HelpOfEveryVerbNamesItsOptionsAndAnExample) {
   const std::map<std::string, std::vector<std::string>> options{
       {"plan", {"--model", "--seq", "--tile", "--order", "--memory-limit", "--text", "--json"}},
       {"simulate", {"--cluster", "--set", "--wire-dtype", "--trace", "--trace-ranks", "--json"}},
-      {"compare", {"--algorithm", "--pass", "--mask", "--partition", "--json", "--log-level"}},
+      {"compare", {"--algorithm", "--pass", "--mask", "--partition", "--placement", "--json", "--log-level"}},
       {"topology", {"--cluster", "--gpus", "--set", "--topologies"}}};
   const ProgramRun top = meshattn("--help");
   EXPECT_EQ(top.status, 0);
@@ -60,6 +60,9 @@ TEST_F(Cli, BadInputIsOneLineAndStatusTwo) {
       {"simulate " + ring + "--batch 0", "--batch must be"},
       {"simulate " + ring + "--batch 1.5", "'1.5'"},
       {"simulate " + ring + "--pass sideways", "possible are forward, backward, both"},
+      {"simulate " + ring + "--placement spiral", "--placement must be linear, grid:SxT"},
+      {"simulate " + ring + "--placement grid:2", "not 'grid:2'"},
+      {"simulate " + ring + "--placement grid:2x4", "possible are 1x8"},
       {"simulate " + ring + "--order best", "unknown order 'best'"},
       {"simulate " + ring + "--wire-dtype int8", "int8"},
       {"simulate " + ring + "--memory-limit 80X", "--memory-limit must be"},
@@ -144,6 +147,33 @@ TEST_F(Cli, PlanProvesAndPrintsTheOrders) {
   EXPECT_LE(t.at("lower_bound_s").get<double>(), t.at("optimal_s").get<double>() * (1 + 1e-12));
   EXPECT_LE(t.at("optimal_s").get<double>(), t.at("greedy_s").get<double>() * (1 + 1e-12));
   EXPECT_LE(t.at("optimal_s").get<double>(), t.at("naive_s").get<double>() * (1 + 1e-12));
+}
+
+TEST_F(Cli, PlacementIsShownAndASearchedOneNamed) {
+  const ProgramRun given = meshattn("plan " + ideal(16, "--tile 4x4 --placement grid:2x4"));
+  EXPECT_EQ(given.status, 0) << given.err;
+  EXPECT_THAT(given.out, HasSubstr("placement grid:2x4\n"));
+  EXPECT_THAT(given.out, HasSubstr("mesh, tile 4x4\n"));
+  // Linear is 4x2: 3·3/4 chunks of Q and fp32 O and 3·2/2 of KV between nodes; 2x4: 3·3/2, and no KV; both for 0 to 9.
+  const json linear = results("simulate " + ideal(16, "--tile 4x4 --order optimal"));
+  const json grid = results("simulate " + ideal(16, "--tile 4x4 --order optimal --placement grid:2x4"));
+  const json searched = results("simulate " + ideal(16, "--tile 4x4 --order optimal --placement search"));
+  EXPECT_EQ(linear.at("placement"), "linear");
+  EXPECT_EQ(linear.at("placed"), "linear");
+  EXPECT_EQ(grid.at("placed"), "grid:2x4");
+  EXPECT_EQ(searched.at("placement"), "search");
+  const double best = std::min(linear.at("makespan_s").get<double>(), grid.at("makespan_s").get<double>());
+  EXPECT_LE(searched.at("makespan_s").get<double>(), 1.01 * best);
+  EXPECT_THAT(meshattn("simulate " + ideal(16, "--tile 4x4 --placement search")).out,
+              HasSubstr("mesh, tile 4x4, placed " + searched.at("placed").get<std::string>()));
+}
+
+TEST_F(Cli, CompareWithAGridSaysWhichTilesItDoesNotFit) {
+  const ProgramRun run = meshattn("compare " + ideal(16, "--placement grid:2x4"));
+  EXPECT_EQ(run.status, 0) << run.err;
+  EXPECT_THAT(run.out, HasSubstr("ring 1x16: not possible because grid 2x4 does not put the tile 1x16 on nodes of 8"));
+  const json rows = results("compare " + ideal(16, "--placement search")).at("rows");
+  for (const json& row : rows) EXPECT_TRUE(row.contains("placed")) << row.at("tile");
 }
 
 TEST_F(Cli, AFullDiskIsOneLineAndStatusOne) {

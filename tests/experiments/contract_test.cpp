@@ -17,7 +17,8 @@ TEST_F(Contract, JsonHasTheKeysOfTheContract) {
   for (const char* key : {"makespan_s", "compute_s", "waiting", "compute_balance", "problem_bound_s"})
     EXPECT_TRUE(r.at(key).is_number_float()) << key;
   for (const char* key : {"compute_s", "busiest_link_s", "busiest_link"}) EXPECT_TRUE(r.at("bounds").contains(key));
-  for (const char* key : {"bytes_received_avg", "bytes_received_max", "chunks_received_avg", "inter_node_bytes_avg"})
+  for (const char* key : {"bytes_received_avg", "bytes_received_max", "chunks_received_avg", "inter_node_bytes_avg",
+                          "inter_node_bytes_max", "inter_node_chunks_avg", "inter_node_chunks_max"})
     EXPECT_TRUE(r.at("volume").contains(key)) << key;
   for (const char* key : {"peak_bytes", "transfers", "ops"}) EXPECT_TRUE(r.at(key).is_number_unsigned()) << key;
   for (const char* key : {"plan_s", "validate_s", "simulate_s"}) EXPECT_TRUE(r.at("wall").contains(key)) << key;

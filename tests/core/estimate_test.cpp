@@ -1,0 +1,185 @@
+#include "core/estimate.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "core/algorithms.h"
+#include "core/error.h"
+#include "core/passes/dependencies.h"
+#include "core/plan.h"
+#include "core/schedule_builder.h"
+
+namespace meshattn {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr Lane kFirst = 1, kSecond = 2;
+
+/// Two GPUs a node, which share a 50 GB/s NIC; 100 GB/s and 2 µs inside, 5 µs between nodes; 1e12 flop/s.
+Cluster cluster() {
+  Cluster c;
+  c.gpu.attention_flops_per_s = 1e12;
+  c.node = {.gpus = 2,
+            .link_bytes_per_s = 100e9,
+            .link_startup_s = 2e-6,
+            .gpus_per_nic = 2,
+            .nic_bytes_per_s = 50e9,
+            .nic_startup_s = 5e-6};
+  return c;
+}
+
+/// Four ranks on two nodes. Messages of 10 MB: 10,000 keys × K and V × 10 heads × 25 × 2 bytes.
+class Ranks {
+ public:
+  Ranks()
+      : b_({{40'000, 40'000, 1, 100, 100, 25, Dtype::kBf16}, Mask::kFull, Partition::kContiguous, Pass::kForward, 4}) {}
+
+  TransferId message(Rank from, Rank to, Lane lane, Tensor tensor = Tensor::kKV) {
+    const auto cell = static_cast<Cell>(from);
+    return b_.transfer(b_.input(from, tensor, b_.region(std::span(&cell, 1), {0, 10}), Dtype::kBf16), to, lane);
+  }
+  void exchange(Rank rank, std::vector<TransferId> transfers) { b_.exchange(rank, transfers); }
+  void send(Rank from, Rank to, Lane lane) {
+    const TransferId t = message(from, to, lane);
+    exchange(from, {t});
+    exchange(to, {t});
+  }
+  /// A rank attends its own block: 4 · 10,000² pairs · 25 · 100 heads = 1e12 flops, 1 s.
+  void compute(Rank rank) {
+    const ValueId q = b_.input(rank, Tensor::kQ, b_.chunk_region(rank, Tensor::kQ), Dtype::kBf16);
+    const ValueId kv = b_.input(rank, Tensor::kKV, b_.chunk_region(rank, Tensor::kKV), Dtype::kBf16);
+    const ValueId o = b_.declare(rank, Tensor::kO, b_.chunk_region(rank, Tensor::kO), Dtype::kFp32);
+    b_.attend(rank, {b_.add_row(AttendRow{q, o}), b_.add_column(kv), 1, 1});
+  }
+  Schedule finish() { return b_.finish(); }
+
+ private:
+  ScheduleBuilder b_;
+};
+
+Trace estimated(const Schedule& s) {
+  return estimate(s, Network(cluster(), s.problem.ranks), CostModel(cluster().gpu, s.problem));
+}
+
+double seconds_of(Ranks& r) { return estimated(r.finish()).makespan_s; }
+
+/// 2 µs + 10 MB / 100 GB/s inside a node, 5 µs + 10 MB / 50 GB/s between nodes; one lane's messages follow one another.
+TEST(Estimate, AMessageTakesStartUpPlusBytesOverTheSlowestLink) {
+  Ranks inside, between, after;
+  inside.send(0, 1, kFirst);
+  between.send(0, 2, kFirst);
+  after.send(0, 2, kFirst), after.send(0, 2, kFirst);
+  EXPECT_DOUBLE_EQ(seconds_of(inside), 102e-6);
+  EXPECT_DOUBLE_EQ(seconds_of(between), 205e-6);
+  EXPECT_DOUBLE_EQ(seconds_of(after), 410e-6);
+}
+
+/// Both GPUs of node 0 send at once over their NIC: 5 µs + 20 MB / 50 GB/s = 405 µs.
+TEST(Estimate, AWaveSharesItsLinks) {
+  Ranks r;
+  r.send(0, 2, kFirst), r.send(1, 3, kFirst);
+  EXPECT_DOUBLE_EQ(seconds_of(r), 405e-6);
+}
+
+/// The first exchanges of two lanes are one wave; so are the second ones, but by then nothing else is sent.
+TEST(Estimate, LanesShareTheirLinksWaveByWave) {
+  Ranks r;
+  r.send(0, 2, kFirst), r.send(0, 2, kSecond);
+  EXPECT_DOUBLE_EQ(seconds_of(r), 405e-6);
+  r = Ranks();
+  r.send(0, 2, kFirst), r.send(0, 2, kSecond), r.send(0, 2, kFirst);
+  EXPECT_DOUBLE_EQ(seconds_of(r), 405e-6 + 205e-6);
+}
+
+/// Opposite directions do not disturb each other, and an exchange ends with the last of its transfers.
+TEST(Estimate, AnExchangeEndsWithItsLastTransfer) {
+  Ranks r;
+  const TransferId there = r.message(0, 2, kFirst), back = r.message(2, 0, kFirst), near = r.message(0, 1, kFirst);
+  r.exchange(0, {there, back, near}), r.exchange(2, {there, back}), r.exchange(1, {near});
+  const Trace t = estimated(r.finish());
+  EXPECT_DOUBLE_EQ(t.end_s[0], 205e-6);
+  EXPECT_DOUBLE_EQ(t.end_s[1], 102e-6);  // rank 1
+}
+
+/// Rank 2 computes for a second before it listens for keys, and both ends wait for that; partial results are not put
+/// off (2 µs … no more than what they take): O of 10 heads is 5 MB and 10,000 · 10 · 4 B of log-sum-exp.
+TEST(Estimate, WhatBringsNoPartialResultsWaitsForTheComputeListedBefore) {
+  for (const bool partial : {false, true}) {
+    Ranks r;
+    const TransferId t = r.message(0, 2, kFirst, partial ? Tensor::kO : Tensor::kKV);
+    r.compute(2);
+    r.exchange(0, {t}), r.exchange(2, {t});
+    const Trace trace = estimated(r.finish());  // ops: exchange of rank 0; attend, exchange of rank 2
+    EXPECT_EQ(trace.start_s[0], 0);
+    EXPECT_DOUBLE_EQ(trace.start_s[2], partial ? 0 : 1);
+    EXPECT_DOUBLE_EQ(trace.end_s[0], partial ? 5e-6 + 5.4e6 / 50e9 : 1 + 205e-6);
+    EXPECT_EQ(trace.end_s[0], trace.end_s[2]);
+    EXPECT_GE(trace.makespan_s, 1);
+  }
+}
+
+TEST(Estimate, SaysWhoWaitsForEver) {
+  Ranks crossed;
+  const TransferId one = crossed.message(0, 2, kFirst), two = crossed.message(0, 2, kFirst);
+  crossed.exchange(0, {one}), crossed.exchange(0, {two});
+  crossed.exchange(2, {two}), crossed.exchange(2, {one});
+  try {
+    (void)estimated(crossed.finish());
+    FAIL() << "no deadlock";
+  } catch (const InvalidSchedule& e) {
+    EXPECT_THAT(e.what(), HasSubstr("deadlock: rank 0 waits in op 0 for 1 transfers"));
+  }
+}
+
+/// If every rank did what rank 0 does, at one price a hop: what the estimate was before it knew any other schedule.
+Trace in_step(const Schedule& s, const TileCosts& hops, const CostModel& cost) {
+  const auto price = [&](Tensor tensor) {
+    if (on_kv_side(tensor)) return is_partial(tensor) ? hops.column_out : hops.column_in;
+    return is_partial(tensor) ? hops.row_out : hops.row_in;
+  };
+  const Dependencies dependencies(s);
+  const std::vector<double> compute_s = cost.seconds(s);
+  Trace trace{std::vector<double>(s.ops.size()), std::vector<double>(s.ops.size()), 0};
+  for (Rank rank = 0; rank < s.problem.ranks; ++rank) {
+    std::vector<double> lane_end(static_cast<std::size_t>(s.lanes()));
+    for (OpId op = s.ops_begin(rank); op < s.ops_end(rank); ++op) {
+      double& lane = lane_end[s.lane(s.ops[op])];
+      double start = lane, seconds = compute_s[op];
+      for (OpId before : dependencies.of(op)) start = std::max(start, trace.end_s[before]);
+      if (const auto* exchange = std::get_if<Exchange>(&s.ops[op])) {
+        const Tensor tensor = s.values[s.transfers[s.transfers_of(*exchange).front()].made].tensor;
+        seconds = price(tensor);
+        if (!is_partial(tensor)) start = std::max(start, lane_end[kComputeLane]);
+      }
+      trace.start_s[op] = start;
+      lane = trace.end_s[op] = start + seconds;
+    }
+  }
+  return trace;
+}
+
+/// One node, full mask: all ranks are alike.
+TEST(Estimate, OfRanksThatAreAlikeIsThatOfOneOfThem) {
+  Cluster c = cluster();
+  c.node.gpus = 12;
+  const Network network(c, 12);
+  for (Pass pass : {Pass::kForward, Pass::kBackward})
+    for (Tile tile : tiles_of(12)) {
+      PlanRequest r;
+      r.problem = {{12 * 256L, 12 * 256L, 1, 8, 2, 64, Dtype::kBf16}, Mask::kFull, Partition::kContiguous, pass, 12};
+      r.tile = tile;
+      const CostModel cost(c.gpu, r.problem);
+      const Schedule s = make_plan(r, network, cost).schedule;
+      const Trace found = estimate(s, network, cost), expected = in_step(s, tile_costs(r, network, cost), cost);
+      for (OpId op = 0; op < s.ops.size(); ++op) {
+        ASSERT_NEAR(found.start_s[op], expected.start_s[op], 1e-12) << tile.rows << 'x' << tile.columns;
+        ASSERT_NEAR(found.end_s[op], expected.end_s[op], 1e-12) << tile.rows << 'x' << tile.columns;
+      }
+    }
+}
+
+}  // namespace
+}  // namespace meshattn

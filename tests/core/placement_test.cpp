@@ -1,0 +1,141 @@
+#include "core/placement.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "core/algorithms.h"
+#include "core/error.h"
+#include "core/placement_search.h"
+
+namespace meshattn {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+std::string refusal(Grid grid, Tile tile, int inner, int gpus_per_node) {
+  try {
+    (void)placed(grid, tile, inner, gpus_per_node);
+  } catch (const InvalidInput& e) {
+    return e.what();
+  }
+  return "accepted";
+}
+
+TEST(Placement, LinearIsRankOnGpuOfTheSameNumber) {
+  EXPECT_EQ(linear(3).gpu, (std::vector<int>{0, 1, 2}));
+  EXPECT_THROW((void)linear(0), InvalidInput);
+  EXPECT_THROW((void)linear(65'537), InvalidInput);
+}
+
+TEST(Placement, GridsDivideTheTileAndFillANode) {
+  EXPECT_THAT(grids_of({16, 16}, 1, 8), ElementsAre(Grid{1, 8}, Grid{2, 4}, Grid{4, 2}, Grid{8, 1}));
+  EXPECT_THAT(grids_of({2, 128}, 1, 8), ElementsAre(Grid{1, 8}, Grid{2, 4}));
+  EXPECT_THAT(grids_of({1, 256}, 1, 8), ElementsAre(Grid{1, 8}));
+  EXPECT_THAT(grids_of({4, 4}, 4, 8), ElementsAre(Grid{1, 2}, Grid{2, 1}));  // two places of four ranks
+  EXPECT_THAT(grids_of({4, 4}, 3, 8), IsEmpty());
+  EXPECT_THAT(grids_of({3, 8}, 1, 6), ElementsAre(Grid{3, 2}));  // 1x6 and 6x1 do not divide it
+}
+
+/// Tile 4x4 on nodes of 4, grid 2x2. Rank 4R + C is at (R, C); nodes in the order of (R / 2, C / 2), within a node in
+/// that of (R % 2, C % 2): node 0 holds ranks 0, 1, 4, 5, node 1 2, 3, 6, 7.
+TEST(Placement, GridPutsASubGridOnEachNode) {
+  const Placement p = placed({2, 2}, {4, 4}, 1, 4);
+  EXPECT_EQ(p.name, "grid:2x2");
+  EXPECT_THAT(p.gpu, ElementsAre(0, 1, 4, 5, 2, 3, 6, 7, 8, 9, 12, 13, 10, 11, 14, 15));
+  // Two ranks a place, 2x1 places a node: the places of a row are dealt in pairs, which is linear.
+  EXPECT_EQ(placed({2, 1}, {4, 2}, 2, 4).gpu, linear(16).gpu);
+  // 1x2 places of two ranks: (R, C) is on node C of four, at place R. Rank (4R + C)·2 + i.
+  EXPECT_THAT(placed({1, 2}, {4, 2}, 2, 4).gpu, ElementsAre(0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15));
+}
+
+TEST(Placement, EveryGridIsAPermutationThatKeepsPlacesTogether) {
+  for (Tile tile : {Tile{4, 8}, Tile{8, 4}, Tile{16, 2}, Tile{1, 32}, Tile{6, 4}})
+    for (int inner : {1, 2, 4})
+      for (int per_node : {1, 2, 4, 8, 12})
+        for (Grid grid : grids_of(tile, inner, per_node)) {
+          const Placement p = placed(grid, tile, inner, per_node);
+          std::vector<int> sorted = p.gpu;
+          std::ranges::sort(sorted);
+          ASSERT_EQ(sorted, linear(tile.rows * tile.columns * inner).gpu);
+          const auto node = [&](int column, int row, int i) {
+            return p.gpu[static_cast<std::size_t>((column * tile.rows + row) * inner + i)] / per_node;
+          };
+          for (int column = 0; column < tile.columns; ++column)
+            for (int row = 0; row < tile.rows; ++row)
+              for (int i = 0; i < inner; ++i)
+                EXPECT_EQ(node(column, row, i),
+                          node(column / grid.columns * grid.columns, row / grid.rows * grid.rows, 0));
+        }
+}
+
+/// m places a node: min(a, m) of a row, m / min(a, m) rows, is linear where they divide.
+TEST(Placement, LinearIsAGrid) {
+  for (Tile tile : tiles_of(64))
+    for (int m : {1, 2, 4, 8, 16}) {
+      const int rows = std::min(tile.rows, m);
+      EXPECT_EQ(placed({rows, m / rows}, tile, 1, m).gpu, linear(64).gpu) << tile.rows << ' ' << m;
+    }
+}
+
+TEST(Placement, RefusesAGridThatDoesNotFitAndListsThoseThatDo) {
+  EXPECT_THAT(refusal({2, 2}, {16, 16}, 1, 8),
+              HasSubstr("grid 2x2 does not put the tile 16x16 on nodes of 8 GPUs: possible are 1x8, 2x4, 4x2, 8x1"));
+  EXPECT_THAT(refusal({2, 4}, {1, 256}, 1, 8), HasSubstr("possible are 1x8"));
+  EXPECT_THAT(refusal({3, 1}, {3, 5}, 1, 4), HasSubstr("no grid does"));
+}
+
+/// Nodes of 4 GPUs at one NIC, 64 ranks, tile 8x8, MHA, bf16 partials: a hop takes as long as what the GPUs at the edge
+/// of a node's grid s×t send over its NIC, in chunks 7·(1 + 1)·t + 7·2·s: 70 for 1x4 and 4x1 (linear), 56 for 2x2.
+PlanRequest request_of_64() {
+  PlanRequest r;
+  r.problem = {
+      {64 * 256L, 64 * 256L, 1, 8, 8, 64, Dtype::kBf16}, Mask::kFull, Partition::kContiguous, Pass::kForward, 64};
+  r.tile = {8, 8};
+  r.wire = Dtype::kBf16;
+  return r;
+}
+
+Cluster shared_nics(double flops_per_s) {
+  Cluster c;
+  c.gpu.attention_flops_per_s = flops_per_s;
+  c.node = {.gpus = 4, .link_bytes_per_s = 400e9, .gpus_per_nic = 4, .nic_bytes_per_s = 10e9};
+  return c;
+}
+
+TEST(PlacementSearch, TakesTheFastest) {
+  const std::vector<PlanRequest> passes{request_of_64()};
+  const Cluster c = shared_nics(1e15);  // communication decides
+  const Placement best = choose_placement(SearchRule{}, passes, c);
+  EXPECT_EQ(best.name, "grid:2x2");
+  const auto seconds = [&](const Placement& p) {
+    return make_plan(passes.front(), Network(c, p), CostModel(c.gpu, passes.front().problem)).estimate_s;
+  };
+  EXPECT_NEAR(seconds(linear(64)) / seconds(best), 70.0 / 56, 0.02);
+}
+
+/// Blocks so long that all placements take the same: the NICs of 2x2 carry least.
+TEST(PlacementSearch, OfEqualsTakesTheLeastLoaded) {
+  const std::vector<PlanRequest> passes{request_of_64()};
+  EXPECT_EQ(choose_placement(SearchRule{}, passes, shared_nics(1e10)).name, "grid:2x2");
+}
+
+TEST(PlacementSearch, IsLinearWhereThereIsNoChoice) {
+  std::vector<PlanRequest> ring{request_of_64()};
+  ring.front().tile = {1, 64};
+  EXPECT_EQ(choose_placement(SearchRule{}, ring, shared_nics(1e12)).name, "linear");
+}
+
+TEST(PlacementSearch, RulesThatNameAPlacementAreKeptTo) {
+  const std::vector<PlanRequest> passes{request_of_64()};
+  EXPECT_EQ(choose_placement(LinearRule{}, passes, shared_nics(1e12)).name, "linear");
+  EXPECT_EQ(choose_placement(Grid{1, 4}, passes, shared_nics(1e12)).name, "grid:1x4");
+  EXPECT_THROW((void)choose_placement(Grid{8, 8}, passes, shared_nics(1e12)), InvalidInput);
+}
+
+}  // namespace
+}  // namespace meshattn
