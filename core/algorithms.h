@@ -28,8 +28,8 @@ struct Algorithm {
 
 /// Mesh attention (arXiv 2512.20968), forward or backward as the problem says; ring is the tile 1×n. Rank r = R·a + C
 /// has the queries of ranks R·a … R·a + a − 1 and the keys of ranks C, C + a, …; Q and O move up the ranks of a row
-/// group, KV and dKV down those of a column group. Partials travel as `wire`; sums are always made in fp32. Nothing is
-/// pruned and no memory assigned.
+/// group, KV and dKV along those of a column group as `Rings::of_columns` says. Partials travel as `wire`; sums are
+/// always made in fp32. Nothing is pruned and no memory assigned.
 /// @throws InvalidInput if the tile's product is not the number of ranks.
 [[nodiscard]] Schedule mesh(const Problem& problem, const TilePlan& plan, Dtype wire);
 

@@ -50,7 +50,7 @@ double hop_s(const Network& network, const Rings& rings, int ranks, double bytes
 TileCosts tile_costs(const PlanRequest& request, const Network& network, const CostModel& cost) {
   const Problem& p = request.problem;
   const Dtype dtype = p.shape.dtype;
-  const Rings rows = Rings::of_rows(request.tile), columns = Rings::of_columns(request.tile);
+  const Rings rows = Rings::of_rows(request.tile), columns = Rings::of_columns(request.tile, p);
   const bool backward = p.pass == Pass::kBackward;
   double row_in = average_bytes(p, Tensor::kQ, dtype);
   if (backward) row_in += average_bytes(p, Tensor::kDO, dtype) + average_bytes(p, Tensor::kDelta, dtype);
@@ -61,7 +61,8 @@ TileCosts tile_costs(const PlanRequest& request, const Network& network, const C
   if (backward) costs.column_out = hop_s(network, columns, p.ranks, average_bytes(p, Tensor::kDKV, request.wire));
   const double n = p.ranks;
   costs.block = cost.attention_s(total_pairs(p) / (n * n), static_cast<double>(p.shape.seq_q) / n,
-                                 static_cast<double>(p.shape.seq_kv) / n, n > 1 ? Mask::kFull : p.mask);
+                                 static_cast<double>(p.shape.seq_kv) / n,
+                                 n > 1 || p.mask.is_full() ? KernelMask::kFull : KernelMask::kCausal);
   return costs;
 }
 

@@ -37,7 +37,7 @@ class MeshGenerator {
         plan_(plan),
         wire_(wire),
         row_rings_(Rings::of_rows(plan.tile)),
-        column_rings_(Rings::of_columns(plan.tile)) {}
+        column_rings_(Rings::of_columns(plan.tile, problem)) {}
 
   Schedule run();
 

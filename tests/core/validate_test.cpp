@@ -23,10 +23,11 @@ struct Setting {
   Mask mask;
   Partition partition;
 };
-constexpr Setting kSettings[] = {{Mask::kFull, Partition::kContiguous},
-                                 {Mask::kCausal, Partition::kContiguous},
-                                 {Mask::kCausal, Partition::kStriped},
-                                 {Mask::kCausal, Partition::kZigzag}};
+const Setting kSettings[] = {{Mask::kFull, Partition::kContiguous},
+                             {Mask::kCausal, Partition::kContiguous},
+                             {Mask::kCausal, Partition::kStriped},
+                             {Mask::kCausal, Partition::kZigzag},
+                             {{true, 3, {}}, Partition::kContiguous}};
 
 Schedule real_schedule(const Setting& setting, const TilePlan& plan, Dtype wire) {
   const Problem p = small_problem(plan.tile.rows * plan.tile.columns, plan.pass, setting.mask, setting.partition, 2, 1);
@@ -169,11 +170,17 @@ class Vandal {
   void strike_problem() {
     AttentionShape& shape = s_.problem.shape;
     int* const numbers[] = {&shape.batch, &shape.heads, &shape.kv_heads, &shape.head_dim, &s_.problem.ranks};
-    std::uint8_t* const names[] = {&as_byte(s_.problem.mask), &as_byte(s_.problem.partition), &as_byte(s_.problem.pass),
-                                   &as_byte(shape.dtype)};
+    std::uint8_t* const names[] = {&as_byte(s_.problem.partition), &as_byte(s_.problem.pass), &as_byte(shape.dtype)};
+    if (random_() % 4 == 0) return strike_mask(s_.problem.mask);
     if (random_() % 4 == 0) return overwrite(random_() % 2 ? shape.seq_q : shape.seq_kv);
     if (random_() % 2 == 0) return overwrite(*names[random_() % std::size(names)]);
     overwrite(*numbers[random_() % std::size(numbers)]);
+  }
+  void strike_mask(Mask& mask) {
+    mask.causal ^= random_() % 2 != 0;
+    if (random_() % 2 == 0) overwrite(mask.window);
+    if (random_() % 2 == 0) overwrite(s_.problem.cuts);
+    if (random_() % 2 == 0) mask.documents = Documents(std::vector<std::int64_t>(random_() % 9, 1 + random_() % 3));
   }
   void spoil_op() {
     Op& op = s_.ops[random_() % s_.ops.size()];
