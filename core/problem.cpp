@@ -7,6 +7,7 @@
 namespace meshattn {
 
 TokenRun Problem::run(std::int64_t seq, Cell cell) const {
+  if (cuts == 1) return run_of(partition, mask.documents, seq, ranks, cell);
   const auto parts = static_cast<Cell>(cuts);
   return cut_of(run_of(partition, mask.documents, seq, ranks, cell / parts), cuts, cell % parts);
 }
