@@ -73,6 +73,21 @@ TEST(Validate, AcceptsRealSchedules) {
   });
 }
 
+TEST(Validate, RefusesAMaskThatDoesNotFitItsSequence) {
+  const Schedule good = real_schedule(kSettings[1], simple_plan({2, 2}, Pass::kForward), Dtype::kFp32);  // 8 tokens
+  const auto finding = [&](const Mask& mask, int cuts) {
+    Schedule s = good;
+    s.problem.mask = mask;
+    s.problem.cuts = cuts;
+    return all_of(validate(s));
+  };
+  const Documents seven(std::vector<std::int64_t>{3, 4});
+  EXPECT_EQ(finding(Mask::kCausal, 1), "");
+  EXPECT_EQ(finding({true, -5, {}}, 1), "a window must have from 1 to 1073741824 tokens, not -5\n");
+  EXPECT_EQ(finding({true, 0, seven}, 1), "documents of 7 tokens in all: must be the 8 of the sequence\n");
+  EXPECT_EQ(finding(Mask::kCausal, 0), "cuts must be from 1 to 65536, not 0\n");
+}
+
 /// Counted once: of these mutants four fifths are wrong; fewer than half would mean that the mutator has gone blunt.
 TEST(Validate, RejectsEveryMutantThatTheInterpreterFindsWrong) {
   std::mt19937 random(2);
