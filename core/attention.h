@@ -11,20 +11,15 @@ enum class Dtype : std::uint8_t { kBf16, kFp16, kFp32 };
 /// Which half of training is meant. `--pass both` is two schedules, one of each.
 enum class Pass : std::uint8_t { kForward, kBackward };
 
-/// Which keys a query sees: all, or those at its own position and before.
-enum class Mask : std::uint8_t { kFull, kCausal };
-
 /// Bytes of one element.
 [[nodiscard]] int size_of(Dtype dtype);
 
 [[nodiscard]] std::string_view name_of(Dtype dtype);
 [[nodiscard]] std::string_view name_of(Pass pass);
-[[nodiscard]] std::string_view name_of(Mask mask);
 
 /// @throws InvalidInput naming what was given and the possible names.
 [[nodiscard]] Dtype parse_dtype(std::string_view name);
 [[nodiscard]] Pass parse_pass(std::string_view name);
-[[nodiscard]] Mask parse_mask(std::string_view name);
 
 /// One attention layer: Q and O are [batch, seq_q, heads, head_dim], K and V [batch, seq_kv, kv_heads, head_dim].
 /// The queries are the last seq_q of seq_kv positions: seq_kv > seq_q means that a cached prefix is attended.
@@ -43,6 +38,9 @@ struct AttentionShape {
   friend bool operator==(const AttentionShape&, const AttentionShape&) = default;
 };
 
+/// The longest sequence. With the bounds on heads it keeps (query, key) pairs and the bytes of a tensor within 64 bits.
+inline constexpr std::int64_t kMaxTokens = 1 << 30;
+
 /// @throws InvalidInput on sizes below one or beyond any machine's, heads that kv_heads does not divide, or fewer keys
 /// than queries.
 void check(const AttentionShape& shape);
@@ -50,29 +48,5 @@ void check(const AttentionShape& shape);
 /// Floating-point operations of `pairs` (query, key) pairs of one head: 4·pairs·d forward (two matrix products of 2·d
 /// each), 2.5 times that backward (five products).
 [[nodiscard]] double flops(double pairs, int head_dim, Pass pass);
-
-/// An arithmetic run of token positions: start, start + stride, …, `count` of them.
-struct TokenRun {
-  std::int64_t start = 0;
-  std::int64_t stride = 1;
-  std::int64_t count = 0;
-
-  friend bool operator==(const TokenRun&, const TokenRun&) = default;
-};
-
-/// What a mask leaves of a run of queries × a run of keys.
-struct Block {
-  enum class Kind : std::uint8_t { kEmpty, kFull, kCausal };
-  Kind kind = Kind::kEmpty;
-  /// For kCausal: the query with index i in its run sees the keys with index j ≤ i + shift (shift may be negative).
-  std::int64_t shift = 0;
-  /// (query, key) pairs left, of one head.
-  std::int64_t pairs = 0;
-
-  friend bool operator==(const Block&, const Block&) = default;
-};
-
-/// Classifies q × kv under the mask. Both runs have the same stride (a partition cuts both sequences alike).
-[[nodiscard]] Block block_of(Mask mask, const TokenRun& q, const TokenRun& kv);
 
 }  // namespace meshattn

@@ -4,16 +4,25 @@
 #include <limits>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/attention.h"
 
 namespace meshattn {
 
+/// Masks that attention kernels are measured with.
+enum class KernelMask : std::uint8_t { kFull, kCausal };
+
+[[nodiscard]] std::string_view name_of(KernelMask mask);
+
+/// @throws InvalidInput naming what was given and the possible names.
+[[nodiscard]] KernelMask parse_kernel_mask(std::string_view name);
+
 /// A measured (or published) attention kernel: how fast one shape ran.
 struct AttentionPoint {
   Pass pass = Pass::kForward;
-  Mask mask = Mask::kFull;
+  KernelMask mask = KernelMask::kFull;
   Dtype dtype = Dtype::kBf16;
   std::int64_t q_tokens = 0;   ///< of one batch item
   std::int64_t kv_tokens = 0;  ///< of one batch item

@@ -16,6 +16,8 @@ namespace meshattn {
 
 namespace {
 
+constexpr NameTable<KernelMask, 2> kKernelMasks{{{KernelMask::kFull, "full"}, {KernelMask::kCausal, "causal"}}};
+
 using Kind = Key::Kind;
 
 constexpr Key kClusterKeys[] = {
@@ -78,7 +80,7 @@ AttentionPoint parse_point(const KeyedLine& line) {
   const std::size_t slash = words[8].find('/');
   AttentionPoint point;
   point.pass = at(where, [&] { return parse_pass(printable(words[0])); });
-  point.mask = at(where, [&] { return parse_mask(printable(words[1])); });
+  point.mask = at(where, [&] { return parse_kernel_mask(printable(words[1])); });
   point.dtype = at(where, [&] { return parse_dtype(printable(words[2])); });
   point.q_tokens = count(words[4], "q");
   point.kv_tokens = count(words[6], "kv");
@@ -185,6 +187,9 @@ Fabric fabric_of(const KeyedFile& file, const std::string& name) {
 }
 
 }  // namespace
+
+std::string_view name_of(KernelMask mask) { return kKernelMasks.name_of(mask); }
+KernelMask parse_kernel_mask(std::string_view name) { return kKernelMasks.parse("mask", name); }
 
 Cluster read_cluster(const std::string& name_or_path, const std::filesystem::path& topologies,
                      std::span<const std::string> settings) {

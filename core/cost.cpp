@@ -21,7 +21,7 @@ bool same_rate(Dtype a, Dtype b) { return (a == Dtype::kFp32) == (b == Dtype::kF
 double log_length(double q_tokens, double kv_tokens) { return 0.5 * std::log(q_tokens * kv_tokens); }
 
 /// How far a point is from the problem; equal for the points of one series. See the class comment for the order.
-auto distance(const AttentionPoint& point, const AttentionShape& shape, Mask mask) {
+auto distance(const AttentionPoint& point, const AttentionShape& shape, KernelMask mask) {
   const auto apart = [](double a, double b) { return std::abs(std::log2(a / b)); };
   const double group = static_cast<double>(point.heads) / point.kv_heads;
   return std::tuple(point.mask != mask, apart(point.head_dim, shape.head_dim), point.dtype != shape.dtype,
@@ -67,15 +67,15 @@ CostModel::CostModel(const GpuProfile& gpu, const Problem& problem)
     full_ = causal_ = {{-std::numeric_limits<double>::infinity(), gpu.attention_flops_per_s}};
     best_flops_per_s_ = gpu.attention_flops_per_s;
   } else {
-    full_ = series(gpu, Mask::kFull);
-    causal_ = series(gpu, Mask::kCausal);
+    full_ = series(gpu, KernelMask::kFull);
+    causal_ = series(gpu, KernelMask::kCausal);
     for (const AttentionPoint& point : gpu.attention)
       if (point.pass == problem.pass && same_rate(point.dtype, problem.shape.dtype))
         best_flops_per_s_ = std::max(best_flops_per_s_, point.flops_per_s);
   }
 }
 
-std::vector<CostModel::Rate> CostModel::series(const GpuProfile& gpu, Mask mask) const {
+std::vector<CostModel::Rate> CostModel::series(const GpuProfile& gpu, KernelMask mask) const {
   const AttentionShape& shape = problem_.shape;
   std::vector<AttentionPoint> points;
   std::copy_if(gpu.attention.begin(), gpu.attention.end(), std::back_inserter(points),
@@ -123,21 +123,21 @@ double CostModel::kernel_s(const Kernel& kernel) const {
   return part_s(kernel.full_pairs, full_) + part_s(kernel.causal_pairs, causal_) + launch_s_;
 }
 
-double CostModel::attention_s(double pairs, double q_tokens, double kv_tokens, Mask mask) const {
+double CostModel::attention_s(double pairs, double q_tokens, double kv_tokens, KernelMask mask) const {
   Kernel kernel{0, 0, q_tokens, kv_tokens};
-  (mask == Mask::kFull ? kernel.full_pairs : kernel.causal_pairs) = pairs * problem_.shape.heads;
+  (mask == KernelMask::kFull ? kernel.full_pairs : kernel.causal_pairs) = pairs * problem_.shape.heads;
   return kernel_s(kernel);
 }
 
-void CostModel::add_causal(const Region& q, const Region& kv, double heads, Kernel& kernel) const {
-  std::int64_t full = 0, causal = 0;
+void CostModel::add_masked(const Region& q, const Region& kv, double heads, Kernel& kernel) const {
+  std::int64_t full = 0, other = 0;
   for (Cell i : q.cells)
     for (Cell j : kv.cells) {
       const Block block = blocks_.of(i, j);
-      (block.kind == Block::Kind::kFull ? full : causal) += block.pairs;
+      (block.kind == Block::Kind::kFull ? full : other) += block.pairs;
     }
   kernel.full_pairs += static_cast<double>(full) * heads;
-  kernel.causal_pairs += static_cast<double>(causal) * heads;
+  kernel.causal_pairs += static_cast<double>(other) * heads;
 }
 
 template <typename Rows, typename Columns>
@@ -151,7 +151,7 @@ CostModel::Kernel CostModel::kernel_of(const Schedule& s, const Rows& rows, cons
     kv.add(tokens_of(r.cells, blocks_.kv_runs()), common(r.heads, read));
   }
   Kernel kernel{0, 0, q.extent(), kv.extent()};
-  if (problem_.mask == Mask::kFull && q.uniform && kv.uniform) {
+  if (problem_.mask.is_full() && q.uniform && kv.uniform) {
     kernel.full_pairs = q.tokens * kv.tokens * common_heads(q.heads, kv.heads, group);
     return kernel;
   }
@@ -160,10 +160,10 @@ CostModel::Kernel CostModel::kernel_of(const Schedule& s, const Rows& rows, cons
       const Region a = s.region(row.q), b = s.region(kv_of(column));
       const double heads = common_heads(s.region(sum_of(row)).heads, b.heads, group);
       if (heads == 0) continue;
-      if (problem_.mask == Mask::kFull)
+      if (problem_.mask.is_full())
         kernel.full_pairs += tokens_of(a.cells, blocks_.q_runs()) * tokens_of(b.cells, blocks_.kv_runs()) * heads;
       else
-        add_causal(a, b, heads, kernel);
+        add_masked(a, b, heads, kernel);
     }
   return kernel;
 }

@@ -13,7 +13,8 @@ namespace meshattn {
 /// simulator's.
 ///
 /// One Attend or AttendBackward is one kernel: the floating-point operations of its blocks over a rate, plus a launch.
-/// The rate comes from the profile's points, of one series for full and one for causal blocks: same pass; bf16 and fp16
+/// The rate comes from the profile's points, of one series for full blocks and one for all others, a causal
+/// kernel's, by the pairs that a window or documents leave of them: same pass; bf16 and fp16
 /// stand for each other; then the nearest, in this order, by mask (the other one if there is none), head dim, dtype,
 /// heads, heads a kv-head. In a series the rate is linear in log √(q tokens · kv tokens) of the whole kernel (points of
 /// one such length: their mean); the last point's beyond it; below the first point it falls in proportion to that
@@ -29,7 +30,7 @@ class CostModel {
   [[nodiscard]] std::vector<double> seconds(const Schedule& schedule) const;
 
   /// Seconds of one kernel over `pairs` (query, key) pairs of each head, q_tokens × kv_tokens a batch item.
-  [[nodiscard]] double attention_s(double pairs, double q_tokens, double kv_tokens, Mask mask) const;
+  [[nodiscard]] double attention_s(double pairs, double q_tokens, double kv_tokens, KernelMask mask) const;
 
   /// The best rate at which this GPU attends at all, by its points: no kernel here is taken to be faster.
   [[nodiscard]] double best_flops_per_s() const { return best_flops_per_s_; }
@@ -48,13 +49,13 @@ class CostModel {
     double kv_tokens = 0;
   };
 
-  [[nodiscard]] std::vector<Rate> series(const GpuProfile& gpu, Mask mask) const;
+  [[nodiscard]] std::vector<Rate> series(const GpuProfile& gpu, KernelMask mask) const;
   [[nodiscard]] static double rate(std::span<const Rate> series, double length);
   [[nodiscard]] double kernel_s(const Kernel& kernel) const;
   template <typename Rows, typename Columns>
   [[nodiscard]] Kernel kernel_of(const Schedule& schedule, const Rows& rows, const Columns& columns) const;
-  /// Adds the blocks of one query value × one key/value value under a causal mask.
-  void add_causal(const Region& q, const Region& kv, double heads, Kernel& kernel) const;
+  /// Adds the blocks of one query value × one key/value value under a mask that is not full.
+  void add_masked(const Region& q, const Region& kv, double heads, Kernel& kernel) const;
   template <typename Rectangle>
   [[nodiscard]] double rectangle_s(const Schedule& schedule, OpId op, const Rectangle& rect,
                                    std::vector<OpId>& merged_by) const;

@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <string_view>
 
-#include "core/attention.h"
+#include "core/mask.h"
 
 namespace meshattn {
 
@@ -15,9 +15,10 @@ using Cell = std::uint32_t;
 
 /// How the tokens of a sequence are dealt to the chunks.
 enum class Partition : std::uint8_t {
-  kContiguous,  ///< chunk r is the r-th of n runs of neighbours; one piece
-  kStriped,     ///< chunk r is every n-th token from r (arXiv 2311.09431); one piece
-  kZigzag,      ///< 2n runs; chunk r is run r and run 2n−1−r, so that causal work is even; two pieces
+  kContiguous,      ///< chunk r is the r-th of n runs of neighbours; one piece
+  kStriped,         ///< chunk r is every n-th token from r (arXiv 2311.09431); one piece
+  kZigzag,          ///< 2n runs; chunk r is run r and run 2n−1−r, so that causal work is even; two pieces
+  kDocumentZigzag,  ///< zigzag within every span of documents (Documents::span_ends); two pieces a span
 };
 
 [[nodiscard]] std::string_view name_of(Partition partition);
@@ -25,11 +26,14 @@ enum class Partition : std::uint8_t {
 /// @throws InvalidInput naming what was given and the possible names.
 [[nodiscard]] Partition parse_partition(std::string_view name);
 
-/// Pieces that each chunk consists of.
-[[nodiscard]] int pieces_of(Partition partition);
+/// Pieces that each chunk consists of. `documents` matter to document zigzag only, which needs some.
+[[nodiscard]] int pieces_of(Partition partition, const Documents& documents);
 
 /// The positions of a cell within a sequence of `seq` tokens dealt to `ranks` chunks. Lengths that do not divide give
 /// runs that differ by one token.
-[[nodiscard]] TokenRun run_of(Partition partition, std::int64_t seq, int ranks, Cell cell);
+[[nodiscard]] TokenRun run_of(Partition partition, const Documents& documents, std::int64_t seq, int ranks, Cell cell);
+
+/// The k-th of `parts` runs that cut a run as evenly as can be.
+[[nodiscard]] TokenRun cut_of(const TokenRun& run, std::int64_t parts, std::int64_t k);
 
 }  // namespace meshattn

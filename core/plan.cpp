@@ -78,7 +78,7 @@ TileCosts tile_costs(const PlanRequest& request, const Network& network, const C
   std::vector<Rings> rows, columns;
   for (int slice = 0; slice < form.slices; ++slice) {
     rows.push_back(Rings::of_rows(form, slice));
-    columns.push_back(Rings::of_columns(form, slice));
+    columns.push_back(Rings::of_columns(form, p, slice));
   }
   const auto hop_s = [&](const std::vector<Rings>& rings, Travel travel, double bytes) {
     return mean_hop_s(network, rings, p.ranks, travel != Travel::kRing, bytes);
@@ -96,7 +96,8 @@ TileCosts tile_costs(const PlanRequest& request, const Network& network, const C
   const double places = 1.0 * form.tile.rows * form.tile.columns;
   costs.block =
       cost.attention_s(total_pairs(p) / (places * places) / form.ulysses, static_cast<double>(p.shape.seq_q) / places,
-                       static_cast<double>(p.shape.seq_kv) / places, p.ranks > 1 ? Mask::kFull : p.mask);
+                       static_cast<double>(p.shape.seq_kv) / places,
+                       places > 1 || p.mask.is_full() ? KernelMask::kFull : KernelMask::kCausal);
   return costs;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "core/attention.h"
+#include "core/mask.h"
 #include "core/partition.h"
 
 namespace meshattn {
@@ -8,12 +9,13 @@ namespace meshattn {
 /// What is to be computed, by how many, with which tokens where. A schedule says how.
 struct Problem {
   AttentionShape shape;
-  Mask mask = Mask::kFull;
+  Mask mask;
   Partition partition = Partition::kContiguous;
   Pass pass = Pass::kForward;
   int ranks = 1;
+  int cuts = 1;  ///< every piece of the partition is cut evenly into so many, so that each can travel its own way
 
-  [[nodiscard]] int pieces() const { return pieces_of(partition); }
+  [[nodiscard]] int pieces() const { return pieces_of(partition, mask.documents) * cuts; }
   [[nodiscard]] Cell cells() const { return static_cast<Cell>(ranks * pieces()); }
   [[nodiscard]] Rank owner(Cell cell) const { return static_cast<Rank>(cell) / pieces(); }
 
@@ -25,9 +27,16 @@ struct Problem {
   [[nodiscard]] Block block(Cell q, Cell kv) const;
 
   friend bool operator==(const Problem&, const Problem&) = default;
+
+ private:
+  [[nodiscard]] TokenRun run(std::int64_t seq, Cell cell) const;
 };
 
-/// @throws InvalidInput on a bad shape, no ranks, or a sequence too short to give every cell a token.
+/// The most cuts of a piece.
+inline constexpr int kMaxCuts = 65'536;
+
+/// @throws InvalidInput on a bad shape or mask, no ranks, a partition that lacks documents, or a sequence or span of
+/// documents too short to give every cell a token.
 void check(const Problem& problem);
 
 /// (query, key) pairs of one head and one batch item that the mask leaves in the whole problem.

@@ -26,6 +26,7 @@ class Writer {
   }
 
   void put_problem();
+  void put_mask(const Mask& mask);
   void put_range(std::uint32_t first, std::uint32_t last);
   void put_value(ValueId v);
   void put_op(OpId op, OpId first);
@@ -47,8 +48,23 @@ void Writer::put_problem() {
       p.shape.seq_kv);
   put("heads {}\nkv_heads {}\nhead_dim {}\ndtype {}\n", p.shape.heads, p.shape.kv_heads, p.shape.head_dim,
       name_of(p.shape.dtype));
-  put("mask {}\npartition {}\npass {}\npeak_bytes {}\n\n", name_of(p.mask), name_of(p.partition), name_of(p.pass),
-      s_.peak_bytes);
+  put_mask(p.mask);
+  put("partition {}", name_of(p.partition));
+  if (p.cuts > 1) put(" cuts {}", p.cuts);
+  put("\npass {}\npeak_bytes {}\n\n", name_of(p.pass), s_.peak_bytes);
+}
+
+void Writer::put_mask(const Mask& mask) {
+  if (mask.window > 0)
+    put("mask window {}", mask.window);
+  else
+    put("mask {}", mask.causal ? "causal" : "full");
+  if (!mask.documents.empty()) put(" documents");
+  for (std::size_t d = 0; d < mask.documents.count(); ++d) {
+    const auto [begin, end] = mask.documents.positions(d);
+    put(" {}", end - begin);
+  }
+  put("\n");
 }
 
 void Writer::put_range(std::uint32_t first, std::uint32_t last) {

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "core/error.h"
+#include "core/names.h"
 #include "core/schedule_text.h"
 #include "core/text_scanner.h"
 
@@ -56,6 +57,10 @@ class SharedLists {
   std::vector<std::uint32_t> last_at_;  // by the first id of an item: where it was last put
 };
 
+/// The first word of a mask.
+enum class Sight : std::uint8_t { kFull, kCausal, kWindow };
+constexpr NameTable<Sight, 3> kSights{{{Sight::kFull, "full"}, {Sight::kCausal, "causal"}, {Sight::kWindow, "window"}}};
+
 class Reader {
  public:
   Reader(std::string_view text, std::string_view file_name) : scan_(text, file_name) {}
@@ -67,6 +72,9 @@ class Reader {
   template <typename T>
   T field(std::string_view name, T (*parse)(std::string_view));
   void read_problem();
+  void read_mask();
+  std::vector<std::int64_t> read_lengths();
+  void read_partition();
 
   void read_value();
   RegionId read_region(Tensor tensor);
@@ -134,8 +142,8 @@ void Reader::read_problem() {
   p.shape.kv_heads = small("kv_heads");
   p.shape.head_dim = small("head_dim");
   p.shape.dtype = field("dtype", &parse_dtype);
-  p.mask = field("mask", &parse_mask);
-  p.partition = field("partition", &parse_partition);
+  read_mask();
+  read_partition();
   p.pass = field("pass", &parse_pass);
   s_.peak_bytes = field("peak_bytes", UINT64_MAX);
   try {
@@ -143,6 +151,36 @@ void Reader::read_problem() {
   } catch (const InvalidInput& e) {
     scan_.reject(begin, e.what());
   }
+}
+
+void Reader::read_mask() {
+  Mask& mask = s_.problem.mask;
+  scan_.expect("mask");
+  const Sight sight = scan_.name(+[](std::string_view name) { return kSights.parse("mask", name); });
+  mask.causal = sight != Sight::kFull;
+  if (sight == Sight::kWindow)
+    mask.window = static_cast<std::int64_t>(scan_.number(1, static_cast<std::uint64_t>(kMaxTokens), "a window"));
+  if (scan_.take("documents")) mask.documents = Documents(read_lengths());
+  scan_.next_line();
+}
+
+/// Lengths that make up the sequence.
+std::vector<std::int64_t> Reader::read_lengths() {
+  auto left = static_cast<std::uint64_t>(s_.problem.shape.seq_q);
+  std::vector<std::int64_t> lengths;
+  do {
+    const std::uint64_t length = scan_.number(1, left, "a length");
+    lengths.push_back(static_cast<std::int64_t>(length));
+    left -= length;
+  } while (left > 0);
+  return lengths;
+}
+
+void Reader::read_partition() {
+  scan_.expect("partition");
+  s_.problem.partition = scan_.name(&parse_partition);
+  if (scan_.take("cuts")) s_.problem.cuts = static_cast<int>(scan_.number(1, kMaxCuts, "a number of cuts"));
+  scan_.next_line();
 }
 
 void Reader::read_range(std::uint32_t least, std::uint32_t count, std::string_view what) {

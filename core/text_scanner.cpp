@@ -36,6 +36,13 @@ std::string_view word_at(std::string_view text, std::size_t position) {
 
 std::string_view TextScanner::next_word() const { return word_at(text_, position_); }
 
+std::string_view TextScanner::next_name() const {
+  std::size_t end = position_ + next_word().size();
+  while (end > position_ && end + 1 < text_.size() && text_[end] == '-' && is_word(text_[end + 1]))
+    end += 1 + word_at(text_, end + 1).size();
+  return text_.substr(position_, end - position_);
+}
+
 bool TextScanner::at_number() const { return position_ < text_.size() && is_digit(text_[position_]); }
 
 bool TextScanner::take(std::string_view token) {

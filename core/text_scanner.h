@@ -34,7 +34,8 @@ class TextScanner {
   std::uint64_t number(std::uint64_t least, std::uint64_t most, std::string_view what);
   /// A decimal number smaller than `count`: an id of one of `count` things.
   std::uint64_t id(std::uint64_t count, std::string_view what);
-  /// A word that `parse` (parse_dtype, …) turns into its meaning; its InvalidInput gets the place put before it.
+  /// A name (a word, or words joined by '-') that `parse` (parse_dtype, …) turns into its meaning; its InvalidInput
+  /// gets the place put before it.
   template <typename T>
   T name(T (*parse)(std::string_view));
 
@@ -48,6 +49,7 @@ class TextScanner {
 
  private:
   void skip_blanks();
+  [[nodiscard]] std::string_view next_name() const;
   /// Reads digits into `value`; false if there are none or it is too large. Moves only on success.
   bool digits(std::uint64_t& value);
 
@@ -60,11 +62,12 @@ class TextScanner {
 
 template <typename T>
 T TextScanner::name(T (*parse)(std::string_view)) {
-  const std::string_view word = next_word();
-  if (word.empty()) fail("a name");
+  const std::string_view name = next_name();
+  if (name.empty()) fail("a name");
   try {
-    const T meaning = parse(word);
-    take(word);
+    const T meaning = parse(name);
+    position_ += name.size();
+    skip_blanks();
     return meaning;
   } catch (const InvalidInput& e) {
     reject(position_, e.what());

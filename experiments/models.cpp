@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "core/keyed_file.h"
+#include "experiments/masks.h"
 
 namespace meshattn {
 
@@ -17,11 +18,13 @@ constexpr Key kKeys[] = {{"model", "title"},
                          {"model", "layers", Key::Kind::kCount}};
 
 Mask mask_of(const KeyedLine& line) {
+  const std::string text = printable(line.value);
   try {
-    return parse_mask(printable(line.value));
+    if (const std::optional<Mask> mask = parse_sight(text)) return *mask;
   } catch (const InvalidInput& error) {
     throw InvalidInput(fmt::format("{}: {}", line.where, error.what()));
   }
+  throw InvalidInput(fmt::format("{}: unknown mask '{}': possible are full, causal, window:W", line.where, text));
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include "core/placement_search.h"
 #include "core/report/figures.h"
 #include "core/report/file.h"
+#include "experiments/masks.h"
 #include "experiments/models.h"
 #include "experiments/units.h"
 
@@ -53,8 +54,14 @@ AttentionShape read_shape(const po::variables_map& given, const std::optional<Mo
   shape.head_dim = number("head-dim", shape.head_dim);
   shape.batch = number("batch", 1);
   shape.seq_q = shape.seq_kv = parse_tokens(required(given, "seq", "64K"), "--seq");
+  if (given.count("prefix")) shape.seq_kv += parse_tokens(given["prefix"].as<std::string>(), "--prefix");
   shape.dtype = parse_dtype(optional(given, "dtype", "bf16"));
   return shape;
+}
+
+/// Even work for causal masks and documents; neighbours together where they see neighbours only, or all see all.
+Partition usual_partition(const Mask& mask) {
+  return mask.window > 0 || mask.is_full() ? Partition::kContiguous : Partition::kZigzag;
 }
 
 Problem read_problem(const po::variables_map& given, Pass pass) {
@@ -63,9 +70,10 @@ Problem read_problem(const po::variables_map& given, Pass pass) {
     model = read_model(given["model"].as<std::string>(), folder("MESHATTN_MODELS", "experiments/models"));
   Problem problem;
   problem.shape = read_shape(given, model);
-  problem.mask = given.count("mask") ? parse_mask(given["mask"].as<std::string>()) : model ? model->mask : Mask::kFull;
-  const Partition usual = problem.mask == Mask::kCausal ? Partition::kZigzag : Partition::kContiguous;
-  problem.partition = parse_partition(optional(given, "partition", std::string(name_of(usual))));
+  if (model) problem.mask = model->mask;
+  if (given.count("mask")) problem.mask = parse_mask(given["mask"].as<std::string>(), problem.shape.seq_q);
+  const std::string usual(name_of(usual_partition(problem.mask)));
+  problem.partition = parse_partition(optional(given, "partition", usual));
   problem.pass = pass;
   problem.ranks = parse_count(required(given, "gpus", "256"), "--gpus");
   check(problem);
@@ -141,11 +149,18 @@ void add_request_options(po::options_description& options) {
       ("kv-heads", text("N"), "key/value heads; as many as query heads if not given")            //
       ("head-dim", text("N"), "elements of one head")                                            //
       ("seq", text("TOKENS"), "length of the sequence: 4096, 64K (K = 1024), 1M (M = 1048576)")  //
-      ("batch", text("N"), "sequences at once (1)")                                              //
-      ("dtype", text("TYPE"), "of Q, K, V and O: bf16 (usual), fp16, fp32")                      //
-      ("mask", text("MASK"), "full or causal; the model's, or full, if not given")               //
+      ("prefix", text("TOKENS"),
+       "keys and values before the sequence that are cached: attended, not queried (none)")  //
+      ("batch", text("N"), "sequences at once (1)")                                          //
+      ("dtype", text("TYPE"), "of Q, K, V and O: bf16 (usual), fp16, fp32")                  //
+      ("mask", text("MASK"),
+       "full, causal, window:W (the last W tokens, 4096 or 4K), documents:FILE (causal in each; FILE has their "
+       "lengths), "
+       "window:W+documents:FILE, full+documents:FILE; the model's, or full, if not given")  //
       ("partition", text("NAME"),
-       "how tokens are dealt to the GPUs: contiguous (usual for full), zigzag (usual for causal), striped")  //
+       "how tokens are dealt to the GPUs: contiguous (usual for full and window), zigzag (usual for causal and "
+       "documents), "
+       "striped, document-zigzag (every run of documents with a 16th of the tokens for itself)")  //
       ("gpus", text("N"), "GPUs that share the sequence");
   add_cluster_options(options);
   options.add_options()                                                                                               //
@@ -249,9 +264,11 @@ std::string headline(const Request& request) {
   const AttentionShape& s = q.problem.shape;
   const auto pass = q.passes.size() > 1 ? std::string_view("forward and backward") : name_of(q.passes.front());
   return fmt::format(
-      "attention {}{}: {} tokens{}, {} heads ({} of keys) of {}, {}, {} mask, {}\n"
+      "attention {}{}: {} tokens{}{}, {} heads ({} of keys) of {}, {}, {} mask, {}\n"
       "on {} GPUs of {}: {} order, partial results in {}, placement {}\n",
       pass, q.model.empty() ? "" : " of " + q.model, count_text(static_cast<std::uint64_t>(s.seq_q)),
+      s.seq_kv > s.seq_q ? fmt::format(" after {} cached", count_text(static_cast<std::uint64_t>(s.seq_kv - s.seq_q)))
+                         : "",
       s.batch > 1 ? fmt::format(" x {} sequences", s.batch) : "", s.heads, s.kv_heads, s.head_dim, name_of(s.dtype),
       name_of(q.problem.mask), name_of(q.problem.partition), q.problem.ranks, q.cluster,
       q.order ? name_of(*q.order) : "fastest", name_of(q.wire), name_of(q.placement));

@@ -102,7 +102,7 @@ void MeshGenerator::add_slices() {
   for (int i = 0; i < form_.slices; ++i) {
     const Lane row = form_.row_lane(i), column = form_.column_lane(i);
     Slice slice{{Rings::of_rows(form_, i), row, static_cast<Lane>(row + 1), i},
-                {Rings::of_columns(form_, i), column, static_cast<Lane>(column + 1), i},
+                {Rings::of_columns(form_, b_.problem(), i), column, static_cast<Lane>(column + 1), i},
                 {},
                 {},
                 {},

@@ -51,16 +51,19 @@ Rings Rings::of_rows(const MeshForm& form, int slice) {
   return {std::move(order), a, form.tile.columns == 1 ? form.inner : 0};
 }
 
-Rings Rings::of_columns(const MeshForm& form, int slice) {
+Rings Rings::of_columns(const MeshForm& form, const Problem& problem, int slice) {
   const auto [a, b] = form.tile;
   const int s = form.node.rows, t = form.node.columns;
+  const bool up =
+      problem.partition == Partition::kContiguous && !problem.mask.is_full() && problem.pass == Pass::kForward;
   std::vector<Rank> order;
   for (int C = 0; C < a; ++C)
     for (int i = 0; i < form.ulysses; ++i)
       for (int k = 0; k < b; ++k) {
         const int entry = (C % s + 1 + slice) % t;
         const int from_top = (b - 1 - k) / t * t;  // nodes from the last to the first
-        const int R = from_top + (entry + t - 1 - k % t) % t;
+        const int down = from_top + (entry + t - 1 - k % t) % t;
+        const int R = up ? b - 1 - down : down;
         order.push_back((R * a + C) * form.ulysses + i);
       }
   return {std::move(order), b, form.tile.rows == 1 ? form.inner : 0};

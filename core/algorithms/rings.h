@@ -3,7 +3,7 @@
 #include <vector>
 
 #include "core/algorithms/form.h"
-#include "core/partition.h"
+#include "core/problem.h"
 
 namespace meshattn {
 
@@ -15,11 +15,14 @@ namespace meshattn {
 /// the window's first hop crosses to the next one.
 class Rings {
  public:
-  /// The groups that share queries, moving up the ranks; and those that share keys, moving down, so that under a causal
-  /// mask a key/value chunk meets the queries that see most of it first and can be cut on the way. `slice` counts the
-  /// slices of heads: each enters the nodes at another rank.
+  /// The groups that share queries, moving up the ranks. `slice` counts the slices of heads: each enters the nodes at
+  /// another rank.
   [[nodiscard]] static Rings of_rows(const MeshForm& form, int slice = 0);
-  [[nodiscard]] static Rings of_columns(const MeshForm& form, int slice = 0);
+  /// The groups that share keys, moving down, so that under a causal mask and zigzag a key/value chunk meets the
+  /// queries that see most of it first and can be cut on the way. Contiguous chunks under a mask are seen by the ranks
+  /// after their own, nearest first: forward they move up and end with the last that sees them. Backward they move
+  /// down: dKV, which costs more, then begins at that last rank.
+  [[nodiscard]] static Rings of_columns(const MeshForm& form, const Problem& problem, int slice = 0);
 
   [[nodiscard]] int hops() const { return length_ - 1; }
   /// Hops in the order in which they are issued: a double ring crosses to the next window first …

@@ -41,21 +41,35 @@ void merge(T* o, T& lse, const T* x, T x_lse, int n) {
 /// A block of queries × keys: which pairs the mask leaves, and which key/value head a query head uses.
 struct BlockShape {
   Block block;
+  const Mask& mask;
+  TokenRun q_run, kv_run;
   int batch;
   int head_dim;
   int group;
 
+  /// Indices of the keys that query i sees.
+  [[nodiscard]] Interval keys_of(std::int64_t i) const {
+    switch (block.kind) {
+      case Block::Kind::kEmpty:
+        return {};
+      case Block::Kind::kFull:
+        return {0, kv_run.count};
+      case Block::Kind::kCausal:
+        return {0, std::clamp<std::int64_t>(i + block.shift + 1, 0, kv_run.count)};
+      case Block::Kind::kPartial:
+        return kv_run.indices_in(mask.keys_of(q_run.start + i * q_run.stride));
+    }
+    return {};
+  }
+
   /// Calls f(b, query, head, keys seen) for every query row that sees a key and whose heads both sides have.
   template <typename F>
-  void for_each_query(std::int64_t queries, std::int64_t keys, HeadRange q_heads, HeadRange kv_heads, F&& f) const {
+  void for_each_query(HeadRange q_heads, HeadRange kv_heads, F&& f) const {
     const HeadRange heads = common(q_heads, {kv_heads.begin * group, kv_heads.end * group});
     for (int b = 0; b < batch; ++b)
       for (int h = heads.begin; h < heads.end; ++h)
-        for (std::int64_t i = 0; i < queries; ++i) {
-          const bool full = block.kind == Block::Kind::kFull;
-          const std::int64_t seen = full ? keys : std::clamp<std::int64_t>(i + block.shift + 1, 0, keys);
-          if (seen > 0) f(b, i, h, seen);
-        }
+        for (std::int64_t i = 0; i < q_run.count; ++i)
+          if (const Interval seen = keys_of(i); seen.begin < seen.end) f(b, i, h, seen);
   }
 };
 
@@ -65,24 +79,23 @@ void attend_block(const BlockShape& s, const CellView<T>& q, const CellView<T>& 
   const int d = s.head_dim;
   const T scale = static_cast<T>(1 / std::sqrt(static_cast<double>(d)));
   std::vector<T> scores(static_cast<std::size_t>(kv.tokens())), sum_v(static_cast<std::size_t>(d));
-  s.for_each_query(q.tokens(), kv.tokens(), common(q.heads(), o.heads()), kv.heads(),
-                   [&](int b, std::int64_t i, int h, std::int64_t seen) {
-                     const auto score = [&](std::int64_t j) -> T& { return scores[static_cast<std::size_t>(j)]; };
-                     T highest = kNoKeys<T>;
-                     for (std::int64_t j = 0; j < seen; ++j) {
-                       score(j) = scale * dot(q.row(b, i, h), kv.row(b, j, h / s.group), d);
-                       highest = std::max(highest, score(j));
-                     }
-                     T sum = 0;
-                     std::fill(sum_v.begin(), sum_v.end(), T{0});
-                     for (std::int64_t j = 0; j < seen; ++j) {
-                       const T weight = std::exp(score(j) - highest);
-                       sum += weight;
-                       add(sum_v.data(), weight, kv.second(b, j, h / s.group), d);
-                     }
-                     for (T& x : sum_v) x /= sum;
-                     merge(o.row(b, i, h), o.lse(b, i, h), sum_v.data(), highest + std::log(sum), d);
-                   });
+  s.for_each_query(common(q.heads(), o.heads()), kv.heads(), [&](int b, std::int64_t i, int h, Interval seen) {
+    const auto score = [&](std::int64_t j) -> T& { return scores[static_cast<std::size_t>(j)]; };
+    T highest = kNoKeys<T>;
+    for (std::int64_t j = seen.begin; j < seen.end; ++j) {
+      score(j) = scale * dot(q.row(b, i, h), kv.row(b, j, h / s.group), d);
+      highest = std::max(highest, score(j));
+    }
+    T sum = 0;
+    std::fill(sum_v.begin(), sum_v.end(), T{0});
+    for (std::int64_t j = seen.begin; j < seen.end; ++j) {
+      const T weight = std::exp(score(j) - highest);
+      sum += weight;
+      add(sum_v.data(), weight, kv.second(b, j, h / s.group), d);
+    }
+    for (T& x : sum_v) x /= sum;
+    merge(o.row(b, i, h), o.lse(b, i, h), sum_v.data(), highest + std::log(sum), d);
+  });
 }
 
 /// What one row of blocks needs and makes in the backward pass, one cell of each.
@@ -98,20 +111,19 @@ void attend_block_backward(const BlockShape& s, const BackwardCells<T>& r, const
   const int d = s.head_dim;
   const T scale = static_cast<T>(1 / std::sqrt(static_cast<double>(d)));
   const HeadRange q_heads = common(common(r.q.heads(), r.d_o.heads()), common(r.delta.heads(), r.dq.heads()));
-  s.for_each_query(r.q.tokens(), kv.tokens(), q_heads, common(kv.heads(), dkv.heads()),
-                   [&](int b, std::int64_t i, int h, std::int64_t seen) {
-                     const T *q = r.q.row(b, i, h), *d_o = r.d_o.row(b, i, h);
-                     const T lse = r.delta.lse(b, i, h), delta = r.delta.delta(b, i, h);
-                     for (std::int64_t j = 0; j < seen; ++j) {
-                       const int g = h / s.group;
-                       const T* k = kv.row(b, j, g);
-                       const T p = std::exp(scale * dot(q, k, d) - lse);
-                       const T ds = scale * p * (dot(d_o, kv.second(b, j, g), d) - delta);
-                       add(r.dq.row(b, i, h), ds, k, d);
-                       add(dkv.row(b, j, g), ds, q, d);
-                       add(dkv.second(b, j, g), p, d_o, d);
-                     }
-                   });
+  s.for_each_query(q_heads, common(kv.heads(), dkv.heads()), [&](int b, std::int64_t i, int h, Interval seen) {
+    const T *q = r.q.row(b, i, h), *d_o = r.d_o.row(b, i, h);
+    const T lse = r.delta.lse(b, i, h), delta = r.delta.delta(b, i, h);
+    for (std::int64_t j = seen.begin; j < seen.end; ++j) {
+      const int g = h / s.group;
+      const T* k = kv.row(b, j, g);
+      const T p = std::exp(scale * dot(q, k, d) - lse);
+      const T ds = scale * p * (dot(d_o, kv.second(b, j, g), d) - delta);
+      add(r.dq.row(b, i, h), ds, k, d);
+      add(dkv.row(b, j, g), ds, q, d);
+      add(dkv.second(b, j, g), p, d_o, d);
+    }
+  });
 }
 
 }  // namespace meshattn::cpu

@@ -192,9 +192,9 @@ void Machine<T>::attend(const AttendRow& row, ValueId column) {
   const View<T> q = view(row.q), o = view(row.o), kv = view(column);
   for (Cell i : o.region().cells)
     for (Cell j : kv.region().cells) {
-      const Block block = s_.problem.block(i, j);
+      const BlockShape shape = shape_of(i, j);
       const auto q_cell = q.find(i);
-      if (block.kind != Block::Kind::kEmpty && q_cell) attend_block(shape_of(block), *q_cell, *kv.find(j), *o.find(i));
+      if (shape.block.kind != Block::Kind::kEmpty && q_cell) attend_block(shape, *q_cell, *kv.find(j), *o.find(i));
     }
 }
 
@@ -210,10 +210,10 @@ void Machine<T>::attend(const BackwardRow& row, const BackwardColumn& column) {
   const View<T> kv = view(column.kv), dkv = view(column.dkv);
   for (Cell i : dq.region().cells)
     for (Cell j : dkv.region().cells) {
-      const Block block = s_.problem.block(i, j);
+      const BlockShape shape = shape_of(i, j);
       const auto q_cell = q.find(i), d_o_cell = d_o.find(i), delta_cell = delta.find(i), kv_cell = kv.find(j);
-      if (block.kind != Block::Kind::kEmpty && q_cell && d_o_cell && delta_cell && kv_cell)
-        attend_block_backward(shape_of(block), BackwardCells<T>{*q_cell, *d_o_cell, *delta_cell, *dq.find(i)}, *kv_cell,
+      if (shape.block.kind != Block::Kind::kEmpty && q_cell && d_o_cell && delta_cell && kv_cell)
+        attend_block_backward(shape, BackwardCells<T>{*q_cell, *d_o_cell, *delta_cell, *dq.find(i)}, *kv_cell,
                               *dkv.find(j));
     }
 }

@@ -29,9 +29,10 @@ class Machine {
 
  private:
   [[nodiscard]] View<T> view(ValueId v) { return {s_, v, arenas_[static_cast<std::size_t>(s_.values[v].rank)].data()}; }
-  [[nodiscard]] BlockShape shape_of(const Block& block) const {
-    const AttentionShape& a = s_.problem.shape;
-    return {block, a.batch, a.head_dim, a.group()};
+  [[nodiscard]] BlockShape shape_of(Cell q, Cell kv) const {
+    const Problem& p = s_.problem;
+    const AttentionShape& a = p.shape;
+    return {p.block(q, kv), p.mask, p.q_run(q), p.kv_run(kv), a.batch, a.head_dim, a.group()};
   }
   void load(ValueId v, const Tensors& given);
   void store(ValueId v, Tensors& to);

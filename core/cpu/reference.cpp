@@ -11,7 +11,7 @@ namespace {
 /// Where the rows of the tensors begin, and which keys a query sees.
 struct Dense {
   const AttentionShape& shape;
-  Mask mask;
+  const Mask& mask;
   double scale = 1 / std::sqrt(static_cast<double>(shape.head_dim));
 
   [[nodiscard]] std::size_t q_row(int b, std::int64_t i, int h) const {
@@ -21,8 +21,10 @@ struct Dense {
     return static_cast<std::size_t>((b * shape.seq_kv + j) * shape.kv_heads + h / shape.group());
   }
   [[nodiscard]] std::size_t at(std::size_t row) const { return row * static_cast<std::size_t>(shape.head_dim); }
-  [[nodiscard]] std::int64_t keys_seen(std::int64_t i) const {
-    return mask == Mask::kFull ? shape.seq_kv : shape.seq_kv - shape.seq_q + i + 1;
+  /// Keys that query i sees: their positions.
+  [[nodiscard]] Interval keys_of(std::int64_t i) const {
+    const Interval keys = mask.keys_of(shape.seq_kv - shape.seq_q + i);
+    return {keys.begin, std::min(keys.end, shape.seq_kv)};
   }
   [[nodiscard]] double dot(const double* x, const double* y) const {
     double sum = 0;
@@ -60,27 +62,28 @@ Tensors random_tensors(const AttentionShape& shape, std::uint64_t seed) {
   return t;
 }
 
-void dense_forward(const AttentionShape& shape, Mask mask, Tensors& t) {
+void dense_forward(const AttentionShape& shape, const Mask& mask, Tensors& t) {
   const Dense d{shape, mask};
   t.o.assign(t.q.size(), 0);
   t.lse.assign(t.q.size() / static_cast<std::size_t>(shape.head_dim), 0);
-  std::vector<double> scores(static_cast<std::size_t>(shape.seq_kv));
+  std::vector<double> scores;
   d.for_each_query([&](int b, std::int64_t i, int h) {
     const std::size_t row = d.q_row(b, i, h);
-    const std::span seen(scores.data(), static_cast<std::size_t>(d.keys_seen(i)));
-    for (std::size_t j = 0; j < seen.size(); ++j)
-      seen[j] = d.scale * d.dot(&t.q[d.at(row)], &t.k[d.at(d.kv_row(b, static_cast<std::int64_t>(j), h))]);
-    const double highest = *std::max_element(seen.begin(), seen.end());
+    const auto [begin, end] = d.keys_of(i);
+    scores.clear();
+    for (std::int64_t j = begin; j < end; ++j)
+      scores.push_back(d.scale * d.dot(&t.q[d.at(row)], &t.k[d.at(d.kv_row(b, j, h))]));
+    const double highest = *std::max_element(scores.begin(), scores.end());
     double sum = 0;
-    for (double score : seen) sum += std::exp(score - highest);
+    for (double score : scores) sum += std::exp(score - highest);
     t.lse[row] = highest + std::log(sum);
-    for (std::size_t j = 0; j < seen.size(); ++j)
-      d.add(&t.o[d.at(row)], std::exp(seen[j] - highest) / sum,
-            &t.v[d.at(d.kv_row(b, static_cast<std::int64_t>(j), h))]);
+    for (std::int64_t j = begin; j < end; ++j)
+      d.add(&t.o[d.at(row)], std::exp(scores[static_cast<std::size_t>(j - begin)] - highest) / sum,
+            &t.v[d.at(d.kv_row(b, j, h))]);
   });
 }
 
-void dense_backward(const AttentionShape& shape, Mask mask, Tensors& t) {
+void dense_backward(const AttentionShape& shape, const Mask& mask, Tensors& t) {
   const Dense d{shape, mask};
   t.dq.assign(t.q.size(), 0);
   t.dk.assign(t.k.size(), 0);
@@ -89,7 +92,8 @@ void dense_backward(const AttentionShape& shape, Mask mask, Tensors& t) {
     const std::size_t row = d.q_row(b, i, h);
     const double *q = &t.q[d.at(row)], *d_o = &t.d_o[d.at(row)];
     const double delta = d.dot(d_o, &t.o[d.at(row)]);
-    for (std::int64_t j = 0; j < d.keys_seen(i); ++j) {
+    const auto [begin, end] = d.keys_of(i);
+    for (std::int64_t j = begin; j < end; ++j) {
       const std::size_t kv = d.at(d.kv_row(b, j, h));
       const double p = std::exp(d.scale * d.dot(q, &t.k[kv]) - t.lse[row]);
       const double ds = d.scale * p * (d.dot(d_o, &t.v[kv]) - delta);

@@ -19,9 +19,9 @@ struct Tensors {
 [[nodiscard]] Tensors random_tensors(const AttentionShape& shape, std::uint64_t seed);
 
 /// Dense attention with softmax scale 1/√head_dim: fills o and lse (natural log).
-void dense_forward(const AttentionShape& shape, Mask mask, Tensors& tensors);
+void dense_forward(const AttentionShape& shape, const Mask& mask, Tensors& tensors);
 
 /// Dense gradients: fills dq, dk, dv. Needs o and lse.
-void dense_backward(const AttentionShape& shape, Mask mask, Tensors& tensors);
+void dense_backward(const AttentionShape& shape, const Mask& mask, Tensors& tensors);
 
 }  // namespace meshattn::cpu

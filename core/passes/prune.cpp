@@ -200,7 +200,7 @@ Schedule Pruner::run() {
 }  // namespace
 
 Schedule prune(Schedule schedule) {
-  if (schedule.problem.mask == Mask::kFull) return schedule;
+  if (schedule.problem.mask.is_full()) return schedule;
   return Pruner(schedule).run();
 }
 

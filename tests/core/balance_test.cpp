@@ -11,9 +11,9 @@ namespace meshattn {
 namespace {
 
 /// (query, key) pairs of the busiest rank over the mean, counted from the blocks that the schedule lists.
-double balance_of(Partition partition, Tile tile) {
+double balance_of(Partition partition, Tile tile, const Mask& mask = Mask::kCausal) {
   const int n = tile.rows * tile.columns;
-  const Problem p{{n * 64L, n * 64L, 1, 1, 1, 4, Dtype::kBf16}, Mask::kCausal, partition, Pass::kForward, n};
+  const Problem p{{n * 64L, n * 64L, 1, 1, 1, 4, Dtype::kBf16}, mask, partition, Pass::kForward, n};
   const Blocks blocks(p);
   const Schedule s = mesh(p, plan_tile(tile, p.pass, Order::kNaive, {1, 1, 1, 1, 1}, {}), Dtype::kFp32);
   std::vector<double> pairs(static_cast<std::size_t>(n));
@@ -46,6 +46,20 @@ TEST(Balance, ContiguousLoadsTheLastRankTwiceTheMean) {
 /// A striped block has half its pairs, more or less half its diagonal: 1 ± 1/tokens of a chunk (64 here).
 TEST(Balance, StripedIsEvenUpToADiagonal) {
   for (Tile tile : tiles_of(16)) EXPECT_LE(balance_of(Partition::kStriped, tile), 1 + 1.0 / 64) << tile.rows;
+}
+
+/// Documents that are spans of their own are each a zigzag of their own. Two to a span fill the first and the second
+/// half of its 2n runs: run r of the one and run n−1−r of the other, together as long for every rank.
+TEST(Balance, DocumentZigzagIsEvenForEqualDocuments) {
+  for (int n : {2, 4, 8})
+    for (std::int64_t count : {1, 2, 4, 8, 16, 32})
+      for (bool causal : {true, false}) {
+        const std::int64_t length = n * 64L / count;
+        if (count <= 16 && length < 2 * n) continue;  // too short
+        const Mask mask{causal, 0, Documents(std::vector<std::int64_t>(static_cast<std::size_t>(count), length))};
+        for (Tile tile : tiles_of(n))
+          EXPECT_DOUBLE_EQ(balance_of(Partition::kDocumentZigzag, tile, mask), 1) << count << " documents, " << n;
+      }
 }
 
 }  // namespace

@@ -94,7 +94,7 @@ TEST_F(ClusterFile, UnitsAndEfficienciesAreMultipliedOut) {
   EXPECT_DOUBLE_EQ(c.gpu.launch_s, 4e-6);
   ASSERT_EQ(c.gpu.attention.size(), 1u);
   const AttentionPoint& p = c.gpu.attention[0];
-  EXPECT_EQ(std::tuple(p.pass, p.mask, p.dtype), std::tuple(Pass::kForward, Mask::kFull, Dtype::kBf16));
+  EXPECT_EQ(std::tuple(p.pass, p.mask, p.dtype), std::tuple(Pass::kForward, KernelMask::kFull, Dtype::kBf16));
   EXPECT_EQ(std::tuple(p.q_tokens, p.kv_tokens, p.heads, p.kv_heads, p.head_dim), std::tuple(1024, 4096, 64, 8, 128));
   EXPECT_DOUBLE_EQ(p.flops_per_s, 500e12);
   EXPECT_EQ(p.source, "paper");

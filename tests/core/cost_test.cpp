@@ -21,7 +21,7 @@ Problem problem(std::int64_t seq, int ranks, Mask mask = Mask::kFull, Pass pass 
   return {{seq, seq, 1, 32, 8, 128, Dtype::kBf16}, mask, partition, pass, ranks};
 }
 
-AttentionPoint point(Pass pass, Mask mask, std::int64_t tokens, double tflops) {
+AttentionPoint point(Pass pass, KernelMask mask, std::int64_t tokens, double tflops) {
   return {pass, mask, Dtype::kBf16, tokens, tokens, 32, 8, 128, tflops * 1e12, "test"};
 }
 
@@ -33,10 +33,10 @@ GpuProfile measured() {
   gpu.launch_s = 3e-6;
   for (std::int64_t tokens : {1024, 4096, 32768}) {
     const double length = std::log2(static_cast<double>(tokens));
-    gpu.attention.push_back(point(Pass::kForward, Mask::kFull, tokens, 40 * length));
-    gpu.attention.push_back(point(Pass::kForward, Mask::kCausal, tokens, 35 * length));
-    gpu.attention.push_back(point(Pass::kBackward, Mask::kFull, tokens, 30 * length));
-    gpu.attention.push_back(point(Pass::kBackward, Mask::kCausal, tokens, 25 * length));
+    gpu.attention.push_back(point(Pass::kForward, KernelMask::kFull, tokens, 40 * length));
+    gpu.attention.push_back(point(Pass::kForward, KernelMask::kCausal, tokens, 35 * length));
+    gpu.attention.push_back(point(Pass::kBackward, KernelMask::kFull, tokens, 30 * length));
+    gpu.attention.push_back(point(Pass::kBackward, KernelMask::kCausal, tokens, 25 * length));
   }
   return gpu;
 }
@@ -93,7 +93,7 @@ TEST(Cost, TheIdealBlockTakesOneMillisecond) {
 TEST(Cost, EveryPointIsReproduced) {
   const GpuProfile gpu = measured();
   for (const AttentionPoint& a : gpu.attention) {
-    const CostModel cost(gpu, problem(1 << 20, 8, a.mask, a.pass));
+    const CostModel cost(gpu, problem(1 << 20, 8, Mask::kFull, a.pass));
     const auto tokens = static_cast<double>(a.q_tokens);
     const double seconds = cost.attention_s(tokens * tokens, tokens, tokens, a.mask);
     EXPECT_DOUBLE_EQ(flops(tokens * tokens * 32, 128, a.pass) / (seconds - gpu.launch_s), a.flops_per_s);
@@ -104,7 +104,7 @@ TEST(Cost, BetweenPointsTheRateIsLinearInTheLogarithmAndOutsideItIsAsTheHeaderSa
   const GpuProfile gpu = measured();
   const CostModel cost(gpu, problem(1 << 20, 8));
   const auto rate = [&](double q, double kv) {
-    return 4 * q * kv * 128 * 32 / (cost.attention_s(q * kv, q, kv, Mask::kFull) - gpu.launch_s) / 1e12;
+    return 4 * q * kv * 128 * 32 / (cost.attention_s(q * kv, q, kv, KernelMask::kFull) - gpu.launch_s) / 1e12;
   };
   EXPECT_NEAR(rate(2048, 2048), 440, 1e-6);  // 40 · log2 by construction, also between the points
   EXPECT_NEAR(rate(8192, 8192), 520, 1e-6);
@@ -118,14 +118,14 @@ TEST(Cost, BetweenPointsTheRateIsLinearInTheLogarithmAndOutsideItIsAsTheHeaderSa
 TEST(Cost, MoreWorkNeverTakesLess) {
   for (const std::string& name : cluster_names(kTopologies))
     for (Pass pass : {Pass::kForward, Pass::kBackward})
-      for (Mask mask : {Mask::kFull, Mask::kCausal})
+      for (KernelMask mask : {KernelMask::kFull, KernelMask::kCausal})
         for (int head_dim : {64, 128}) {
-          Problem p = problem(1 << 20, 8, mask, pass);
+          Problem p = problem(1 << 20, 8, Mask::kFull, pass);
           p.shape.head_dim = head_dim;
           const CostModel cost(read_cluster(name, kTopologies).gpu, p);
           double before = 0;
           for (double tokens = 16; tokens < 3e6; tokens *= 1.1) {
-            const double pairs = tokens * tokens * (mask == Mask::kFull ? 1 : 0.5);
+            const double pairs = tokens * tokens * (mask == KernelMask::kFull ? 1 : 0.5);
             const double seconds = cost.attention_s(pairs, tokens, tokens, mask);
             EXPECT_GT(seconds, before) << name << ", " << tokens << " tokens";
             EXPECT_GE(seconds, flops(pairs * p.shape.heads, head_dim, pass) / cost.best_flops_per_s());
@@ -141,7 +141,7 @@ TEST(Cost, ARectangleIsOneKernel) {
     const Problem p = problem(4096 * 8, 8, Mask::kFull, pass);
     const CostModel cost(gpu, p);
     const double whole = kernel_s(gpu, one_kernel(p, 4, 2));
-    EXPECT_NEAR(whole, cost.attention_s(16384.0 * 8192, 16384, 8192, Mask::kFull), 1e-15);
+    EXPECT_NEAR(whole, cost.attention_s(16384.0 * 8192, 16384, 8192, KernelMask::kFull), 1e-15);
     EXPECT_GT(2 * kernel_s(gpu, one_kernel(p, 2, 2)), whole + gpu.launch_s);
   }
 }
@@ -167,11 +167,23 @@ TEST(Cost, CausalBlocksTakeTheirPairsAtTheCausalRate) {
               operations * (2 * half / (35 * 13 * 1e12) + full / (40 * 13 * 1e12)) + gpu.launch_s, 1e-15);
 }
 
+TEST(Cost, OtherBlocksTakeTheirPairsAtTheCausalRate) {
+  // A cell of 4,096 tokens with itself under a window of 1,024: the first 1,023 queries see 1 … 1,023 keys, the other
+  // 3,073 see 1,024. Documents of half a cell under the full mask: two squares of 2,048.
+  const GpuProfile gpu = measured();
+  Problem p = problem(4096 * 8, 8, {true, 1024, {}});
+  const double window = 1023.0 * 1024 / 2 + 3073.0 * 1024, squares = 2 * 2048.0 * 2048, operations = 4.0 * 128 * 32;
+  EXPECT_NEAR(kernel_s(gpu, one_kernel(p, 1, 1)), operations * window / (35 * 12 * 1e12) + gpu.launch_s, 1e-15);
+  p.mask = {false, 0, Documents(std::vector<std::int64_t>(16, 2048))};
+  EXPECT_NEAR(kernel_s(gpu, one_kernel(p, 1, 1)), operations * squares / (35 * 12 * 1e12) + gpu.launch_s, 1e-15);
+}
+
 TEST(Cost, AllKernelsOfAMaskTogetherDoTheWholeProblem) {
   GpuProfile gpu;
   gpu.attention_flops_per_s = 1e12;
   for (Partition partition : {Partition::kContiguous, Partition::kStriped, Partition::kZigzag})
-    for (Mask mask : {Mask::kFull, Mask::kCausal})
+    for (const Mask& mask : {Mask::kFull, Mask::kCausal, Mask{true, 77, {}},
+                             Mask{true, 0, Documents(std::vector<std::int64_t>{300, 1, 500, 200})}})
       for (Pass pass : {Pass::kForward, Pass::kBackward}) {
         const Problem p = problem(1001, 5, mask, pass, partition);
         const int cells = static_cast<int>(p.cells());
@@ -221,28 +233,28 @@ TEST(Cost, ContributingToASumThatHasBegunTakesAMerge) {
 
 TEST(Cost, TheNearestSeriesStandsForOneThatIsNotThere) {
   GpuProfile gpu = measured();
-  AttentionPoint other = point(Pass::kForward, Mask::kFull, 4096, 100);
+  AttentionPoint other = point(Pass::kForward, KernelMask::kFull, 4096, 100);
   other.head_dim = 64;
   gpu.attention.push_back(other);
-  other = point(Pass::kForward, Mask::kFull, 4096, 222);
+  other = point(Pass::kForward, KernelMask::kFull, 4096, 222);
   other.dtype = Dtype::kFp16;
   gpu.attention.push_back(other);
-  const auto rate = [&](Problem p, Mask mask) {
+  const auto rate = [&](const Problem& p, KernelMask mask) {
     const double seconds = CostModel(gpu, p).attention_s(4096 * 4096, 4096, 4096, mask) - gpu.launch_s;
     return flops(4096.0 * 4096 * p.shape.heads, p.shape.head_dim, p.pass) / seconds / 1e12;
   };
   Problem p = problem(1 << 20, 8);
-  EXPECT_NEAR(rate(p, Mask::kFull), 480, 1e-6);
+  EXPECT_NEAR(rate(p, KernelMask::kFull), 480, 1e-6);
   p.shape.head_dim = 80;  // nearer to 64 (a quarter more) than to 128
-  EXPECT_NEAR(rate(p, Mask::kFull), 100, 1e-6);
-  EXPECT_NEAR(rate(p, Mask::kCausal), 420, 1e-6);  // there is no causal point of 64: the mask comes first
+  EXPECT_NEAR(rate(p, KernelMask::kFull), 100, 1e-6);
+  EXPECT_NEAR(rate(p, KernelMask::kCausal), 420, 1e-6);  // there is no causal point of 64: the mask comes first
   p.shape.head_dim = 256;
-  EXPECT_NEAR(rate(p, Mask::kFull), 480, 1e-6);
+  EXPECT_NEAR(rate(p, KernelMask::kFull), 480, 1e-6);
   p.shape.dtype = Dtype::kFp16;
-  EXPECT_NEAR(rate(p, Mask::kFull), 222, 1e-6);
-  EXPECT_NEAR(rate(p, Mask::kCausal), 420, 1e-6);  // bf16 stands for fp16
-  std::erase_if(gpu.attention, [](const AttentionPoint& a) { return a.mask == Mask::kCausal; });
-  EXPECT_NEAR(rate(p, Mask::kCausal), 222, 1e-6);  // full stands for causal
+  EXPECT_NEAR(rate(p, KernelMask::kFull), 222, 1e-6);
+  EXPECT_NEAR(rate(p, KernelMask::kCausal), 420, 1e-6);  // bf16 stands for fp16
+  std::erase_if(gpu.attention, [](const AttentionPoint& a) { return a.mask == KernelMask::kCausal; });
+  EXPECT_NEAR(rate(p, KernelMask::kCausal), 222, 1e-6);  // full stands for causal
 }
 
 TEST(Cost, WithoutAFittingPointItRefuses) {

@@ -18,7 +18,7 @@ namespace meshattn::cpu {
 namespace {
 
 constexpr Partition kPartitions[] = {Partition::kContiguous, Partition::kStriped, Partition::kZigzag};
-constexpr Mask kMasks[] = {Mask::kFull, Mask::kCausal};
+const Mask kMasks[] = {Mask::kFull, Mask::kCausal};
 constexpr Pass kPasses[] = {Pass::kForward, Pass::kBackward};
 
 /// Everything received first, then row by row, each sent on as soon as it is done.
@@ -67,7 +67,7 @@ Schedule placed(Schedule schedule) {
 }
 
 /// Inputs and dense results of a problem.
-Tensors reference(const AttentionShape& shape, Mask mask) {
+Tensors reference(const AttentionShape& shape, const Mask& mask) {
   Tensors t = random_tensors(shape, 7);
   dense_forward(shape, mask, t);
   dense_backward(shape, mask, t);
@@ -113,7 +113,7 @@ std::vector<AttentionShape> shapes_for(int n) {
 template <typename F>
 void for_each_problem(int ranks, F&& f) {
   for (const AttentionShape& shape : shapes_for(ranks))
-    for (Mask mask : kMasks) {
+    for (const Mask& mask : kMasks) {
       const Tensors dense = reference(shape, mask);
       for (Partition partition : kPartitions)
         for (Pass pass : kPasses) f(Problem{shape, mask, partition, pass, ranks}, dense);

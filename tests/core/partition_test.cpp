@@ -2,57 +2,59 @@
 
 #include <gtest/gtest.h>
 
-#include <set>
+#include <map>
+#include <random>
 
-#include "core/problem.h"
+#include "tests/support/masks.h"
 
 namespace meshattn {
 namespace {
 
-constexpr Partition kAll[] = {Partition::kContiguous, Partition::kStriped, Partition::kZigzag};
-
+/// Whatever the partition, cuts, documents and prefix: every cell has a token, and every token one cell.
 TEST(Partition, EveryTokenIsInExactlyOneCell) {
-  for (Partition partition : kAll)
-    for (int ranks : {1, 2, 3, 8})
-      for (std::int64_t seq : {std::int64_t{16}, std::int64_t{17}, std::int64_t{61}}) {
-        std::multiset<std::int64_t> seen;
-        for (Cell cell = 0; cell < static_cast<Cell>(ranks * pieces_of(partition)); ++cell) {
-          const TokenRun run = run_of(partition, seq, ranks, cell);
-          EXPECT_GE(run.count, 1);
-          for (std::int64_t i = 0; i < run.count; ++i) seen.insert(run.start + i * run.stride);
-        }
-        EXPECT_EQ(seen.size(), static_cast<std::size_t>(seq));
-        for (std::int64_t t = 0; t < seq; ++t) EXPECT_EQ(seen.count(t), 1u) << name_of(partition) << " token " << t;
-      }
+  std::mt19937 random(1);
+  for (int i = 0; i < 2000; ++i) {
+    const Problem p = testing::random_problem(random, 9);
+    std::map<std::int64_t, int> queries, keys;
+    for (Cell cell = 0; cell < p.cells(); ++cell) {
+      const TokenRun q = p.q_run(cell), kv = p.kv_run(cell);
+      EXPECT_GE(q.count, 1);
+      EXPECT_GE(kv.count, 1);
+      EXPECT_EQ(q.stride, kv.stride);
+      for (std::int64_t t = 0; t < q.count; ++t) ++queries[q.start + t * q.stride];
+      for (std::int64_t t = 0; t < kv.count; ++t) ++keys[kv.start + t * kv.stride];
+    }
+    const std::int64_t seq_q = p.shape.seq_q, seq_kv = p.shape.seq_kv;
+    for (std::int64_t t = 0; t < seq_kv; ++t) {
+      EXPECT_EQ(keys[t], 1) << "key " << t;
+      EXPECT_EQ(queries[t], t < seq_kv - seq_q ? 0 : 1) << "query " << t;
+    }
+    EXPECT_EQ(static_cast<std::int64_t>(keys.size()), seq_kv);
+    EXPECT_EQ(static_cast<std::int64_t>(queries.size()), seq_kv);
+    if (HasFailure()) FAIL() << testing::describe(p);
+  }
 }
 
-TEST(Mask, BlocksCountThePairsThatTheDefinitionLeaves) {
-  for (Partition partition : kAll)
-    for (Mask mask : {Mask::kFull, Mask::kCausal})
-      for (int ranks : {1, 2, 3, 5})
-        for (auto [seq_q, seq_kv] : {std::pair{std::int64_t{10}, std::int64_t{10}}, {11, 11}, {13, 31}}) {
-          const Problem p{{seq_q, seq_kv, 1, 1, 1, 4, Dtype::kBf16}, mask, partition, Pass::kForward, ranks};
-          double sum = 0;
-          for (Cell q = 0; q < p.cells(); ++q)
-            for (Cell kv = 0; kv < p.cells(); ++kv) {
-              const TokenRun qr = p.q_run(q), kr = p.kv_run(kv);
-              const Block block = p.block(q, kv);
-              std::int64_t pairs = 0;
-              for (std::int64_t i = 0; i < qr.count; ++i)
-                for (std::int64_t j = 0; j < kr.count; ++j) {
-                  const bool seen = mask == Mask::kFull || kr.start + j * kr.stride <= qr.start + i * qr.stride;
-                  pairs += seen;
-                  if (block.kind == Block::Kind::kCausal) {
-                    EXPECT_EQ(seen, j <= i + block.shift);
-                  }
-                }
-              EXPECT_EQ(block.pairs, pairs);
-              EXPECT_EQ(block.kind == Block::Kind::kEmpty, pairs == 0);
-              EXPECT_EQ(block.kind == Block::Kind::kFull, pairs == qr.count * kr.count);
-              sum += static_cast<double>(pairs);
-            }
-          EXPECT_EQ(sum, total_pairs(p));
-        }
+/// 24 tokens on 2 ranks: documents of 8 and 16 make two spans of 4 runs each; rank 0 has runs 0 and 3 of both.
+TEST(Partition, DocumentZigzagIsZigzagInEverySpan) {
+  const std::vector<std::int64_t> lengths{8, 16};
+  Problem p{{24, 24, 1, 1, 1, 1, Dtype::kBf16}, {true, 0, Documents(lengths)}, Partition::kDocumentZigzag};
+  p.ranks = 2;
+  ASSERT_EQ(p.pieces(), 4);
+  const TokenRun expected[] = {{0, 1, 2}, {6, 1, 2}, {8, 1, 4},  {20, 1, 4},
+                               {2, 1, 2}, {4, 1, 2}, {12, 1, 4}, {16, 1, 4}};
+  for (Cell cell = 0; cell < p.cells(); ++cell) EXPECT_EQ(p.q_run(cell), expected[cell]) << cell;
+}
+
+/// Cuts follow their piece, and a cut of a striped chunk keeps the stride.
+TEST(Partition, CutsArePartsOfTheirPiece) {
+  Problem p{{24, 24, 1, 1, 1, 1, Dtype::kBf16}, Mask::kCausal, Partition::kStriped, Pass::kForward, 2, 3};
+  ASSERT_EQ(p.pieces(), 3);
+  EXPECT_EQ(p.q_run(0), (TokenRun{0, 2, 4}));
+  EXPECT_EQ(p.q_run(1), (TokenRun{8, 2, 4}));
+  EXPECT_EQ(p.q_run(4), (TokenRun{9, 2, 4}));
+  EXPECT_EQ(p.owner(2), 0);
+  EXPECT_EQ(p.owner(3), 1);
 }
 
 }  // namespace

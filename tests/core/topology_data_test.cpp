@@ -64,7 +64,7 @@ TEST(TopologyData, EveryProfileHasFullAndCausalBothWays) {
     const Cluster c = read_cluster(name, kTopologies);
     for (int head_dim : {64, 128})
       for (Pass pass : {Pass::kForward, Pass::kBackward})
-        for (Mask mask : {Mask::kFull, Mask::kCausal}) {
+        for (KernelMask mask : {KernelMask::kFull, KernelMask::kCausal}) {
           std::vector<std::int64_t> tokens;
           for (const AttentionPoint& p : c.gpu.attention)
             if (p.head_dim == head_dim && p.pass == pass && p.mask == mask) tokens.push_back(p.q_tokens);
@@ -86,7 +86,7 @@ TEST(TopologyData, BackwardAndCausalAreNotFasterThanForwardAndFull) {
           EXPECT_GE(a.flops_per_s, b.flops_per_s) << name << " " << a.q_tokens;
         }
         // Published: causal at 32,768 tokens is up to 2 % faster backward (cuDNN on H200).
-        if (a.pass == b.pass && a.mask == Mask::kFull && b.mask == Mask::kCausal) {
+        if (a.pass == b.pass && a.mask == KernelMask::kFull && b.mask == KernelMask::kCausal) {
           EXPECT_GE(1.02 * a.flops_per_s, b.flops_per_s) << name << " " << a.q_tokens;
         }
       }
@@ -99,7 +99,7 @@ TEST(TopologyData, NewerSystemsAreNotSlower) {
   for (Pass pass : {Pass::kForward, Pass::kBackward}) {
     const Problem p{{1 << 20, 1 << 20, 1, 64, 8, 128, Dtype::kBf16}, Mask::kFull, Partition::kContiguous, pass, 8};
     const auto seconds = [&](const Cluster& c) {
-      return CostModel(c.gpu, p).attention_s(8192.0 * 8192, 8192, 8192, Mask::kFull);
+      return CostModel(c.gpu, p).attention_s(8192.0 * 8192, 8192, 8192, KernelMask::kFull);
     };
     EXPECT_GT(seconds(a100), 2 * seconds(h100));
     EXPECT_NEAR(seconds(h200) / seconds(h100), 1, 0.1);  // the same chip with other memory
@@ -130,7 +130,7 @@ TEST(TopologyData, AnA100ReproducesTheOneGpuFigureThatItsSplitComesFrom) {
   Problem p{{8192, 8192, 1, 32, 8, 128, Dtype::kBf16}, Mask::kCausal};
   const auto seconds = [&](Pass pass) {
     p.pass = pass;
-    return CostModel(c.gpu, p).attention_s(8192.0 * 8192 / 2, 8192, 8192, Mask::kCausal) - c.gpu.launch_s;
+    return CostModel(c.gpu, p).attention_s(8192.0 * 8192 / 2, 8192, 8192, KernelMask::kCausal) - c.gpu.launch_s;
   };
   EXPECT_NEAR(seconds(Pass::kForward) * 373.4, 1, 0.01);
   EXPECT_NEAR((seconds(Pass::kForward) + seconds(Pass::kBackward)) * 94.7, 1, 0.01);

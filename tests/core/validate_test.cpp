@@ -25,10 +25,11 @@ struct Setting {
   Mask mask;
   Partition partition;
 };
-constexpr Setting kSettings[] = {{Mask::kFull, Partition::kContiguous},
-                                 {Mask::kCausal, Partition::kContiguous},
-                                 {Mask::kCausal, Partition::kStriped},
-                                 {Mask::kCausal, Partition::kZigzag}};
+const Setting kSettings[] = {{Mask::kFull, Partition::kContiguous},
+                             {Mask::kCausal, Partition::kContiguous},
+                             {Mask::kCausal, Partition::kStriped},
+                             {Mask::kCausal, Partition::kZigzag},
+                             {{true, 3, {}}, Partition::kContiguous}};
 
 Schedule real_schedule(const Setting& setting, const TilePlan& plan, Dtype wire) {
   const Problem p = small_problem(plan.tile.rows * plan.tile.columns, plan.pass, setting.mask, setting.partition, 2, 1);
@@ -92,6 +93,21 @@ TEST(Validate, AcceptsRealSchedules) {
     EXPECT_EQ(all_of(validate(s)), "") << name;
     EXPECT_EQ(interpret(s, 7, random), "") << name;
   });
+}
+
+TEST(Validate, RefusesAMaskThatDoesNotFitItsSequence) {
+  const Schedule good = real_schedule(kSettings[1], simple_plan({2, 2}, Pass::kForward), Dtype::kFp32);  // 8 tokens
+  const auto finding = [&](const Mask& mask, int cuts) {
+    Schedule s = good;
+    s.problem.mask = mask;
+    s.problem.cuts = cuts;
+    return all_of(validate(s));
+  };
+  const Documents seven(std::vector<std::int64_t>{3, 4});
+  EXPECT_EQ(finding(Mask::kCausal, 1), "");
+  EXPECT_EQ(finding({true, -5, {}}, 1), "a window must have from 1 to 1073741824 tokens, not -5\n");
+  EXPECT_EQ(finding({true, 0, seven}, 1), "documents of 7 tokens in all: must be the 8 of the sequence\n");
+  EXPECT_EQ(finding(Mask::kCausal, 0), "cuts must be from 1 to 65536, not 0\n");
 }
 
 /// Counted once: of these mutants four fifths are wrong; fewer than half would mean that the mutator has gone blunt.
@@ -191,11 +207,17 @@ class Vandal {
   void strike_problem() {
     AttentionShape& shape = s_.problem.shape;
     int* const numbers[] = {&shape.batch, &shape.heads, &shape.kv_heads, &shape.head_dim, &s_.problem.ranks};
-    std::uint8_t* const names[] = {&as_byte(s_.problem.mask), &as_byte(s_.problem.partition), &as_byte(s_.problem.pass),
-                                   &as_byte(shape.dtype)};
+    std::uint8_t* const names[] = {&as_byte(s_.problem.partition), &as_byte(s_.problem.pass), &as_byte(shape.dtype)};
+    if (random_() % 4 == 0) return strike_mask(s_.problem.mask);
     if (random_() % 4 == 0) return overwrite(random_() % 2 ? shape.seq_q : shape.seq_kv);
     if (random_() % 2 == 0) return overwrite(*names[random_() % std::size(names)]);
     overwrite(*numbers[random_() % std::size(numbers)]);
+  }
+  void strike_mask(Mask& mask) {
+    mask.causal ^= random_() % 2 != 0;
+    if (random_() % 2 == 0) overwrite(mask.window);
+    if (random_() % 2 == 0) overwrite(s_.problem.cuts);
+    if (random_() % 2 == 0) mask.documents = Documents(std::vector<std::int64_t>(random_() % 9, 1 + random_() % 3));
   }
   void spoil_op() {
     Op& op = s_.ops[random_() % s_.ops.size()];

@@ -16,7 +16,7 @@ struct Case {
   int kv_heads;
 };
 
-Problem problem_of(const Case& c, Mask mask, Partition partition) {
+Problem problem_of(const Case& c, const Mask& mask, Partition partition) {
   return {{c.ranks * 8L, c.ranks * 8L, 1, 8, c.kv_heads, 4, Dtype::kBf16}, mask, partition, c.pass, c.ranks};
 }
 
@@ -124,23 +124,55 @@ TEST(Prune, ZigzagCausalMovesThreeQuartersOfTheKeys) {
     for (Tile tile : tiles_of(ranks)) {
       if (tile.columns == 1) continue;
       const Case c{Pass::kForward, Dtype::kBf16, ranks, 2};
-      const auto kv = [&](Mask mask) {
+      const auto kv = [&](const Mask& mask) {
         return received(prune(schedule_of(problem_of(c, mask, Partition::kZigzag), tile, c.wire)), Tensor::kKV);
       };
       EXPECT_EQ(4 * kv(Mask::kCausal), 3 * kv(Mask::kFull)) << tile.rows << 'x' << tile.columns;
     }
 }
 
-/// Contiguous chunks and a causal mask: chunk j is needed by ranks i > j only. Down the ring from j it passes
-/// j−1, …, 0 first (for nothing) and n−1 … j+1 next, so all n−1 hops stay; only Attends of empty blocks go:
-/// n(n+1)/2 blocks of n² remain.
-TEST(Prune, ContiguousCausalDropsEmptyBlocks) {
+/// Contiguous chunks and a causal mask: chunk j is needed by ranks i > j only, and moves up to the last of them: n−1−j
+/// hops, n(n−1)/2 in all of n(n−1). Of n² blocks n(n+1)/2 remain.
+TEST(Prune, ContiguousCausalDropsEmptyBlocksAndHopsToThem) {
   const Case c{Pass::kForward, Dtype::kBf16, 6, 8};
   const Schedule s = prune(schedule_of(problem_of(c, Mask::kCausal, Partition::kContiguous), {1, 6}, c.wire));
   std::size_t blocks = 0;
   for (const Op& op : s.ops)
     if (const auto* a = std::get_if<Attend>(&op)) blocks += std::size_t{a->row_count} * a->column_count;
   EXPECT_EQ(blocks, 21u);
+  EXPECT_EQ(s.transfers.size(), 15u);
+}
+
+/// Under a window of at most a chunk, contiguous chunk j is seen by ranks j and j + 1 only (by j + 1 from a window of 2
+/// on): one hop each, none into rank 0. Queries and outputs stay at home: a ring.
+TEST(Prune, AWindowMovesTheHaloOnly) {
+  for (std::int64_t window : {2, 5, 8})  // a chunk has 8 tokens
+    for (int ranks : {2, 5, 16}) {
+      const Case c{Pass::kForward, Dtype::kBf16, ranks, 2};
+      const Schedule s =
+          prune(schedule_of(problem_of(c, {true, window, {}}, Partition::kContiguous), {1, ranks}, c.wire));
+      EXPECT_EQ(s.transfers.size(), static_cast<std::size_t>(ranks - 1));
+      for (const Transfer& t : s.transfers) EXPECT_EQ(s.values[t.made].rank, s.values[t.source].rank + 1);
+    }
+}
+
+/// 16 documents on n = 16·m ranks, one m chunks long. Contiguous, the i-th chunk of a document is seen by the m − 1 − i
+/// after it: m(m−1)/2 hops a document, of n(n−1) in all under the full mask. Dealt by document zigzag each rank has a
+/// part of every document, and each of them is a causal zigzag: 75 % of K and V move, as without documents.
+TEST(Prune, DocumentsOfASixteenthMoveWithinThemselvesOnly) {
+  for (int m : {1, 2, 3}) {
+    const int n = 16 * m;
+    Case c{Pass::kForward, Dtype::kBf16, n, 2};
+    const auto kv = [&](const Mask& mask, Partition partition) {
+      Problem p = problem_of(c, mask, partition);
+      p.shape.seq_q = p.shape.seq_kv = 32L * n;
+      return received(prune(schedule_of(p, {1, n}, c.wire)), Tensor::kKV);
+    };
+    const Mask documents{true, 0, Documents(std::vector<std::int64_t>(16, 32 * m))};
+    const std::uint64_t hop = kv(Mask::kFull, Partition::kContiguous) / static_cast<std::uint64_t>(n * (n - 1));
+    EXPECT_EQ(kv(documents, Partition::kContiguous), hop * static_cast<std::uint64_t>(16 * m * (m - 1) / 2));
+    EXPECT_EQ(4 * kv(documents, Partition::kDocumentZigzag), 3 * hop * static_cast<std::uint64_t>(n * (n - 1)));
+  }
 }
 
 TEST(Prune, LeavesTheFullMaskAlone) {

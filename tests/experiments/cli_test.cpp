@@ -2,9 +2,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <fstream>
 #include <map>
 #include <set>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "tests/support/program.h"
@@ -20,7 +22,8 @@ TEST_F(Cli, HelpOfEveryVerbNamesItsOptionsAndAnExample) {
   const std::map<std::string, std::vector<std::string>> options{
       {"plan", {"--model", "--seq", "--tile", "--order", "--memory-limit", "--text", "--json"}},
       {"simulate", {"--cluster", "--set", "--wire-dtype", "--trace", "--trace-ranks", "--json"}},
-      {"compare", {"--algorithm", "--pass", "--mask", "--partition", "--placement", "--json", "--log-level"}},
+      {"compare",
+       {"--algorithm", "--pass", "--mask", "--prefix", "--partition", "--placement", "--json", "--log-level"}},
       {"topology", {"--cluster", "--gpus", "--set", "--topologies"}}};
   const ProgramRun top = meshattn("--help");
   EXPECT_EQ(top.status, 0);
@@ -203,6 +206,51 @@ TEST_F(Cli, TopologyShowsEveryClusterWithItsSources) {
       EXPECT_THAT(one.out, HasSubstr(what)) << name;
   }
   EXPECT_THAT(meshattn("topology --cluster dgx-h100 --set nic.bandwidth_GBps=25").out, HasSubstr("set for this run"));
+}
+
+TEST_F(Cli, MasksAreGivenInWordsAndDocumentsInAFile) {
+  std::ofstream(folder_ / "d.txt") << "# two of 8K in all\n5000 3000\n192  # the rest\n";
+  const std::string run = "simulate --cluster ideal-8x50 --gpus 8 --seq 8K --algorithm ring --heads 8 --head-dim 64 ";
+  const auto problem = [&](const std::string& mask) { return results(run + "--mask " + mask).at("problem"); };
+  const std::string file = "documents:" + (folder_ / "d.txt").string();
+  const std::vector<std::tuple<std::string, std::string, std::string>> cases{
+      {"window:1K", "window:1024", "contiguous"},
+      {file, "documents (3)", "zigzag"},
+      {"causal+" + file, "documents (3)", "zigzag"},
+      {"full+" + file, "full+documents (3)", "zigzag"},
+      {"window:100+" + file, "window:100+documents (3)", "contiguous"},
+      {file + " --partition document-zigzag", "documents (3)", "document-zigzag"}};
+  for (const auto& [mask, name, partition] : cases) {
+    EXPECT_EQ(problem(mask).at("mask"), name);
+    EXPECT_EQ(problem(mask).at("partition"), partition);
+  }
+  EXPECT_EQ(problem("causal --prefix 1K").at("seq_kv"), 9216);
+  EXPECT_THAT(meshattn(run + "--mask causal --prefix 1K").out, HasSubstr("8,192 tokens after 1,024 cached"));
+}
+
+TEST_F(Cli, MasksThatDoNotFitAreToldWithFileAndLine) {
+  const std::string run = "simulate --cluster ideal-8x50 --gpus 8 --seq 8K --algorithm ring --heads 8 --head-dim 64 ";
+  const auto expect_refused = [&](const std::string& options, const std::string& says) {
+    const ProgramRun refused = meshattn(run + options);
+    EXPECT_EQ(refused.status, 2) << refused.err;
+    EXPECT_EQ(std::ranges::count(refused.err, '\n'), 1) << refused.err;
+    EXPECT_THAT(refused.err, HasSubstr(says));
+  };
+  const auto with_file = [&](const std::string& text, const std::string& options = "") {
+    std::ofstream(folder_ / "d.txt") << text;
+    return "--mask documents:" + (folder_ / "d.txt").string() + options;
+  };
+  expect_refused("--mask banded", "--mask must be full, causal, window:W, documents:FILE or");
+  expect_refused("--mask window:0", "the window of a mask must be a number of tokens");
+  expect_refused("--mask window:4K --prefix 4K", "of which a window of 4096 sees the last 4095");
+  expect_refused("--mask documents:/nowhere/d.txt", "/nowhere/d.txt: cannot be read");
+  expect_refused("--mask documents:/", "/: cannot be read");
+  expect_refused("--mask causal --partition document-zigzag", "needs --mask documents:FILE");
+  expect_refused(with_file("4096\n4096\n", " --prefix 1K"), "no cached prefix");
+  expect_refused(with_file("4096 # ok\n\nmany"), "d.txt:3: the length of a document must be a number of tokens");
+  expect_refused(with_file("4096\n0\n"), "d.txt:2: the length of a document must be");
+  expect_refused(with_file("4096\n5000\n"), "d.txt:2: 9096 tokens up to here, more than the 8192 of --seq");
+  expect_refused(with_file("4096\n"), "d.txt:2: 4096 tokens in all, not the 8192 of --seq");
 }
 
 TEST_F(Cli, ModelsGiveHeadsAndNumbersOverrideThem) {

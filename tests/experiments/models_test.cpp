@@ -71,7 +71,8 @@ TEST(Models, MistakesAreToldWithFileLineAndWhatWouldBeRight) {
   EXPECT_THAT(with("kv_heads = 4", "kv_heads = 3"), HasSubstr("_test.ini:5: 3 kv_heads for 8 heads: must divide them"));
   EXPECT_THAT(with("kv_heads", "kv_head"),
               HasSubstr("_test.ini:5: unknown key 'kv_head' in [model]: did you mean 'kv_heads'?"));
-  EXPECT_THAT(with("full", "banded"), HasSubstr("_test.ini:3: unknown mask 'banded': possible are full, causal"));
+  EXPECT_THAT(with("full", "banded"),
+              HasSubstr("_test.ini:3: unknown mask 'banded': possible are full, causal, window:W"));
   EXPECT_THAT(with("8 # s", "8"), HasSubstr("_test.ini:4: 'heads' has no source"));
   EXPECT_THAT(with("layers = 2 # s", ""), HasSubstr("_test.ini: no 'layers' in [model]"));
 }

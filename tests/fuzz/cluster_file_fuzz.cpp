@@ -23,7 +23,7 @@ bool makes_sense(const std::string& cluster, const std::vector<std::string>& set
     const meshattn::Cluster c = meshattn::read_cluster(cluster, kTopologies, settings);
     const meshattn::Problem problem{{8192, 8192, 1, 32, 8, 128, meshattn::Dtype::kBf16}};
     const double seconds =
-        meshattn::CostModel(c.gpu, problem).attention_s(8192.0 * 8192, 8192, 8192, meshattn::Mask::kFull);
+        meshattn::CostModel(c.gpu, problem).attention_s(8192.0 * 8192, 8192, 8192, meshattn::KernelMask::kFull);
     if (!std::isfinite(seconds) || seconds <= 0) throw std::logic_error("an attention that takes no time or for ever");
     for (double x : {c.node.link_bytes_per_s, c.node.link_startup_s, c.node.nic_bytes_per_s, c.node.nic_startup_s})
       if (!std::isfinite(x) || x < 0) throw std::logic_error("a link without a speed");

@@ -6,7 +6,7 @@
 namespace meshattn::testing {
 
 Problem small_problem(int ranks, Pass pass, Mask mask, Partition partition, int heads, int kv_heads) {
-  const std::int64_t seq = 2L * ranks * pieces_of(partition);
+  const std::int64_t seq = 2L * ranks * pieces_of(partition, mask.documents);
   return {{seq, seq, 1, heads, kv_heads, 1, Dtype::kBf16}, mask, partition, pass, ranks};
 }
 

@@ -70,9 +70,8 @@ class StructureCheck {
 /// Sizes are bounded so that counting pairs, rows and bytes never overflows 64 bits.
 bool StructureCheck::problem_is_sound() {
   const AttentionShape& shape = p_.shape;
-  if (p_.mask > Mask::kCausal || p_.partition > Partition::kZigzag || p_.pass > Pass::kBackward ||
-      shape.dtype > Dtype::kFp32) {
-    whole("the problem has a mask, partition, pass or dtype that does not exist");
+  if (p_.partition > Partition::kDocumentZigzag || p_.pass > Pass::kBackward || shape.dtype > Dtype::kFp32) {
+    whole("the problem has a partition, pass or dtype that does not exist");
     return false;
   }
   if (shape.seq_q > INT32_MAX || shape.seq_kv > INT32_MAX || p_.ranks > (1 << 24) || shape.head_dim > (1 << 16) ||
