@@ -32,4 +32,7 @@ enum class Partition : std::uint8_t {
 /// runs that differ by one token.
 [[nodiscard]] TokenRun run_of(Partition partition, std::int64_t seq, int ranks, Cell cell);
 
+/// The k-th of `parts` runs that cut a run as evenly as can be.
+[[nodiscard]] TokenRun cut_of(const TokenRun& run, std::int64_t parts, std::int64_t k);
+
 }  // namespace meshattn

@@ -6,13 +6,18 @@
 
 namespace meshattn {
 
-TokenRun Problem::q_run(Cell cell) const {
-  TokenRun run = run_of(partition, shape.seq_q, ranks, cell);
-  run.start += shape.seq_kv - shape.seq_q;
-  return run;
+TokenRun Problem::run(std::int64_t seq, Cell cell) const {
+  const auto parts = static_cast<Cell>(cuts);
+  return cut_of(run_of(partition, seq, ranks, cell / parts), cuts, cell % parts);
 }
 
-TokenRun Problem::kv_run(Cell cell) const { return run_of(partition, shape.seq_kv, ranks, cell); }
+TokenRun Problem::q_run(Cell cell) const {
+  TokenRun queries = run(shape.seq_q, cell);
+  queries.start += shape.seq_kv - shape.seq_q;
+  return queries;
+}
+
+TokenRun Problem::kv_run(Cell cell) const { return run(shape.seq_kv, cell); }
 
 Block Problem::block(Cell q, Cell kv) const { return block_of(mask, q_run(q), kv_run(kv)); }
 
@@ -21,6 +26,8 @@ void check(const Problem& p) {
   constexpr int kMaxRanks = 65'536;
   if (p.ranks < 1 || p.ranks > kMaxRanks)
     throw InvalidInput(fmt::format("ranks must be from 1 to {}, not {}", kMaxRanks, p.ranks));
+  if (p.cuts < 1 || p.cuts > kMaxCuts)
+    throw InvalidInput(fmt::format("cuts must be from 1 to {}, not {}", kMaxCuts, p.cuts));
   const std::int64_t least = static_cast<std::int64_t>(p.ranks) * p.pieces();
   if (p.shape.seq_q < least)
     throw InvalidInput(fmt::format("a sequence of {} is too short for {} ranks, {} partition: at least {} tokens",

@@ -12,8 +12,9 @@ struct Problem {
   Partition partition = Partition::kContiguous;
   Pass pass = Pass::kForward;
   int ranks = 1;
+  int cuts = 1;  ///< every piece of the partition is cut evenly into so many, so that each can travel its own way
 
-  [[nodiscard]] int pieces() const { return pieces_of(partition); }
+  [[nodiscard]] int pieces() const { return pieces_of(partition) * cuts; }
   [[nodiscard]] Cell cells() const { return static_cast<Cell>(ranks * pieces()); }
   [[nodiscard]] Rank owner(Cell cell) const { return static_cast<Rank>(cell) / pieces(); }
 
@@ -25,7 +26,13 @@ struct Problem {
   [[nodiscard]] Block block(Cell q, Cell kv) const;
 
   friend bool operator==(const Problem&, const Problem&) = default;
+
+ private:
+  [[nodiscard]] TokenRun run(std::int64_t seq, Cell cell) const;
 };
+
+/// The most cuts of a piece.
+inline constexpr int kMaxCuts = 65'536;
 
 /// @throws InvalidInput on a bad shape, no ranks, or a sequence too short to give every cell a token.
 void check(const Problem& problem);

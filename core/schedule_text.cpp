@@ -47,8 +47,9 @@ void Writer::put_problem() {
       p.shape.seq_kv);
   put("heads {}\nkv_heads {}\nhead_dim {}\ndtype {}\n", p.shape.heads, p.shape.kv_heads, p.shape.head_dim,
       name_of(p.shape.dtype));
-  put("mask {}\npartition {}\npass {}\npeak_bytes {}\n\n", name_of(p.mask), name_of(p.partition), name_of(p.pass),
-      s_.peak_bytes);
+  put("mask {}\npartition {}", name_of(p.mask), name_of(p.partition));
+  if (p.cuts > 1) put(" cuts {}", p.cuts);
+  put("\npass {}\npeak_bytes {}\n\n", name_of(p.pass), s_.peak_bytes);
 }
 
 void Writer::put_range(std::uint32_t first, std::uint32_t last) {

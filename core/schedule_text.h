@@ -13,6 +13,7 @@ namespace meshattn {
 ///     meshattn schedule 1
 ///     ranks 2                                       then batch, seq_q, seq_kv, heads, kv_heads, head_dim, dtype, mask,
 ///     …                                             partition, pass, peak_bytes, in this order
+///     partition zigzag cuts 3                       `cuts` if there are more than one
 ///     value 0 rank 0 Q bf16 cells 0 heads 0-3 at 512 input      ranges include both ends: cells 0-2,5;
 ///     value 1 rank 1 O fp32 cells 0-1 heads 0-3                 `at` its arena offset (all values or none);
 ///     …                                                         `input`, `output` where it is one

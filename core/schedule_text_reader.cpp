@@ -67,6 +67,7 @@ class Reader {
   template <typename T>
   T field(std::string_view name, T (*parse)(std::string_view));
   void read_problem();
+  void read_partition();
 
   void read_value();
   RegionId read_region(Tensor tensor);
@@ -135,7 +136,7 @@ void Reader::read_problem() {
   p.shape.head_dim = small("head_dim");
   p.shape.dtype = field("dtype", &parse_dtype);
   p.mask = field("mask", &parse_mask);
-  p.partition = field("partition", &parse_partition);
+  read_partition();
   p.pass = field("pass", &parse_pass);
   s_.peak_bytes = field("peak_bytes", UINT64_MAX);
   try {
@@ -143,6 +144,13 @@ void Reader::read_problem() {
   } catch (const InvalidInput& e) {
     scan_.reject(begin, e.what());
   }
+}
+
+void Reader::read_partition() {
+  scan_.expect("partition");
+  s_.problem.partition = scan_.name(&parse_partition);
+  if (scan_.take("cuts")) s_.problem.cuts = static_cast<int>(scan_.number(1, kMaxCuts, "a number of cuts"));
+  scan_.next_line();
 }
 
 void Reader::read_range(std::uint32_t least, std::uint32_t count, std::string_view what) {
