@@ -1,5 +1,8 @@
 #include <spdlog/fmt/fmt.h>
 
+#include <span>
+#include <vector>
+
 #include "core/algorithms/chunks.h"
 #include "core/algorithms/others.h"
 #include "core/error.h"

@@ -1,6 +1,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <string>
+#include <vector>
 
 #include "core/algorithms/chunks.h"
 #include "core/algorithms/others.h"
@@ -15,35 +16,28 @@ using TeamByRank = std::vector<std::vector<ValueId>>;
 
 class StarTrailGenerator {
  public:
-  StarTrailGenerator(const Problem& problem, int team, Dtype wire)
-      : b_(problem), wire_(wire), ranks_(problem.ranks), team_(team), square_(team * team) {}
+  StarTrailGenerator(const Problem& problem, int team, Dtype wire);
 
   Schedule run();
 
  private:
   [[nodiscard]] bool backward() const { return b_.problem().pass == Pass::kBackward; }
-  [[nodiscard]] std::size_t laps() const { return static_cast<std::size_t>(ranks_ / square_); }
-  /// First rank of the team that r is in.
-  [[nodiscard]] Rank own_team(Rank r) const { return r / team_ * team_; }
-  /// First rank of the team whose chunks r has before the first hop: that of r's number in its team.
-  [[nodiscard]] Rank first_met(Rank r) const { return r / square_ * square_ + r % team_ * team_; }
-  /// Down, so that under a causal mask keys meet the queries that see most of them first and can be cut on the way.
-  [[nodiscard]] Rank next(Rank r) const { return (r + ranks_ - square_) % ranks_; }
 
-  template <typename FirstOf>
-  TeamByRank gather(const ByRank& own, FirstOf&& first_of);
+  TeamByRank gather(const ByRank& own, const std::vector<Rank>& first_of);
   TeamByRank hop(const TeamByRank& team, std::vector<TransferId>& sent);
   TeamByRank sums_of(Tensor tensor, const TeamByRank& like);
   void move_all();
   void compute(std::size_t lap);
   std::vector<TransferId> hop_sums(std::size_t lap);
-  void finish_moving_sums();
-  template <typename FirstOf>
-  void scatter(const TeamByRank& sums, FirstOf&& first_of);
+  void end_at_first_met();
+  void scatter(const TeamByRank& sums, const std::vector<Rank>& first_of);
 
   ScheduleBuilder b_;
-  Dtype wire_;
-  int ranks_, team_, square_;
+  const Dtype wire_;
+  const std::size_t team_, laps_;
+  std::vector<Rank> next_;                         ///< by rank: where its moving chunks go
+  std::vector<Rank> own_team_;                     ///< by rank: first of its team
+  std::vector<Rank> first_met_;                    ///< by rank: first of the team whose chunks it has before any hop
   std::vector<std::vector<TransferId>> arriving_;  ///< [lap]: what moves in before it
   TeamByRank staying_;                             ///< Q; backward KV
   TeamByRank staying_sums_;                        ///< O; backward dKV
@@ -52,18 +46,33 @@ class StarTrailGenerator {
   TeamByRank arrived_;                             ///< dQ received with the last hop
 };
 
-/// Each rank receives the chunks of the team that begins at first_of(rank) from their owners, before lap 0.
-template <typename FirstOf>
-TeamByRank StarTrailGenerator::gather(const ByRank& own, FirstOf&& first_of) {
+/// Chunks move down the squares, so that under a causal mask keys meet the queries that see most of them first and can
+/// be cut on the way.
+StarTrailGenerator::StarTrailGenerator(const Problem& problem, int team, Dtype wire)
+    : b_(problem),
+      wire_(wire),
+      team_(static_cast<std::size_t>(team)),
+      laps_(static_cast<std::size_t>(problem.ranks / (team * team))),
+      arriving_(laps_ + 1),
+      moving_(laps_) {
+  const int square = team * team;
+  for (Rank r = 0; r < problem.ranks; ++r) {
+    next_.push_back((r + problem.ranks - square) % problem.ranks);
+    own_team_.push_back(r / team * team);
+    first_met_.push_back(r / square * square + r % team * team);
+  }
+}
+
+/// Before lap 0, each rank receives the chunks of a team from their owners.
+TeamByRank StarTrailGenerator::gather(const ByRank& own, const std::vector<Rank>& first_of) {
   TeamByRank held(own.size());
-  for (Rank r = 0; r < ranks_; ++r)
-    for (Rank owner = first_of(r); owner < first_of(r) + team_; ++owner) {
-      ValueId chunk = own[static_cast<std::size_t>(owner)];
-      if (owner != r) {
-        arriving_[0].push_back(b_.transfer(chunk, r, kOnlyLane));
-        chunk = b_.made(arriving_[0].back());
-      }
-      held[static_cast<std::size_t>(r)].push_back(chunk);
+  for (std::size_t r = 0; r < own.size(); ++r)
+    for (std::size_t i = 0; i < team_; ++i) {
+      const std::size_t owner = static_cast<std::size_t>(first_of[r]) + i;
+      held[r].push_back(own[owner]);
+      if (owner == r) continue;
+      arriving_[0].push_back(b_.transfer(own[owner], static_cast<Rank>(r), kOnlyLane));
+      held[r].back() = b_.made(arriving_[0].back());
     }
   return held;
 }
@@ -71,60 +80,52 @@ TeamByRank StarTrailGenerator::gather(const ByRank& own, FirstOf&& first_of) {
 /// Every rank sends its team's values to the next one. @returns what it receives.
 TeamByRank StarTrailGenerator::hop(const TeamByRank& team, std::vector<TransferId>& sent) {
   TeamByRank received(team.size());
-  for (Rank r = 0; r < ranks_; ++r)
-    for (ValueId v : team[static_cast<std::size_t>(r)]) {
-      sent.push_back(b_.transfer(v, next(r), kOnlyLane));
-      received[static_cast<std::size_t>(next(r))].push_back(b_.made(sent.back()));
+  for (std::size_t r = 0; r < team.size(); ++r)
+    for (ValueId v : team[r]) {
+      sent.push_back(b_.transfer(v, next_[r], kOnlyLane));
+      received[static_cast<std::size_t>(next_[r])].push_back(b_.made(sent.back()));
     }
   return received;
 }
 
 TeamByRank StarTrailGenerator::sums_of(Tensor tensor, const TeamByRank& like) {
-  TeamByRank sums;
-  for (Rank r = 0; r < ranks_; ++r) {
-    std::vector<ValueId>& of_rank = sums.emplace_back();
-    for (ValueId v : like[static_cast<std::size_t>(r)])
-      of_rank.push_back(b_.declare(r, tensor, b_.value(v).region, Dtype::kFp32));
-  }
+  TeamByRank sums = like;
+  for (std::vector<ValueId>& of_rank : sums)
+    for (ValueId& v : of_rank) v = b_.declare(b_.value(v).rank, tensor, b_.value(v).region, Dtype::kFp32);
   return sums;
 }
 
 void StarTrailGenerator::move_all() {
-  const auto own_team = [this](Rank r) { return this->own_team(r); };
-  const auto first_met = [this](Rank r) { return this->first_met(r); };
-  arriving_.resize(laps() + 1);
-  moving_.resize(laps());
   const ByRank q = own_chunks(b_, Tensor::kQ), kv = own_chunks(b_, Tensor::kKV);
-  staying_ = gather(backward() ? kv : q, own_team);
-  moving_[0].push_back(gather(backward() ? q : kv, first_met));
+  staying_ = gather(backward() ? kv : q, own_team_);
+  moving_[0].push_back(gather(backward() ? q : kv, first_met_));
   if (backward()) {
     const ByRank d_o = own_chunks(b_, Tensor::kDO);
-    moving_[0].push_back(gather(d_o, first_met));
-    moving_[0].push_back(gather(own_deltas(b_, d_o), first_met));
+    moving_[0].push_back(gather(d_o, first_met_));
+    moving_[0].push_back(gather(own_deltas(b_, d_o), first_met_));
   }
-  for (std::size_t lap = 1; lap < laps(); ++lap)
+  for (std::size_t lap = 1; lap < laps_; ++lap)
     for (const TeamByRank& team : moving_[lap - 1]) moving_[lap].push_back(hop(team, arriving_[lap]));
   staying_sums_ = sums_of(backward() ? Tensor::kDKV : Tensor::kO, staying_);
-  for (std::size_t lap = 0; lap < laps() && backward(); ++lap)
+  for (std::size_t lap = 0; lap < laps_ && backward(); ++lap)
     moving_sums_.push_back(sums_of(Tensor::kDQ, moving_[lap].front()));
 }
 
 /// Every rank attends the C chunks that it keeps with the C chunks that it has met, as one rectangle.
 void StarTrailGenerator::compute(std::size_t lap) {
-  const auto team = static_cast<std::size_t>(team_);
   for (std::size_t r = 0; r < staying_.size(); ++r) {
     const auto met = [&](std::size_t tensor) -> const auto& { return moving_[lap][tensor][r]; };
     if (backward()) {
       std::vector<BackwardRow> rows;
       std::vector<BackwardColumn> columns;
-      for (std::size_t i = 0; i < team; ++i) {
+      for (std::size_t i = 0; i < team_; ++i) {
         rows.push_back({met(0)[i], met(1)[i], met(2)[i], moving_sums_[lap][r][i]});
         columns.push_back({staying_[r][i], staying_sums_[r][i]});
       }
       b_.attend_backward(static_cast<Rank>(r), rows, columns);
     } else {
       std::vector<AttendRow> rows;
-      for (std::size_t i = 0; i < team; ++i) rows.push_back({staying_[r][i], staying_sums_[r][i]});
+      for (std::size_t i = 0; i < team_; ++i) rows.push_back({staying_[r][i], staying_sums_[r][i]});
       b_.attend(static_cast<Rank>(r), rows, met(0));
     }
   }
@@ -143,29 +144,26 @@ std::vector<TransferId> StarTrailGenerator::hop_sums(std::size_t lap) {
 }
 
 /// Adds what went round to the sums of lap 0, where it started; as wire where it has to go home from there.
-void StarTrailGenerator::finish_moving_sums() {
-  for (Rank r = 0; r < ranks_ && laps() > 1; ++r)
-    for (Rank i = 0; i < team_; ++i) {
-      ValueId& sum = moving_sums_[0][static_cast<std::size_t>(r)][static_cast<std::size_t>(i)];
-      const ValueId arrived = arrived_[static_cast<std::size_t>(r)][static_cast<std::size_t>(i)];
-      sum = b_.combine(std::vector{arrived, sum}, first_met(r) + i == r ? Dtype::kFp32 : wire_);
+void StarTrailGenerator::end_at_first_met() {
+  for (std::size_t r = 0; r < arrived_.size(); ++r)
+    for (std::size_t i = 0; i < team_; ++i) {
+      ValueId& sum = moving_sums_[0][r][i];
+      const bool home = static_cast<std::size_t>(first_met_[r]) + i == r;
+      sum = b_.combine(std::vector{arrived_[r][i], sum}, home ? Dtype::kFp32 : wire_);
     }
 }
 
-/// Every rank sends its sums to the owners of the team that begins at first_of(rank), who merge what they receive.
-template <typename FirstOf>
-void StarTrailGenerator::scatter(const TeamByRank& sums, FirstOf&& first_of) {
+/// Every rank sends its sums to the owners in a team, who merge what they receive.
+void StarTrailGenerator::scatter(const TeamByRank& sums, const std::vector<Rank>& first_of) {
   std::vector<TransferId> sent;
   TeamByRank home(sums.size());
-  for (Rank r = 0; r < ranks_; ++r)
-    for (Rank i = 0; i < team_; ++i) {
-      const Rank owner = first_of(r) + i;
-      ValueId sum = sums[static_cast<std::size_t>(r)][static_cast<std::size_t>(i)];
-      if (owner != r) {
-        sent.push_back(b_.transfer(as_wire(b_, sum, wire_), owner, kOnlyLane));
-        sum = b_.made(sent.back());
-      }
-      home[static_cast<std::size_t>(owner)].push_back(sum);
+  for (std::size_t r = 0; r < sums.size(); ++r)
+    for (std::size_t i = 0; i < team_; ++i) {
+      const std::size_t owner = static_cast<std::size_t>(first_of[r]) + i;
+      home[owner].push_back(sums[r][i]);
+      if (owner == r) continue;
+      sent.push_back(b_.transfer(as_wire(b_, sums[r][i], wire_), static_cast<Rank>(owner), kOnlyLane));
+      home[owner].back() = b_.made(sent.back());
     }
   b_.exchange_all(sent);
   for (const auto& of_owner : home) hand_out(b_, of_owner);
@@ -174,7 +172,7 @@ void StarTrailGenerator::scatter(const TeamByRank& sums, FirstOf&& first_of) {
 Schedule StarTrailGenerator::run() {
   move_all();
   b_.exchange_all(arriving_[0]);
-  for (std::size_t lap = 0; lap < laps(); ++lap) {
+  for (std::size_t lap = 0; lap < laps_; ++lap) {
     std::vector<TransferId> exchanged = arriving_[lap + 1];
     if (backward() && lap > 1) {
       const std::vector<TransferId> behind = hop_sums(lap - 1);
@@ -184,11 +182,11 @@ Schedule StarTrailGenerator::run() {
     compute(lap);
   }
   if (backward()) {
-    if (laps() > 1) b_.exchange_all(hop_sums(laps() - 1));
-    finish_moving_sums();
-    scatter(moving_sums_[0], [this](Rank r) { return first_met(r); });
+    if (laps_ > 1) b_.exchange_all(hop_sums(laps_ - 1));
+    end_at_first_met();
+    scatter(moving_sums_[0], first_met_);
   }
-  scatter(staying_sums_, [this](Rank r) { return own_team(r); });
+  scatter(staying_sums_, own_team_);
   return b_.finish();
 }
 

@@ -11,6 +11,7 @@
 #include "core/error.h"
 #include "core/passes/prune.h"
 #include "core/passes/volume.h"
+#include "core/schedule_text.h"
 #include "tests/support/proof.h"
 
 namespace meshattn {
@@ -246,6 +247,24 @@ TEST(Tasp, SendsAPartToEveryPeerInEveryHop) {
       EXPECT_EQ(hops, n - 1);
     }
   }
+}
+
+/// Zigzag on 3 ranks, two parts: 24 tokens are 6 runs of 4; chunk 1 is runs 1 and 4, and its part 0 is their first
+/// halves.
+TEST(Tasp, CutsEveryPieceOfAChunk) {
+  Problem p = even_problem(3, 8, Pass::kForward, Mask::kFull);
+  p.partition = Partition::kZigzag;
+  const Schedule s = tasp(p);
+  EXPECT_EQ(s.problem.cuts, 2);
+  std::vector<std::vector<TokenRun>> parts;
+  for (ValueId v : s.inputs) {
+    if (s.values[v].tensor != Tensor::kKV || s.values[v].rank != 1) continue;
+    std::vector<TokenRun>& runs = parts.emplace_back();
+    for (Cell cell : s.region(v).cells) runs.push_back(s.problem.kv_run(cell));
+  }
+  EXPECT_EQ(parts, (std::vector<std::vector<TokenRun>>{{{4, 1, 2}, {16, 1, 2}}, {{6, 1, 2}, {18, 1, 2}}}));
+  const std::string text = write_text(s);
+  EXPECT_THAT(text, ::testing::HasSubstr("\npartition zigzag cuts 2\n"));
 }
 
 TEST(Tasp, RefusesWhatHasNoCycles) {
