@@ -178,6 +178,11 @@ Method method_of(std::string_view name, const Problem& problem, const Choices& c
   return method;
 }
 
+Problem cut_for(const Method& method, Problem problem) {
+  if (method.generator == Generator::kTasp) problem.cuts = std::max(1, problem.ranks - 1);
+  return problem;
+}
+
 std::vector<Choices> choices_of(const Algorithm& algorithm, const Problem& problem) {
   std::vector<std::optional<int>> shares{std::nullopt};
   if (algorithm.takes_ulysses && !algorithm.takes_inner) {

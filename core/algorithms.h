@@ -57,6 +57,9 @@ struct Method {
 [[nodiscard]] Method method_of(std::string_view algorithm, const Problem& problem, const Choices& choices,
                                int gpus_per_node);
 
+/// The problem as a method cuts it: tasp moves each chunk in ranks − 1 parts.
+[[nodiscard]] Problem cut_for(const Method& method, Problem problem);
+
 /// Every way of an algorithm that `method_of` takes on so many ranks: what a comparison lists.
 [[nodiscard]] std::vector<Choices> choices_of(const Algorithm& algorithm, const Problem& problem);
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/algorithms/mesh.h"
+#include "core/algorithms/others.h"
 #include "core/algorithms/rings.h"
 #include "core/error.h"
 #include "core/estimate.h"

@@ -9,7 +9,7 @@ namespace meshattn {
 /// What is to be computed, by how many, with which tokens where. A schedule says how.
 struct Problem {
   AttentionShape shape;
-  Mask mask;
+  Mask mask = Mask::kFull;
   Partition partition = Partition::kContiguous;
   Pass pass = Pass::kForward;
   int ranks = 1;

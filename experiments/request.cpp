@@ -123,6 +123,7 @@ std::vector<Method> Request::methods(std::string_view name, const Choices& given
 PlanRequest Request::plan_request(const Method& method, Pass pass) const {
   PlanRequest plan{question.problem, method, question.order, question.wire, memory_limit};
   plan.problem.pass = pass;
+  plan.problem = cut_for(method, plan.problem);
   return plan;
 }
 

@@ -70,7 +70,8 @@ std::optional<Schedule> plan_of(const Problem& p, std::string_view algorithm, co
   try {
     const Method method = method_of(algorithm, p, choices, cluster.node.gpus);
     if (used != nullptr) *used = method;
-    return make_plan({p, method, {}, wire}, Network(cluster, p.ranks), CostModel(cluster.gpu, p)).schedule;
+    const Problem cut = cut_for(method, p);
+    return make_plan({cut, method, {}, wire}, Network(cluster, p.ranks), CostModel(cluster.gpu, cut)).schedule;
   } catch (const InvalidInput& e) {
     EXPECT_THAT(e.what(), ::testing::Not(::testing::IsEmpty()));
     EXPECT_THAT(e.what(), ::testing::Not(::testing::HasSubstr("\n")));
