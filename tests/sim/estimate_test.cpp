@@ -47,7 +47,8 @@ TEST(EstimateAndSimulation, AgreeOnEveryTileOfTheFullMask) {
           << name_of(pass) << ' ' << tile.rows << 'x' << tile.columns;
 }
 
-/// Not a law: +3.8 % at worst when this was written. Causal: pruning leaves ranks different exchanges, so that what the estimate takes for a wave is not always one.
+/// Not a law: +3.8 % at worst when this was written. Causal: pruning leaves ranks different exchanges, so that what the
+/// estimate takes for a wave is not always one.
 TEST(EstimateAndSimulation, AreNearOnAMaskThatMakesRanksDiffer) {
   const Cluster cluster = cluster_of("dgx-h100");
   double worst = 0;
