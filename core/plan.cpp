@@ -183,6 +183,16 @@ class Planner {
 };
 
 Schedule generate(const PlanRequest& request, const Network& network, std::span<const TileStep> steps, bool two_lanes) {
+  switch (request.method.generator) {
+    case Generator::kLightSeq:
+      return light_seq(request.problem, request.wire);
+    case Generator::kStarTrail:
+      return star_trail(request.problem, request.method.form.tile.rows, request.wire);
+    case Generator::kTasp:
+      return tasp(request.problem);
+    case Generator::kMesh:
+      break;
+  }
   MeshForm form = entered(request.method.form, network);
   form.two_lanes = two_lanes;
   return mesh(request.problem, form, steps, request.wire);

@@ -6,14 +6,11 @@
 
 #include <random>
 
-#include "core/cpu/executor.h"
 #include "core/error.h"
-#include "core/passes/validate.h"
 #include "core/passes/volume.h"
 #include "core/plan.h"
-#include "core/schedule_text.h"
 #include "tests/support/masks.h"
-#include "tests/support/numbers.h"
+#include "tests/support/proof.h"
 
 namespace meshattn {
 namespace {
@@ -22,7 +19,8 @@ namespace {
 Cluster small_cluster() {
   Cluster c;
   c.gpu.attention_flops_per_s = 1e12;
-  c.node = {.gpus = 4, .link_bytes_per_s = 400e9, .link_startup_s = 1e-6, .nic_bytes_per_s = 50e9, .nic_startup_s = 1e-6};
+  c.node = {
+      .gpus = 4, .link_bytes_per_s = 400e9, .link_startup_s = 1e-6, .nic_bytes_per_s = 50e9, .nic_startup_s = 1e-6};
   return c;
 }
 
@@ -55,14 +53,6 @@ std::string name_of(std::string_view algorithm, const Choices& c, const Problem&
                      testing::describe(p));
 }
 
-/// What a planned schedule of a method must be: proved, equal to dense attention, the same after being written and read.
-void expect_right(const Schedule& s, const cpu::Tensors& dense, const std::string& name) {
-  EXPECT_THAT(validate(s), ::testing::IsEmpty()) << name;
-  EXPECT_LE(testing::error_of(cpu::run(s, dense), dense, s.problem.pass), 1e-12) << name;
-  const std::string text = write_text(s);
-  EXPECT_EQ(write_text(read_text(text, "text")), text) << name;
-}
-
 /// Plans a method, or returns nothing where it is refused with a reason of one line.
 std::optional<Schedule> plan_of(const Problem& p, std::string_view algorithm, const Choices& choices, Dtype wire,
                                 std::optional<Method>* used = nullptr) {
@@ -89,7 +79,7 @@ TEST_P(EveryAlgorithm, GivesWhatDenseAttentionGives) {
   Dtype wire = Dtype::kFp32;
   for (const AttentionShape& shape : shapes)
     for (const Mask& mask : {Mask::kFull, Mask::kCausal, Mask{true, shape.seq_q / 3 + 1, {}}}) {
-      const cpu::Tensors dense = testing::reference(shape, mask);
+      const cpu::Tensors dense = testing::dense_tensors(shape, mask);
       for (Partition partition : {Partition::kContiguous, Partition::kStriped, Partition::kZigzag})
         for (Pass pass : {Pass::kForward, Pass::kBackward}) {
           Problem p;
@@ -101,7 +91,7 @@ TEST_P(EveryAlgorithm, GivesWhatDenseAttentionGives) {
           for (const auto& [algorithm, choices] : everything(p)) {
             wire = wire == Dtype::kFp32 ? Dtype::kBf16 : Dtype::kFp32;
             if (const auto s = plan_of(p, algorithm, choices, wire)) {
-              expect_right(*s, dense, name_of(algorithm, choices, p));
+              testing::expect_right(*s, dense, name_of(algorithm, choices, p));
               ++planned;
             }
           }
@@ -154,13 +144,13 @@ TEST(Algorithms, WorkOrSayWhyNot) {
   int planned = 0;
   for (int i = 0; i < 400; ++i) {
     const Problem drawn = testing::random_problem(random, 9);
-    const cpu::Tensors dense = testing::reference(drawn.shape, drawn.mask);
+    const cpu::Tensors dense = testing::dense_tensors(drawn.shape, drawn.mask);
     const auto all = everything(drawn);
     for (int k = 0; k < 4; ++k) {
       const auto& [algorithm, choices] = all[std::uniform_int_distribution<std::size_t>(0, all.size() - 1)(random)];
       const auto s = plan_of(drawn, algorithm, choices, Dtype::kFp32);
       if (!s) continue;
-      expect_right(*s, dense, name_of(algorithm, choices, drawn));
+      testing::expect_right(*s, dense, name_of(algorithm, choices, drawn));
       ++planned;
     }
   }

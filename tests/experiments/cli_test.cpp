@@ -157,10 +157,13 @@ TEST_F(Cli, PlacementIsShownAndASearchedOneNamed) {
   EXPECT_EQ(given.status, 0) << given.err;
   EXPECT_THAT(given.out, HasSubstr("placement grid:2x4\n"));
   EXPECT_THAT(given.out, HasSubstr("mesh, tile 4x4\n"));
-  // Linear is 4x2: 3·3/4 chunks of Q and fp32 O and 3·2/2 of KV between nodes; 2x4: 3·3/2, and no KV; both for 0 to 9.
+  // Linear is 4x2: rows stay in a node, 3 hops of KV (2 chunks) cross at one rank in two. 2x4: columns stay, 3 hops of
+  // Q and O in fp32 (1 + 2 chunks) cross at one rank in two.
   const json linear = results("simulate " + ideal(16, "--tile 4x4 --order optimal"));
   const json grid = results("simulate " + ideal(16, "--tile 4x4 --order optimal --placement grid:2x4"));
   const json searched = results("simulate " + ideal(16, "--tile 4x4 --order optimal --placement search"));
+  EXPECT_DOUBLE_EQ(linear.at("volume").at("inter_node_chunks_avg").get<double>(), 3);
+  EXPECT_DOUBLE_EQ(grid.at("volume").at("inter_node_chunks_avg").get<double>(), 4.5);
   EXPECT_EQ(linear.at("placement"), "linear");
   EXPECT_EQ(linear.at("placed"), "linear");
   EXPECT_EQ(grid.at("placed"), "grid:2x4");

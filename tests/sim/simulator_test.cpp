@@ -298,6 +298,27 @@ TEST(Simulator, ChildLeavesTheParentsOutputAlone) {
   EXPECT_EQ(testing::internal::GetCapturedStdout(), "once\n");
 }
 
+/// A ring of four, keys moving down, two GPUs a node on one NIC of 50 GB/s; KV of 10 MB, no compute. In order, one hop
+/// of each node crosses to the other, alone on its NIC: a step takes 5 µs + 10 MB / 50 GB/s = 205 µs. With ranks 0, 1,
+/// 2, 3 on GPUs 0, 2, 1, 3 all four hops cross, two on each NIC and direction: 5 µs + 20 MB / 50 GB/s = 405 µs.
+TEST(Simulator, RanksSendFromWhereTheySit) {
+  Messages m(4);
+  constexpr int kSteps = 3;
+  for (int step = 0; step < kSteps; ++step) {
+    std::vector<TransferId> down;  // by sender
+    for (Rank r = 0; r < 4; ++r) down.push_back(m.message(r, (r + 3) % 4, 10));
+    for (std::size_t r = 0; r < 4; ++r) m.exchange(static_cast<Rank>(r), {down[r], down[(r + 1) % 4]});
+  }
+  const Schedule s = m.finish();
+  Cluster c = cluster();
+  c.node.gpus_per_nic = 2;
+  for (const auto& [placement, step_s] : {std::pair{linear(4), 205e-6}, {Placement{"crossed", {0, 2, 1, 3}}, 405e-6}}) {
+    const auto result = sim::simulate_isolated(s, Network(c, placement), CostModel(c.gpu, s.problem));
+    ASSERT_TRUE(std::holds_alternative<Trace>(result));
+    EXPECT_NEAR(std::get<Trace>(result).makespan_s, kSteps * step_s, kNanosecond) << placement.name;
+  }
+}
+
 TEST(Simulator, TwoSimulationsAgreeBitForBit) {
   Messages m(8);
   for (Lane lane : {kFirst, kSecond})
