@@ -170,7 +170,7 @@ TEST(Estimate, OfRanksThatAreAlikeIsThatOfOneOfThem) {
     for (Tile tile : tiles_of(12)) {
       PlanRequest r;
       r.problem = {{12 * 256L, 12 * 256L, 1, 8, 2, 64, Dtype::kBf16}, Mask::kFull, Partition::kContiguous, pass, 12};
-      r.tile = tile;
+      r.method.form.tile = tile;
       const CostModel cost(c.gpu, r.problem);
       const Schedule s = make_plan(r, network, cost).schedule;
       const Trace found = estimate(s, network, cost), expected = in_step(s, tile_costs(r, network, cost), cost);

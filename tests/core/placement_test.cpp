@@ -95,7 +95,7 @@ PlanRequest request_of_64() {
   PlanRequest r;
   r.problem = {
       {64 * 256L, 64 * 256L, 1, 8, 8, 64, Dtype::kBf16}, Mask::kFull, Partition::kContiguous, Pass::kForward, 64};
-  r.tile = {8, 8};
+  r.method.form.tile = {8, 8};
   r.wire = Dtype::kBf16;
   return r;
 }
@@ -126,7 +126,7 @@ TEST(PlacementSearch, OfEqualsTakesTheLeastLoaded) {
 
 TEST(PlacementSearch, IsLinearWhereThereIsNoChoice) {
   std::vector<PlanRequest> ring{request_of_64()};
-  ring.front().tile = {1, 64};
+  ring.front().method.form.tile = {1, 64};
   EXPECT_EQ(choose_placement(SearchRule{}, ring, shared_nics(1e12)).name, "linear");
 }
 

@@ -6,6 +6,7 @@
 #include <fstream>
 #include <map>
 
+#include "core/attention.h"
 #include "core/error.h"
 
 namespace meshattn {

@@ -33,7 +33,7 @@ PlanRequest request_of(int ranks, Tile tile, Pass pass, Mask mask) {
                mask == Mask::kCausal ? Partition::kZigzag : Partition::kContiguous,
                pass,
                ranks};
-  r.tile = tile;
+  r.method.form.tile = tile;
   return r;
 }
 
