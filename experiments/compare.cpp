@@ -54,6 +54,9 @@ std::vector<Choices> open_choices(const Request& request, const Algorithm& algor
 
 /// What is to be compared: the ring, which is the yardstick, and whatever the user left in.
 std::vector<Row> rows_of(const Request& request) {
+  // A tile that makes no mesh is a mistake, not a row.
+  if (request.choices.tile && request.algorithm.empty() && !request.choices.ulysses)
+    (void)request.methods("mesh", {.tile = request.choices.tile});
   std::vector<Row> rows;
   for (const Algorithm& algorithm : algorithms()) {
     const bool asked_for = request.algorithm.empty() || request.algorithm == algorithm.name;

@@ -73,10 +73,12 @@ TEST_F(Contract, VolumesOfLargeTilesAreTheirClosedForms) {
 TEST_F(Contract, CompareFindsTheTilesOfLeastVolumeForGroupedHeads) {
   // g = 8: 2(a − 1) + (2/8)(b − 1) over a·b = 256 is least at 4×64 (6 + 15.75) and 8×32 (14 + 7.75): 21.75.
   const json r = results("compare " + ideal(256, "--wire-dtype bf16", 4));
-  ASSERT_EQ(r.at("rows").size(), 9u);  // ring and the tiles 2×128 … 256×1
   double least = 1e9;
   std::set<std::string> best;
+  int tiles = 0;
   for (const json& row : r.at("rows")) {
+    if (row.at("algorithm") != "ring" && row.at("algorithm") != "mesh") continue;
+    ++tiles;
     const std::string tile = row.at("tile");
     const int a = std::stoi(tile), b = 256 / a;
     const double chunks = row.at("volume").at("chunks_received_avg");
@@ -89,6 +91,7 @@ TEST_F(Contract, CompareFindsTheTilesOfLeastVolumeForGroupedHeads) {
     least = std::min(least, chunks);
     if (chunks == least) best.insert(tile);
   }
+  EXPECT_EQ(tiles, 9);  // ring and the tiles 2×128 … 256×1
   EXPECT_DOUBLE_EQ(least, 21.75);
   EXPECT_EQ(best, (std::set<std::string>{"4x64", "8x32"}));
 }
