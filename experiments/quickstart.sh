@@ -7,4 +7,4 @@ source tests/packages.sh
 
 cmake --preset release >&2
 cmake --build --preset release --target meshattn >&2
-build/experiments/meshattn compare --cluster dgx-h100 --gpus 256 --model llama-2-7b --seq 1M --mask causal --partition zigzag
+build/experiments/meshattn compare --cluster dgx-h100 --gpus 256 --model llama-2-7b --seq 1M --mask causal --algorithm mesh
