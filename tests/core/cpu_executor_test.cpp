@@ -13,9 +13,13 @@
 #include "core/passes/prune.h"
 #include "core/passes/validate.h"
 #include "core/schedule_builder.h"
+#include "tests/support/proof.h"
 
 namespace meshattn::cpu {
 namespace {
+
+using meshattn::testing::dense_tensors;
+using meshattn::testing::error_of;
 
 constexpr Partition kPartitions[] = {Partition::kContiguous, Partition::kStriped, Partition::kZigzag};
 const Mask kMasks[] = {Mask::kFull, Mask::kCausal};
@@ -66,31 +70,6 @@ Schedule placed(Schedule schedule) {
   return schedule;
 }
 
-/// Inputs and dense results of a problem.
-Tensors reference(const AttentionShape& shape, const Mask& mask) {
-  Tensors t = random_tensors(shape, 7);
-  dense_forward(shape, mask, t);
-  dense_backward(shape, mask, t);
-  return t;
-}
-
-/// Greatest deviation over the greatest number; infinite where a number is missing.
-double error_of(const std::vector<double>& is, const std::vector<double>& should) {
-  if (is.size() != should.size()) return std::numeric_limits<double>::infinity();
-  double deviation = 0, greatest = 0;
-  for (std::size_t i = 0; i < is.size(); ++i) {
-    if (!std::isfinite(is[i])) return std::numeric_limits<double>::infinity();
-    deviation = std::max(deviation, std::abs(is[i] - should[i]));
-    greatest = std::max(greatest, std::abs(should[i]));
-  }
-  return deviation / greatest;
-}
-
-double error_of(const Tensors& is, const Tensors& should, Pass pass) {
-  if (pass == Pass::kForward) return std::max(error_of(is.o, should.o), error_of(is.lse, should.lse));
-  return std::max({error_of(is.dq, should.dq), error_of(is.dk, should.dk), error_of(is.dv, should.dv)});
-}
-
 bool same(const Tensors& a, const Tensors& b) {
   return a.o == b.o && a.lse == b.lse && a.dq == b.dq && a.dk == b.dk && a.dv == b.dv;
 }
@@ -114,13 +93,13 @@ template <typename F>
 void for_each_problem(int ranks, F&& f) {
   for (const AttentionShape& shape : shapes_for(ranks))
     for (const Mask& mask : kMasks) {
-      const Tensors dense = reference(shape, mask);
+      const Tensors dense = dense_tensors(shape, mask);
       for (Partition partition : kPartitions)
         for (Pass pass : kPasses) f(Problem{shape, mask, partition, pass, ranks}, dense);
     }
 }
 
-class EveryTile : public testing::TestWithParam<int> {};
+class EveryTile : public ::testing::TestWithParam<int> {};
 
 TEST_P(EveryTile, GivesWhatDenseAttentionGives) {
   const std::vector<TilePlan> plans = plans_for(GetParam());
@@ -129,7 +108,7 @@ TEST_P(EveryTile, GivesWhatDenseAttentionGives) {
     for (const TilePlan& plan : plans) {
       if (plan.pass != p.pass) continue;
       const Schedule s = placed(prune(mesh(p, plan, wire)));
-      EXPECT_THAT(validate(s), testing::IsEmpty()) << name_of(p, plan.tile);
+      EXPECT_THAT(validate(s), ::testing::IsEmpty()) << name_of(p, plan.tile);
       EXPECT_LE(error_of(run(s, dense), dense, p.pass), 1e-12) << name_of(p, plan.tile);
       EXPECT_LE(error_of(run(s, dense, Precision::kFp32), dense, p.pass), 1e-5) << name_of(p, plan.tile);
       wire = wire == Dtype::kFp32 ? Dtype::kBf16 : Dtype::kFp32;
@@ -137,7 +116,7 @@ TEST_P(EveryTile, GivesWhatDenseAttentionGives) {
   });
 }
 
-INSTANTIATE_TEST_SUITE_P(CpuExecutor, EveryTile, testing::Range(1, 13));
+INSTANTIATE_TEST_SUITE_P(CpuExecutor, EveryTile, ::testing::Range(1, 13));
 
 /// The plan that keeps to the least memory for which there is one.
 TilePlan tightest(Tile tile, Pass pass, const TileBytes& bytes) {
@@ -220,7 +199,7 @@ OpId attended(const Schedule& s, ValueId v) {
 }
 
 TEST(CpuExecutor, ASharedPlaceNeedsItsReuseWait) {
-  const Tensors dense = reference(ring_problem(4).shape, Mask::kFull);
+  const Tensors dense = dense_tensors(ring_problem(4).shape, Mask::kFull);
   Schedule s = ring(4);
   spread(s);
   EXPECT_LE(error_of(run(s, dense).o, dense.o), 1e-12);
@@ -236,7 +215,7 @@ TEST(CpuExecutor, ASharedPlaceNeedsItsReuseWait) {
 }
 
 TEST(CpuExecutor, ValuesThatOverlapSpoilEachOther) {
-  const Tensors dense = reference(ring_problem(4).shape, Mask::kFull);
+  const Tensors dense = dense_tensors(ring_problem(4).shape, Mask::kFull);
   // The second chunk is sent on to be the third of another: no order of ops lets the two share even one row, be it the
   // last of the one (V) and the first of the other (K).
   for (std::uint64_t shared_rows : {1, 8}) {
@@ -251,7 +230,7 @@ TEST(CpuExecutor, ValuesThatOverlapSpoilEachOther) {
 }
 
 TEST(CpuExecutor, WithoutItsReuseWaitsARingComesOutWrong) {
-  const Tensors dense = reference(ring_problem(8).shape, Mask::kFull);
+  const Tensors dense = dense_tensors(ring_problem(8).shape, Mask::kFull);
   // Issued one after another, hop and block, so that two places serve all chunks received.
   TilePlan plan{{1, 8}, Pass::kForward, {}, 0, 0, 0};
   for (int t = 0; t < 8; ++t) {
@@ -271,7 +250,7 @@ TEST(CpuExecutor, HeadsAndCellsMayTravelAndBeSummedApart) {
   // heads apart, and unites them in its output.
   const AttentionShape shape{10, 10, 2, 4, 2, 4, Dtype::kBf16};
   const Problem p{shape, Mask::kCausal, Partition::kZigzag, Pass::kForward, 2};
-  const Tensors dense = reference(shape, p.mask);
+  const Tensors dense = dense_tensors(shape, p.mask);
   ScheduleBuilder b(p);
   const RegionId chunk_q[] = {b.chunk_region(0, Tensor::kQ), b.chunk_region(1, Tensor::kQ)};
   ValueId q[2], kv[2];
@@ -308,7 +287,7 @@ TEST(CpuExecutor, HeadsAndCellsMayTravelAndBeSummedApart) {
 }
 
 TEST(CpuExecutor, ADeadlockIsAnErrorThatNamesWhoWaits) {
-  const Tensors dense = reference(ring_problem(4).shape, Mask::kFull);
+  const Tensors dense = dense_tensors(ring_problem(4).shape, Mask::kFull);
   // Rank 0 sends on the second chunk before it has received the first: each of its neighbours waits for the other hop.
   Schedule s = ring(4);
   std::swap(s.ops[receive(s, 1).first], s.ops[receive(s, 2).first]);
@@ -319,13 +298,13 @@ TEST(CpuExecutor, ADeadlockIsAnErrorThatNamesWhoWaits) {
     spread(*stuck);
     for (Ranks ranks : {Ranks::kInTurn, Ranks::kThreads})
       EXPECT_THAT([&] { (void)run(*stuck, dense, Precision::kFp64, ranks); },
-                  testing::ThrowsMessage<InvalidSchedule>(
-                      testing::AllOf(testing::HasSubstr("deadlock"), testing::HasSubstr("rank 0 lane 1 cannot"))));
+                  ::testing::ThrowsMessage<InvalidSchedule>(::testing::AllOf(
+                      ::testing::HasSubstr("deadlock"), ::testing::HasSubstr("rank 0 lane 1 cannot"))));
   }
 }
 
 TEST(CpuExecutor, RefusesSchedulesWithoutMemoryAndTensorsOfAnotherShape) {
-  const Tensors dense = reference(ring_problem(2).shape, Mask::kFull);
+  const Tensors dense = dense_tensors(ring_problem(2).shape, Mask::kFull);
   Schedule s = ring(2);
   EXPECT_THROW((void)run(s, dense), InvalidSchedule);
   assign_memory(s);
@@ -333,7 +312,7 @@ TEST(CpuExecutor, RefusesSchedulesWithoutMemoryAndTensorsOfAnotherShape) {
   small.v.pop_back();
   // V is 8 tokens × 2 heads × 4: 64 numbers, of which one is gone.
   EXPECT_THAT([&] { (void)run(s, small); },
-              testing::ThrowsMessage<InvalidInput>(testing::HasSubstr("KV is given with 63 numbers")));
+              ::testing::ThrowsMessage<InvalidInput>(::testing::HasSubstr("KV is given with 63 numbers")));
   s.offset.front() = s.peak_bytes - 2;
   EXPECT_THROW((void)run(s, dense), InvalidSchedule);
   s.offset.front() = 1;

@@ -9,12 +9,12 @@
 #include "core/error.h"
 #include "core/passes/dependencies.h"
 #include "core/plan.h"
-#include "core/schedule_builder.h"
+#include "tests/support/messages.h"
 
 namespace meshattn {
 namespace {
 
-using testing::HasSubstr;
+using ::testing::HasSubstr;
 
 constexpr Lane kFirst = 1, kSecond = 2;
 
@@ -31,33 +31,14 @@ Cluster cluster() {
   return c;
 }
 
-/// Four ranks on two nodes. Messages of 10 MB: 10,000 keys × K and V × 10 heads × 25 × 2 bytes.
-class Ranks {
+/// Four ranks on two nodes, with messages of 10 MB.
+class Ranks : public testing::Messages {
  public:
-  Ranks()
-      : b_({{40'000, 40'000, 1, 100, 100, 25, Dtype::kBf16}, Mask::kFull, Partition::kContiguous, Pass::kForward, 4}) {}
-
+  Ranks() : Messages(4) {}
   TransferId message(Rank from, Rank to, Lane lane, Tensor tensor = Tensor::kKV) {
-    const auto cell = static_cast<Cell>(from);
-    return b_.transfer(b_.input(from, tensor, b_.region(std::span(&cell, 1), {0, 10}), Dtype::kBf16), to, lane);
+    return Messages::message(from, to, 10, lane, tensor);
   }
-  void exchange(Rank rank, std::vector<TransferId> transfers) { b_.exchange(rank, transfers); }
-  void send(Rank from, Rank to, Lane lane) {
-    const TransferId t = message(from, to, lane);
-    exchange(from, {t});
-    exchange(to, {t});
-  }
-  /// A rank attends its own block: 4 · 10,000² pairs · 25 · 100 heads = 1e12 flops, 1 s.
-  void compute(Rank rank) {
-    const ValueId q = b_.input(rank, Tensor::kQ, b_.chunk_region(rank, Tensor::kQ), Dtype::kBf16);
-    const ValueId kv = b_.input(rank, Tensor::kKV, b_.chunk_region(rank, Tensor::kKV), Dtype::kBf16);
-    const ValueId o = b_.declare(rank, Tensor::kO, b_.chunk_region(rank, Tensor::kO), Dtype::kFp32);
-    b_.attend(rank, {b_.add_row(AttendRow{q, o}), b_.add_column(kv), 1, 1});
-  }
-  Schedule finish() { return b_.finish(); }
-
- private:
-  ScheduleBuilder b_;
+  void send(Rank from, Rank to, Lane lane) { Messages::send(from, to, 10, lane); }
 };
 
 Trace estimated(const Schedule& s) {

@@ -13,12 +13,14 @@
 #include "core/schedule_text.h"
 #include "tests/support/interpreter.h"
 #include "tests/support/plans.h"
+#include "tests/support/proof.h"
 #include "tests/support/ulysses.h"
 
 /// An op reads of each operand the part that its result asks for.
 namespace meshattn {
 namespace {
 
+using testing::error_of;
 using ::testing::HasSubstr;
 using testing::interpret;
 using testing::small_problem;
@@ -28,23 +30,6 @@ std::string all_of(const Schedule& s) {
   std::string text;
   for (const Finding& f : validate(s)) text.append(f.what).append("\n");
   return text;
-}
-
-/// Greatest deviation over the greatest number; infinite where a number is missing.
-double error_of(const std::vector<double>& is, const std::vector<double>& should) {
-  if (is.size() != should.size()) return std::numeric_limits<double>::infinity();
-  double deviation = 0, greatest = 0;
-  for (std::size_t i = 0; i < is.size(); ++i) {
-    if (!std::isfinite(is[i])) return std::numeric_limits<double>::infinity();
-    deviation = std::max(deviation, std::abs(is[i] - should[i]));
-    greatest = std::max(greatest, std::abs(should[i]));
-  }
-  return deviation / greatest;
-}
-
-double error_of(const cpu::Tensors& is, const cpu::Tensors& should, Pass pass) {
-  if (pass == Pass::kForward) return std::max(error_of(is.o, should.o), error_of(is.lse, should.lse));
-  return std::max({error_of(is.dq, should.dq), error_of(is.dk, should.dk), error_of(is.dv, should.dv)});
 }
 
 struct Heads {

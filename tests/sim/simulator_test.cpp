@@ -12,11 +12,13 @@
 #include "core/algorithms/mesh.h"
 #include "core/error.h"
 #include "core/schedule_builder.h"
+#include "tests/support/messages.h"
 
 namespace meshattn {
 namespace {
 
-using testing::HasSubstr;
+using ::testing::HasSubstr;
+using testing::Messages;
 
 constexpr Lane kFirst = 1, kSecond = 2;
 constexpr double kNanosecond = 1e-9;
@@ -34,46 +36,6 @@ Cluster cluster() {
   c.gpu.attention_flops_per_s = 1e12;
   return c;
 }
-
-/// Ranks with messages of whole megabytes: 10,000 keys × K and V × 25 × 2 bytes = 1 MB a key/value head.
-class Messages {
- public:
-  explicit Messages(int ranks)
-      : b_({{10'000 * ranks, 10'000 * ranks, 1, 100, 100, 25, Dtype::kBf16},
-            Mask::kFull,
-            Partition::kContiguous,
-            Pass::kForward,
-            ranks}) {}
-
-  /// A message that is in no exchange yet.
-  TransferId message(Rank from, Rank to, int megabytes, Lane lane = kFirst) {
-    const auto cell = static_cast<Cell>(from);
-    const ValueId sent = b_.input(from, Tensor::kKV, b_.region(std::span(&cell, 1), {0, megabytes}), Dtype::kBf16);
-    return b_.transfer(sent, to, lane);
-  }
-  void exchange(Rank rank, std::vector<TransferId> transfers) { b_.exchange(rank, transfers); }
-
-  /// A message with an exchange of its own at either end.
-  TransferId send(Rank from, Rank to, int megabytes, Lane lane = kFirst) {
-    const TransferId t = message(from, to, megabytes, lane);
-    exchange(from, {t});
-    exchange(to, {t});
-    return t;
-  }
-
-  /// A rank attends its own block: 4 · 10,000² pairs · 25 · 100 heads = 1e12 flops.
-  void compute(Rank rank) {
-    const ValueId q = b_.input(rank, Tensor::kQ, b_.chunk_region(rank, Tensor::kQ), Dtype::kBf16);
-    const ValueId kv = b_.input(rank, Tensor::kKV, b_.chunk_region(rank, Tensor::kKV), Dtype::kBf16);
-    const ValueId o = b_.declare(rank, Tensor::kO, b_.chunk_region(rank, Tensor::kO), Dtype::kFp32);
-    b_.attend(rank, {b_.add_row(AttendRow{q, o}), b_.add_column(kv), 1, 1});
-  }
-
-  Schedule finish() { return b_.finish(); }
-
- private:
-  ScheduleBuilder b_;
-};
 
 std::variant<Trace, sim::Failure> try_simulate(const Schedule& schedule, const Cluster& c) {
   const int ranks = schedule.problem.ranks;
@@ -292,10 +254,10 @@ TEST(Simulator, ChildLeavesTheParentsOutputAlone) {
   Messages m(2);
   m.send(0, 1, 10);
   const Schedule s = m.finish();
-  testing::internal::CaptureStdout();
+  ::testing::internal::CaptureStdout();
   std::printf("once\n");
   expect_ends(s, cluster(), {102e-6});
-  EXPECT_EQ(testing::internal::GetCapturedStdout(), "once\n");
+  EXPECT_EQ(::testing::internal::GetCapturedStdout(), "once\n");
 }
 
 /// A ring of four, keys moving down, two GPUs a node on one NIC of 50 GB/s; KV of 10 MB, no compute. In order, one hop
@@ -348,7 +310,7 @@ TEST(SimulatorDeathTest, SecondSimulationInOneProcessIsRefused) {
     }
     std::_Exit(1);
   };
-  EXPECT_EXIT(twice(), testing::ExitedWithCode(0), "102 us, then: a second simulation in one process");
+  EXPECT_EXIT(twice(), ::testing::ExitedWithCode(0), "102 us, then: a second simulation in one process");
 }
 
 }  // namespace
