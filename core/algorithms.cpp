@@ -4,30 +4,43 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 
 #include "core/error.h"
+#include "core/report/figures.h"
 
 namespace meshattn {
 
 namespace {
 
 constexpr std::array kAlgorithms{
-    Algorithm{"ring", "Ring-Attention: keys and values go round all ranks (arXiv 2310.01889); the tile 1xN"},
+    Algorithm{.name = "ring",
+              .summary = "Ring-Attention: keys and values go round all ranks (arXiv 2310.01889); the tile 1xN",
+              .takes_exchange = true},
     Algorithm{.name = "double-ring",
               .summary = "LoongTrain's ring of rings: inner ones within nodes (arXiv 2406.18485)",
               .takes_ulysses = true,
-              .takes_inner = true},
+              .takes_inner = true,
+              .steps = Steps::kDouble},
     Algorithm{.name = "burst",
               .summary = "BurstAttention: a double ring; backward moves Q, dO and dQ instead of KV (arXiv 2403.09347)",
-              .takes_inner = true},
+              .takes_inner = true,
+              .moving = Moving::kKeysThenQueries,
+              .steps = Steps::kDouble},
     Algorithm{.name = "token-ring",
               .summary = "TokenRing: queries go round, partial results straight home (arXiv 2412.20501); the tile Nx1",
-              .forward_only = true},
+              .forward_only = true,
+              .moving = Moving::kQueries,
+              .out = Travel::kDirect},
     Algorithm{.name = "pass-q",
               .summary = "queries go round, partial results home at the end (arXiv 2411.01783); for a cached prefix",
-              .forward_only = true},
-    Algorithm{"all-gather", "Llama 3's all-gather of keys and values, then one block (arXiv 2407.21783)"},
+              .forward_only = true,
+              .moving = Moving::kQueries,
+              .out = Travel::kGather,
+              .order = Order::kNaive},
+    Algorithm{.name = "all-gather",
+              .summary = "Llama 3's all-gather of keys and values, then one block (arXiv 2407.21783)",
+              .takes_exchange = true,
+              .steps = Steps::kGathered},
     Algorithm{.name = "light-seq",
               .summary = "DistFlashAttn's balanced causal schedule on contiguous chunks (arXiv 2310.03294)",
               .generator = Generator::kLightSeq},
@@ -35,8 +48,12 @@ constexpr std::array kAlgorithms{
               .summary = "keys and values in N-1 parts on arc-disjoint Hamiltonian rings (arXiv 2509.26541)",
               .forward_only = true,
               .generator = Generator::kTasp},
-    Algorithm{"ulysses", "DeepSpeed-Ulysses: heads instead of tokens, by all-to-all (arXiv 2309.14509)"},
-    Algorithm{.name = "usp", .summary = "Ulysses x ring (arXiv 2405.07719)", .takes_ulysses = true},
+    Algorithm{.name = "ulysses",
+              .summary = "DeepSpeed-Ulysses: heads instead of tokens, by all-to-all (arXiv 2309.14509)",
+              .one_place = true,
+              .steps = Steps::kGathered},
+    Algorithm{
+        .name = "usp", .summary = "Ulysses x ring (arXiv 2405.07719)", .takes_ulysses = true, .takes_exchange = true},
     Algorithm{
         .name = "star-trail",
         .summary = "StarTrail: teams of A gather, team-KV in sub-rings (arXiv 2407.00611); the volume of tile AxB",
@@ -44,14 +61,19 @@ constexpr std::array kAlgorithms{
         .generator = Generator::kStarTrail},
     Algorithm{.name = "attention-2d",
               .summary = "gathers a mesh tile's queries and keys, one block, reduce-scatter (arXiv 2503.15758)",
-              .takes_tile = true},
+              .takes_tile = true,
+              .in = Travel::kGather,
+              .out = Travel::kGather,
+              .steps = Steps::kGathered},
     Algorithm{.name = "mesh",
               .summary = "Mesh-Attention: an AxB tile a rank, queries and keys both move (arXiv 2512.20968)",
-              .takes_tile = true},
+              .takes_tile = true,
+              .takes_exchange = true},
     Algorithm{.name = "ulysses-mesh",
               .summary = "Ulysses x mesh: heads shared out among U ranks, a mesh over the places",
               .takes_tile = true,
-              .takes_ulysses = true},
+              .takes_ulysses = true,
+              .takes_exchange = true},
 };
 
 /// What is asked of `method_of`, with the words for refusing it.
@@ -60,8 +82,6 @@ struct Asked {
   const Problem& problem;
   const Choices& choices;
   int gpus_per_node;
-
-  [[nodiscard]] int ranks() const { return problem.ranks; }
 };
 
 std::string listed(const auto& items, auto&& text) {
@@ -70,15 +90,13 @@ std::string listed(const auto& items, auto&& text) {
   return list;
 }
 
-std::string tile_name(Tile t) { return fmt::format("{}x{}", t.rows, t.columns); }
-
 /// How many ranks share out the heads.
 int ulysses_of(const Asked& asked) {
   const auto& [algorithm, problem, choices, per_node] = asked;
-  if (algorithm.name == "ulysses") return problem.ranks;
+  if (algorithm.one_place) return problem.ranks;
   if (!algorithm.takes_ulysses) return 1;
   if (!choices.ulysses) {
-    if (algorithm.name == "double-ring") return 1;
+    if (algorithm.takes_inner) return 1;
     throw InvalidInput(fmt::format("{} needs --ulysses U, how many neighbours share out the heads", algorithm.name));
   }
   if (*choices.ulysses < 1 || problem.ranks % *choices.ulysses != 0)
@@ -89,15 +107,15 @@ int ulysses_of(const Asked& asked) {
 Tile tile_of(const Asked& asked, int places) {
   const auto& [algorithm, problem, choices, per_node] = asked;
   if (!algorithm.takes_tile) {
-    const bool queries_move = algorithm.name == "token-ring" || algorithm.name == "pass-q" ||
-                              (algorithm.name == "burst" && problem.pass == Pass::kBackward);
+    const bool queries_move = algorithm.moving == Moving::kQueries ||
+                              (algorithm.moving == Moving::kKeysThenQueries && problem.pass == Pass::kBackward);
     const Tile fixed = queries_move ? Tile{places, 1} : Tile{1, places};
     if (choices.tile && *choices.tile != fixed)
       throw InvalidInput(fmt::format("{} {} on {} ranks is the tile {}, not {}: use --algorithm mesh", algorithm.name,
-                                     name_of(problem.pass), problem.ranks, tile_name(fixed), tile_name(*choices.tile)));
+                                     name_of(problem.pass), problem.ranks, tile_text(fixed), tile_text(*choices.tile)));
     return fixed;
   }
-  const std::string possible = listed(tiles_of(places), tile_name);
+  const std::string possible = listed(tiles_of(places), tile_text);
   const std::string where = places == problem.ranks
                                 ? fmt::format("{} ranks", places)
                                 : fmt::format("{} places of {} ranks", places, problem.ranks / places);
@@ -105,7 +123,7 @@ Tile tile_of(const Asked& asked, int places) {
     throw InvalidInput(fmt::format("{} needs --tile AxB: on {} one of {}", algorithm.name, where, possible));
   const Tile given = *choices.tile;
   if (given.rows < 1 || given.columns < 1 || given.rows > places || given.rows * given.columns != places)
-    throw InvalidInput(fmt::format("tile {} does not make {}: possible are {}", tile_name(given), where, possible));
+    throw InvalidInput(fmt::format("tile {} does not make {}: possible are {}", tile_text(given), where, possible));
   return given;
 }
 
@@ -125,56 +143,44 @@ void refuse_what_is_not_taken(const Asked& asked) {
   const auto refuse = [&](bool given, bool taken, std::string_view option) {
     if (given && !taken) throw InvalidInput(fmt::format("{} takes no {}", algorithm.name, option));
   };
-  const bool mesh = algorithm.generator == Generator::kMesh;
   refuse(choices.ulysses.has_value(), algorithm.takes_ulysses, "--ulysses");
   refuse(choices.inner.has_value(), algorithm.takes_inner, "--inner");
-  const bool fixed_travel = algorithm.takes_inner || algorithm.name == "attention-2d" ||
-                            algorithm.name == "token-ring" || algorithm.name == "pass-q" || algorithm.name == "ulysses";
-  refuse(choices.travel.has_value(), mesh && !fixed_travel, "--exchange");
-  refuse(choices.slices != 1, mesh, "--slices");
+  refuse(choices.travel.has_value(), algorithm.takes_exchange, "--exchange");
+  refuse(choices.slices != 1, algorithm.generator == Generator::kMesh, "--slices");
   if (algorithm.forward_only && problem.pass == Pass::kBackward)
     throw InvalidInput(fmt::format("{} is known for the forward pass alone", algorithm.name));
-}
-
-/// How things travel, and in which steps, unless they are planned on rings.
-void set_travel(const Asked& asked, Method& method) {
-  MeshForm& form = method.form;
-  const std::string_view name = asked.algorithm.name;
-  const Travel travel = asked.choices.travel.value_or(Travel::kRing);
-  form.in = form.out = travel;
-  if (asked.algorithm.takes_inner) form.steps = Steps::kDouble;
-  if (name == "all-gather" || name == "attention-2d" || name == "ulysses") form.steps = Steps::kGathered;
-  if (name == "attention-2d" || (name == "all-gather" && travel == Travel::kDirect))
-    form.in = form.out = Travel::kGather;
-  if (name == "token-ring") form.out = Travel::kDirect;
-  if (name == "pass-q") {
-    form.out = Travel::kGather;
-    method.order = Order::kNaive;
-  }
 }
 
 }  // namespace
 
 std::span<const Algorithm> algorithms() { return kAlgorithms; }
 
+std::string algorithm_names() {
+  return listed(kAlgorithms, [](const Algorithm& a) { return std::string(a.name); });
+}
+
 const Algorithm& algorithm_of(std::string_view name) {
   const auto known = std::ranges::find(kAlgorithms, name, &Algorithm::name);
   if (known != kAlgorithms.end()) return *known;
-  const auto name_of = [](const Algorithm& a) { return std::string(a.name); };
-  throw InvalidInput(fmt::format("unknown algorithm '{}': possible are {}", name, listed(kAlgorithms, name_of)));
+  throw InvalidInput(fmt::format("unknown algorithm '{}': possible are {}", name, algorithm_names()));
 }
 
 Method method_of(std::string_view name, const Problem& problem, const Choices& choices, int gpus_per_node) {
-  const Asked asked{algorithm_of(name), problem, choices, gpus_per_node};
+  const Algorithm& algorithm = algorithm_of(name);
+  const Asked asked{algorithm, problem, choices, gpus_per_node};
   refuse_what_is_not_taken(asked);
-  Method method{asked.algorithm.name, asked.algorithm.generator, {}, {}};
-  method.form.ulysses = ulysses_of(asked);
-  method.form.tile = tile_of(asked, problem.ranks / method.form.ulysses);
-  method.form.inner = inner_of(asked, method.form.ulysses);
-  method.form.slices = choices.slices;
-  if (method.generator != Generator::kMesh) return method;
-  set_travel(asked, method);
-  check(method.form, problem);
+  Method method{algorithm.name, algorithm.generator, {}, algorithm.order};
+  MeshForm& form = method.form;
+  form.ulysses = ulysses_of(asked);
+  form.tile = tile_of(asked, problem.ranks / form.ulysses);
+  form.inner = inner_of(asked, form.ulysses);
+  form.slices = choices.slices;
+  form.steps = algorithm.steps;
+  form.in = choices.travel.value_or(algorithm.in);
+  form.out = choices.travel.value_or(algorithm.out);
+  // Nothing is attended between direct exchanges that gather: they are one.
+  if (choices.travel == Travel::kDirect && form.steps == Steps::kGathered) form.in = form.out = Travel::kGather;
+  if (method.generator == Generator::kMesh) check(form, problem);
   return method;
 }
 
@@ -208,7 +214,7 @@ std::vector<Tile> tiles_of(int ranks) {
 }
 
 std::string text_of(const MeshForm& form) {
-  std::string text = tile_name(form.tile);
+  std::string text = tile_text(form.tile);
   if (form.ulysses > 1) text = fmt::format("{} x {}", form.ulysses, text);
   if (form.inner > 0) text += fmt::format(", inner {}", form.inner);
   if (form.slices > 1) text += fmt::format(", {} slices", form.slices);

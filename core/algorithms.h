@@ -13,6 +13,10 @@
 
 namespace meshattn {
 
+/// Which side goes round where an algorithm is a tile of one row or column: keys (1×n), queries (n×1), or keys forward
+/// and queries backward.
+enum class Moving : std::uint8_t { kKeys, kQueries, kKeysThenQueries };
+
 /// Who writes the schedule down.
 enum class Generator : std::uint8_t { kMesh, kLightSeq, kStarTrail, kTasp };
 
@@ -20,15 +24,25 @@ enum class Generator : std::uint8_t { kMesh, kLightSeq, kStarTrail, kTasp };
 struct Algorithm {
   std::string_view name;
   std::string_view summary;
-  bool takes_tile = false;     ///< whether the user chooses the tile
-  bool takes_ulysses = false;  ///< whether the user chooses how many ranks share out the heads
-  bool takes_inner = false;    ///< whether the user chooses the length of inner rings
+  bool takes_tile = false;      ///< whether the user chooses the tile
+  bool takes_ulysses = false;   ///< whether the user chooses how many ranks share out the heads
+  bool takes_inner = false;     ///< whether the user chooses the length of inner rings, without which there is none
+  bool takes_exchange = false;  ///< whether the user chooses how things travel
   bool forward_only = false;
+  bool one_place = false;  ///< all ranks share out the heads
+  Moving moving = Moving::kKeys;
+  Travel in = Travel::kRing;
+  Travel out = Travel::kRing;
+  Steps steps = Steps::kPlanned;
+  std::optional<Order> order = {};  ///< where the algorithm leaves no other
   Generator generator = Generator::kMesh;
 };
 
 /// Every algorithm, in the order in which comparisons list them.
 [[nodiscard]] std::span<const Algorithm> algorithms();
+
+/// Their names, for lists in messages: "ring, double-ring, …".
+[[nodiscard]] std::string algorithm_names();
 
 /// @throws InvalidInput that lists the names if there is no such algorithm.
 [[nodiscard]] const Algorithm& algorithm_of(std::string_view name);

@@ -273,14 +273,15 @@ Plan make_plan(const PlanRequest& request, const Network& network, const CostMod
   const bool fixed = request.method.generator != Generator::kMesh || request.method.form.steps != Steps::kPlanned;
   if (request.order && (fixed || request.order != only))
     throw InvalidInput(fmt::format("{} has an order of its own: it takes no --order", request.method.algorithm));
-  if (fixed)
+  if (fixed) {
     planner.try_fixed();
-  else if (only)
+  } else if (only) {
     planner.try_order(*only, 1);
-  else
+  } else {
     for (Order order : {Order::kOptimal, Order::kGreedy, Order::kNaive}) planner.try_order(order, 3);
-  const Tile tile = request.method.form.tile;
-  if (!fixed && !only && tile.rows > 1 && tile.columns > 1) planner.try_order(Order::kTopology, 1);
+    const Tile tile = request.method.form.tile;
+    if (tile.rows > 1 && tile.columns > 1) planner.try_order(Order::kTopology, 1);
+  }
   return planner.best();
 }
 

@@ -100,12 +100,6 @@ void read_choices(const po::variables_map& given, Request& request) {
     throw InvalidInput("--tile-backward is given without a backward pass: give --pass both or backward");
 }
 
-std::string algorithm_names() {
-  std::string names;
-  for (const Algorithm& a : algorithms()) names += fmt::format("{}{}", names.empty() ? "" : ", ", a.name);
-  return names;
-}
-
 }  // namespace
 
 std::vector<Method> Request::methods(std::string_view name, const Choices& given) const {
@@ -174,9 +168,11 @@ void add_request_options(po::options_description& options) {
       ("slices", text("N"),
        "cut the heads into N slices, each moving on a lane of its own and entering nodes elsewhere")  //
       ("order", text("NAME"),
-       "of communication and blocks: naive, greedy (the paper's), optimal; the fastest of them if not given")  //
-      ("pass", text("PASS"), "forward (usual), backward, both (one after the other)")                          //
-      ("wire-dtype", text("TYPE"), "in which partial results travel: fp32 (usual) or bf16")                    //
+       "of communication and blocks: naive, greedy (the paper's), optimal, topology (optimal with queries and keys on "
+       "two "
+       "lanes); the fastest of them if not given")                                           //
+      ("pass", text("PASS"), "forward (usual), backward, both (one after the other)")        //
+      ("wire-dtype", text("TYPE"), "in which partial results travel: fp32 (usual) or bf16")  //
       ("placement", text("RULE"),
        "of ranks on GPUs: linear (usual); grid:SxT, S places of a tile's row by T of its column on a node; search, "
        "whichever of these is estimated to be the fastest")  //

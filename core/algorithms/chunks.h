@@ -28,15 +28,17 @@ inline ByRank own_deltas(ScheduleBuilder& b, const ByRank& d_o) {
   return deltas;
 }
 
-/// A sum as it travels: cast on its rank, if need be.
-inline ValueId as_wire(ScheduleBuilder& b, ValueId sum, Dtype wire) {
-  return b.value(sum).dtype == wire ? sum : b.combine(std::vector{sum}, wire);
+/// The sum of all parts in a dtype, on their rank; a lone part that has the dtype is itself.
+inline ValueId merged(ScheduleBuilder& b, const std::vector<ValueId>& parts, Dtype dtype) {
+  return parts.size() == 1 && b.value(parts.front()).dtype == dtype ? parts.front() : b.combine(parts, dtype);
 }
+
+/// A sum as it travels: cast on its rank, if need be.
+inline ValueId as_wire(ScheduleBuilder& b, ValueId sum, Dtype wire) { return merged(b, {sum}, wire); }
 
 /// Merges the sums that the owner of a chunk ends with into its output.
 inline void hand_out(ScheduleBuilder& b, const std::vector<ValueId>& sums) {
-  const Dtype dtype = b.problem().shape.dtype;
-  b.output(sums.size() == 1 ? as_wire(b, sums.front(), dtype) : b.combine(sums, dtype));
+  b.output(merged(b, sums, b.problem().shape.dtype));
 }
 
 }  // namespace meshattn

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "core/algorithms/chunks.h"
 #include "core/algorithms/stream.h"
 #include "core/schedule_builder.h"
 
@@ -22,7 +23,9 @@ struct Slice {
 class MeshGenerator {
  public:
   MeshGenerator(const Problem& problem, const MeshForm& form, std::span<const TileStep> steps, Dtype wire)
-      : b_(problem), form_(form), steps_(steps), wire_(wire) {}
+      : b_(problem), form_(form), whole_(form), steps_(steps), wire_(wire) {
+    whole_.slices = 1;
+  }
 
   Schedule run();
 
@@ -40,6 +43,7 @@ class MeshGenerator {
 
   ScheduleBuilder b_;
   const MeshForm& form_;
+  MeshForm whole_;  ///< of all slices together
   std::span<const TileStep> steps_;
   Dtype wire_;
   std::vector<Slice> slices_;
@@ -47,12 +51,10 @@ class MeshGenerator {
 
 /// What forward left at each rank: its heads of every chunk of its place.
 std::vector<ValueId> MeshGenerator::kept(Tensor tensor) {
-  MeshForm whole = form_;
-  whole.slices = 1;
   std::vector<ValueId> values;
   for (Rank r = 0; r < ranks(); ++r)
     for (Rank chunk = form_.first_at_place(r); chunk < form_.first_at_place(r) + form_.ulysses; ++chunk) {
-      const HeadRange heads = whole.heads(b_.problem().shape, r, 0, tensor);
+      const HeadRange heads = whole_.heads(b_.problem().shape, r, 0, tensor);
       values.push_back(b_.input(r, tensor, b_.chunk_region(chunk, chunk, heads), b_.problem().shape.dtype));
     }
   return values;
@@ -60,14 +62,10 @@ std::vector<ValueId> MeshGenerator::kept(Tensor tensor) {
 
 /// The chunks that each rank owns of some tensors, and of the others at its place its heads, which they send it.
 std::vector<std::vector<ValueId>> MeshGenerator::shared(std::span<const Tensor> tensors) {
-  MeshForm whole = form_;
-  whole.slices = 1;
   std::vector<std::vector<ValueId>> values(tensors.size());
   std::vector<TransferId> transfers;
-  std::vector<std::vector<ValueId>> own(tensors.size());
-  for (std::size_t i = 0; i < tensors.size(); ++i)
-    for (Rank r = 0; r < ranks(); ++r)
-      own[i].push_back(b_.input(r, tensors[i], b_.chunk_region(r, tensors[i]), b_.problem().shape.dtype));
+  std::vector<ByRank> own;
+  for (Tensor tensor : tensors) own.push_back(own_chunks(b_, tensor));
   for (std::size_t i = 0; i < tensors.size(); ++i)
     for (Rank r = 0; r < ranks(); ++r)
       for (Rank chunk = form_.first_at_place(r); chunk < form_.first_at_place(r) + form_.ulysses; ++chunk) {
@@ -76,7 +74,7 @@ std::vector<std::vector<ValueId>> MeshGenerator::shared(std::span<const Tensor> 
           values[i].push_back(source);
           continue;
         }
-        const HeadRange heads = whole.heads(b_.problem().shape, r, 0, tensors[i]);
+        const HeadRange heads = whole_.heads(b_.problem().shape, r, 0, tensors[i]);
         transfers.push_back(b_.transfer(source, b_.chunk_region(chunk, chunk, heads), r, form_.row_lane(0)));
         values[i].push_back(b_.made(transfers.back()));
       }

@@ -4,6 +4,8 @@
 #include <iterator>
 #include <utility>
 
+#include "core/algorithms/chunks.h"
+
 namespace meshattn {
 
 namespace {
@@ -68,8 +70,7 @@ void Reduction::depart(ScheduleBuilder& b, const Side& side, int count) {
   for (int i = 0; i < count; ++i) {
     const int hop = rings.departures()[departed_++];
     for (Rank r = 0; r < b.problem().ranks; ++r) {
-      const std::vector<ValueId> parts = take(r, hop);
-      const ValueId partial = parts.size() == 1 && wire_ == Dtype::kFp32 ? parts.front() : b.combine(parts, wire_);
+      const ValueId partial = merged(b, take(r, hop), wire_);
       const Rank owner = rings.origin(r, hop);
       transfers.push_back(
           b.transfer(partial, form_.out == Travel::kRing ? rings.receiver(r, hop) : owner, side.lane_of(hop)));
@@ -97,11 +98,7 @@ void Reduction::merge_at_home(ScheduleBuilder& b) {
 
 void Reduction::finish(ScheduleBuilder& b, const Side& side) {
   if (form_.ulysses > 1) return share_out(b, side);
-  const Dtype dtype = b.problem().shape.dtype;
-  for (Rank r = 0; r < b.problem().ranks; ++r) {
-    const std::vector<ValueId> parts = take(r, 0);
-    b.output(parts.size() == 1 && dtype == Dtype::kFp32 ? parts.front() : b.combine(parts, dtype));
-  }
+  for (Rank r = 0; r < b.problem().ranks; ++r) hand_out(b, take(r, 0));
 }
 
 void Reduction::share_out(ScheduleBuilder& b, const Side& side) {
