@@ -33,9 +33,9 @@ int Rings::hop_of(Rank r, Rank origin) const {
   return windows * inner_ + (to % inner_ - from % inner_ + inner_) % inner_;
 }
 
-// Within a node, the ring of row R visits columns from `entry` on, cyclically, so that it is entered there and crosses to
-// the next node after the one before `entry`. Rings of columns that move down end at `entry` and are entered one below,
-// cyclically: with one slice these are the very GPUs at which rows enter. Slices enter at others.
+// Within a node, the ring of row R visits columns from `entry` on, cyclically, and so is entered there from the node
+// before; rings of columns alike. Neighbouring rings have neighbouring entries, rows and columns different ones, so
+// that what crosses nodes arrives at as many different ranks as can be.
 
 Rings Rings::of_rows(const MeshForm& form, int slice) {
   const auto [a, b] = form.tile;
@@ -60,10 +60,8 @@ Rings Rings::of_columns(const MeshForm& form, const Problem& problem, int slice)
   for (int C = 0; C < a; ++C)
     for (int i = 0; i < form.ulysses; ++i)
       for (int k = 0; k < b; ++k) {
-        const int entry = (C % s + 1 + slice) % t;
-        const int from_top = (b - 1 - k) / t * t;  // nodes from the last to the first
-        const int down = from_top + (entry + t - 1 - k % t) % t;
-        const int R = up ? b - 1 - down : down;
+        const int entry = (C % s + 1 + slice) % t, step = k % t;
+        const int R = up ? k / t * t + (entry + step) % t : (b - 1 - k) / t * t + (entry + t - step) % t;
         order.push_back((R * a + C) * form.ulysses + i);
       }
   return {std::move(order), b, form.tile.rows == 1 ? form.inner : 0};

@@ -8,6 +8,7 @@
 
 #include "core/algorithms.h"
 #include "core/error.h"
+#include "core/passes/volume.h"
 #include "core/placement_search.h"
 
 namespace meshattn {
@@ -105,6 +106,28 @@ Cluster shared_nics(double flops_per_s) {
   c.gpu.attention_flops_per_s = flops_per_s;
   c.node = {.gpus = 4, .link_bytes_per_s = 400e9, .gpus_per_nic = 4, .nic_bytes_per_s = 10e9};
   return c;
+}
+
+/// 256 GPUs, 8 a node in a grid 2x4, MHA, tile 16x16, bf16 partials: the Q and O of a row enter the node at one of its
+/// 2 columns, 2 · 15 chunks, 15 on average; the KV of a column at one of its 4 rows, 15 times 2 chunks, 7.5 on average.
+/// No GPU is both. KV moves down, but up where a mask leaves contiguous chunks; there each node's KV is seen by fewer.
+TEST(Placement, RowsAndColumnsEnterANodeAtDifferentGpus) {
+  Cluster c = shared_nics(1e12);
+  c.node.gpus = 8;
+  const Network network(c, placed({2, 4}, {16, 16}, 1, 8));
+  PlanRequest r = request_of_64();
+  r.problem.shape.seq_q = r.problem.shape.seq_kv = 1024;
+  r.problem.ranks = 256;
+  r.method.form.tile = {16, 16};
+  r.order = Order::kNaive;
+  for (const Mask& mask : {Mask::kFull, Mask::kCausal}) {
+    r.problem.mask = mask;
+    const Volume v = volume_of(make_plan(r, network, CostModel(c.gpu, r.problem)).schedule, network);
+    EXPECT_DOUBLE_EQ(v.inter_node_chunks_max, 30);
+    if (mask.is_full()) {
+      EXPECT_DOUBLE_EQ(v.inter_node_chunks_avg, 22.5);
+    }
+  }
 }
 
 TEST(PlacementSearch, TakesTheFastest) {
