@@ -35,7 +35,7 @@ constexpr std::array kAlgorithms{
               .summary = "queries go round, partial results home at the end (arXiv 2411.01783); for a cached prefix",
               .forward_only = true,
               .moving = Moving::kQueries,
-              .out = Travel::kGather,
+              .out = Travel::kDirect,
               .order = Order::kNaive},
     Algorithm{.name = "all-gather",
               .summary = "Llama 3's all-gather of keys and values, then one block (arXiv 2407.21783)",

@@ -201,16 +201,13 @@ Schedule generate(const PlanRequest& request, const Network& network, std::span<
 Plan Planner::build(TilePlan tile_plan, bool two_lanes) const {
   Plan plan{std::move(tile_plan), {}, 0};
   plan.schedule = prune(generate(request_, network_, plan.tile_plan.steps, two_lanes));
-  const Trace planned = estimate(plan.schedule, network_, cost_);
+  const Trace planned = estimate(plan.schedule, network_, cost_, Receive::kAsListed);
   assign_memory(plan.schedule, planned);
-  plan.estimate_s = planned.makespan_s;  // its reuse waits delay nothing
   if (const std::uint64_t peak = plan.schedule.peak_bytes; peak > request_.memory_limit) {
     assign_memory(plan.schedule);
-    if (plan.schedule.peak_bytes > peak)
-      assign_memory(plan.schedule, planned);  // it left more gaps
-    else
-      plan.estimate_s = estimate(plan.schedule, network_, cost_).makespan_s;
+    if (plan.schedule.peak_bytes > peak) assign_memory(plan.schedule, planned);  // it left more gaps
   }
+  plan.estimate_s = estimate(plan.schedule, network_, cost_).makespan_s;
   return plan;
 }
 

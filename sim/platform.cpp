@@ -76,12 +76,12 @@ std::uint32_t Platform::make_flow(Rank from, Rank to) {
   // What has just been started is the last in the model's list.
   Action* action = &model_->get_started_action_set()->back();
   action->suspend();
-  flows_.push_back({action, nullptr, 0});
+  flows_.push_back({action, nullptr, {}});
   flow_of_.emplace(action, flow);
   return flow;
 }
 
-void Platform::send(Rank from, Rank to, double bytes, std::uint32_t tag) {
+void Platform::send(Rank from, Rank to, double bytes, Event arrived) {
   const std::uint64_t path = static_cast<std::uint64_t>(from) << 32 | static_cast<std::uint32_t>(to);
   std::vector<std::uint32_t>& idle = idle_[path];
   if (idle.empty()) {
@@ -90,7 +90,7 @@ void Platform::send(Rank from, Rank to, double bytes, std::uint32_t tag) {
   }
   Flow& flow = flows_[idle.back()];
   idle.pop_back();
-  flow.tag = tag;
+  flow.arrived = arrived;
   flow.action->set_remains(bytes);
   flow.action->set_last_value(0);
   flow.action->set_last_update();
@@ -110,15 +110,15 @@ void Platform::collect() {
   }
   for (std::size_t i = 0; i < finished_.size(); ++i) {
     const Flow& flow = flows_[finished_[i]];
-    const std::uint32_t tag = flow.tag;
+    const Event arrived = flow.arrived;
     flow.idle->push_back(finished_[i]);
-    arrived_(tag);
+    happened_(arrived);
   }
   finished_.clear();
 }
 
-void Platform::run(Arrived arrived) {
-  arrived_ = std::move(arrived);
+void Platform::run(std::function<void(Event)> happened) {
+  happened_ = std::move(happened);
   engine_.run();
 }
 

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <functional>
 #include <simgrid/kernel/Timer.hpp>
@@ -7,37 +9,39 @@
 #include <unordered_map>
 #include <vector>
 
+#include "core/execution.h"
 #include "core/network.h"
 
 namespace meshattn::sim {
 
-/// A Network in SimGrid: a clock, and messages that share its links max-min fairly. The one header that names SimGrid.
+/// A Network in SimGrid: the clock of an Execution; messages share its links max-min fairly. The one header that names
+/// SimGrid.
 ///
 /// No actors: a SimGrid communication between two ranks is made once and set going again for each message, so that a
 /// message costs what the sharing of its links costs (a new one would be searched in a list of all that are under way).
 class Platform {
  public:
-  /// Tells that the message sent with `tag` has arrived.
-  using Arrived = std::function<void(std::uint32_t tag)>;
-
   /// `network` must outlive it. @throws SimulationError if this process has simulated before: SimGrid is global.
   explicit Platform(const Network& network);
   Platform(const Platform&) = delete;
   Platform& operator=(const Platform&) = delete;
 
-  [[nodiscard]] double now() const { return simgrid::s4u::Engine::get_clock(); }
+  /// The next whole picosecond: SimGrid's sums of intervals are off by far less (0.01 is more than that), and 8 times
+  /// 1 ms shall be 8 ms.
+  [[nodiscard]] double now() const {
+    return std::max(0.0, std::ceil(simgrid::s4u::Engine::get_clock() * 1e12 - 0.01)) / 1e12;
+  }
 
-  /// Calls `then` in `seconds` from now.
-  template <typename Then>
-  void after(double seconds, Then then) {
-    simgrid::kernel::timer::Timer::set(now() + seconds, std::move(then));
+  void after(double seconds, Event event) {
+    simgrid::kernel::timer::Timer::set(simgrid::s4u::Engine::get_clock() + seconds,
+                                       [this, event] { happened_(event); });
   }
 
   /// Bytes begin to flow now, without start-up. bytes > 0.
-  void send(Rank from, Rank to, double bytes, std::uint32_t tag);
+  void send(Rank from, Rank to, double bytes, Event arrived);
 
   /// Runs until nothing is left to happen.
-  void run(Arrived arrived);
+  void run(std::function<void(Event)> happened);
 
  private:
   using Action = simgrid::kernel::resource::Action;
@@ -45,7 +49,7 @@ class Platform {
   struct Flow {
     Action* action;
     std::vector<std::uint32_t>* idle;  ///< where it rests: flows of its path that are not under way
-    std::uint32_t tag;
+    Event arrived;
   };
 
   std::uint32_t make_flow(Rank from, Rank to);
@@ -60,7 +64,7 @@ class Platform {
   std::unordered_map<const Action*, std::uint32_t> flow_of_;
   std::unordered_map<std::uint64_t, std::vector<std::uint32_t>> idle_;  ///< by path
   std::vector<std::uint32_t> finished_;
-  Arrived arrived_;
+  std::function<void(Event)> happened_;
 };
 
 }  // namespace meshattn::sim

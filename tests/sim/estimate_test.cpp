@@ -1,6 +1,7 @@
 #include "core/estimate.h"
 
 #include <gtest/gtest.h>
+#include <spdlog/fmt/fmt.h>
 
 #include <cmath>
 #include <cstdio>
@@ -47,23 +48,56 @@ TEST(EstimateAndSimulation, AgreeOnEveryTileOfTheFullMask) {
           << name_of(pass) << ' ' << tile.rows << 'x' << tile.columns;
 }
 
-/// Not a law: +3.8 % at worst when this was written. Causal: pruning leaves ranks different exchanges, so that what the
-/// estimate takes for a wave is not always one.
-TEST(EstimateAndSimulation, AreNearOnAMaskThatMakesRanksDiffer) {
+/// The estimate's worst deviation from the simulation, and whose it is.
+struct Worst {
+  double off = 0;
+  std::string whose;
+
+  void add(const PlanRequest& request, const Network& network, const GpuProfile& gpu) {
+    const double found = ratio(request, network, gpu) - 1;
+    if (std::abs(found) <= std::abs(off)) return;
+    off = found;
+    whose =
+        fmt::format("{} {} {}", name_of(request.problem.pass), text_of(request.method.form), network.placement().name);
+  }
+  void tell() const {
+    ::testing::Test::RecordProperty("worst", std::to_string(off));
+    std::printf("the estimate is off by %+.3f %% at worst (%s)\n", off * 100, whose.c_str());
+  }
+};
+
+/// Not a law, for max-min is not equal shares: 0.00 % at worst when this was written. Causal: ranks differ.
+TEST(EstimateAndSimulation, AgreeOnPlacementsOfAMaskThatMakesRanksDiffer) {
   const Cluster cluster = cluster_of("dgx-h100");
-  double worst = 0;
+  Worst worst;
   for (Pass pass : {Pass::kForward, Pass::kBackward})
     for (Tile tile : tiles_of(64)) {
       std::vector<Placement> placements{linear(64)};
       for (Grid grid : grids_of(tile, 1, 8)) placements.push_back(placed(grid, tile, 1, 8));
-      for (const Placement& placement : placements) {
-        const double off = ratio(request_of(64, tile, pass, Mask::kCausal), Network(cluster, placement), cluster.gpu);
-        EXPECT_NEAR(off, 1, 0.1) << name_of(pass) << ' ' << tile.rows << 'x' << tile.columns << ' ' << placement.name;
-        if (std::abs(off - 1) > std::abs(worst)) worst = off - 1;
-      }
+      for (const Placement& placement : placements)
+        worst.add(request_of(64, tile, pass, Mask::kCausal), Network(cluster, placement), cluster.gpu);
     }
-  RecordProperty("worst", std::to_string(worst));
-  std::printf("the estimate is off by %+.1f %% at worst\n", worst * 100);
+  EXPECT_LT(std::abs(worst.off), 0.01) << worst.whose;
+  worst.tell();
+}
+
+/// Not a law either: +1.7 % at worst when this was written. Slices on lanes of their own, which meet on NICs of 16 GB/s
+/// that four GPUs share, not all in step.
+TEST(EstimateAndSimulation, AgreeOnSlicesThatShareNics) {
+  const std::vector<std::string> settings{"nic.bandwidth_GBps=16", "node.gpus_per_nic=4"};
+  const Cluster cluster = read_cluster("dgx-h100", MESHATTN_SOURCE_DIR "/topologies", settings);
+  Worst worst;
+  for (Pass pass : {Pass::kForward, Pass::kBackward})
+    for (Tile tile : tiles_of(32))
+      for (int slices : {2, 4, 8}) {
+        PlanRequest request = request_of(32, tile, pass, Mask::kCausal);
+        request.method.form.slices = slices;
+        std::vector<Placement> placements{linear(32)};
+        for (Grid grid : grids_of(tile, 1, 8)) placements.push_back(placed(grid, tile, 1, 8));
+        for (const Placement& placement : placements) worst.add(request, Network(cluster, placement), cluster.gpu);
+      }
+  EXPECT_LT(std::abs(worst.off), 0.025) << worst.whose;
+  worst.tell();
 }
 
 }  // namespace

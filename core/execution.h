@@ -1,0 +1,231 @@
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/cost.h"
+#include "core/network.h"
+#include "core/passes/dependencies.h"
+#include "core/schedule.h"
+#include "core/trace.h"
+
+namespace meshattn {
+
+/// What an Execution asks its clock to tell it in time.
+struct Event {
+  enum class Kind : std::uint8_t {
+    kComputed,   ///< the op on a rank's compute lane has ended; id: the rank
+    kStartedUp,  ///< the start-up of a transfer has passed; id: the transfer
+    kArrived,    ///< its last byte has; id: the transfer
+  };
+  Kind kind;
+  std::uint32_t id;
+};
+
+/// When an exchange may start that brings no partial results.
+enum class Receive : std::uint8_t {
+  kEarly,     ///< as an executor does: as soon as its lane, what it reads and its reuse waits let it
+  kAsListed,  ///< also only after the compute ops listed before it: what it brings takes their place in memory
+};
+
+/// Where a lane is in the list of its rank's ops.
+struct LaneProgress {
+  OpId op = 0;                    ///< running or next
+  std::uint32_t outstanding = 0;  ///< transfers of the exchange that is running
+  bool running = false;
+};
+
+/// What the first ranks that did not finish are waiting in; empty if all did. `progress` by rank, then lane.
+[[nodiscard]] std::string stuck_text(const Schedule& schedule, std::span<const LaneProgress> progress, double now_s);
+
+/// Steps through a schedule in time: every lane of a rank runs its ops in order, an op waits for what it depends on, a
+/// transfer starts when both its exchanges have started, passes its start-up and then its bytes, an exchange ends with
+/// its last transfer. What links do to each other is the clock's business:
+///
+///     double now();                                       // seconds
+///     void after(double seconds, Event);
+///     void send(Rank from, Rank to, double bytes, Event);  // bytes > 0 flow from now on; then the event
+///     void run(auto&& happened);                           // calls happened(Event) until nothing is left
+template <typename Clock>
+class Execution {
+ public:
+  Execution(const Schedule& schedule, const Network& network, const CostModel& cost, Receive receive, Clock& clock);
+
+  /// Once. @returns when every op ran, up to where `stuck` says.
+  [[nodiscard]] Trace run();
+
+  /// After a run: the deadlock that ended it; empty if all ops ran.
+  [[nodiscard]] std::string stuck() const { return stuck_text(schedule_, progress_, clock_.now()); }
+
+ private:
+  static constexpr double kNotYet = -1;
+
+  [[nodiscard]] std::size_t index(Rank rank, Lane lane) const {
+    return static_cast<std::size_t>(rank) * static_cast<std::size_t>(lanes_) + lane;
+  }
+  [[nodiscard]] bool may_start(Rank rank, OpId op) const;
+  [[nodiscard]] bool brings_partials(const Exchange& exchange) const;
+  void seek(Rank rank, Lane lane, OpId from);
+  void advance(Rank rank);
+  bool start(Rank rank, Lane lane);
+  void start_transfer(TransferId t);
+  void send(TransferId t);
+  void end_transfer(TransferId t);
+  void leave(Rank rank, Lane lane);
+  void end_op(Rank rank, Lane lane);
+  void happened(Event event);
+
+  const Schedule& schedule_;
+  const Network& network_;
+  Clock& clock_;
+  Receive receive_;
+  Dependencies dependencies_;
+  std::vector<double> compute_s_;  ///< by op
+  int lanes_;
+  std::vector<Lane> lane_of_;           ///< by op
+  std::vector<std::uint8_t> posted_;    ///< by transfer: how many of its two exchanges have started
+  std::vector<LaneProgress> progress_;  ///< by rank, then lane
+  Trace trace_;
+};
+
+template <typename Clock>
+Execution<Clock>::Execution(const Schedule& schedule, const Network& network, const CostModel& cost, Receive receive,
+                            Clock& clock)
+    : schedule_(schedule),
+      network_(network),
+      clock_(clock),
+      receive_(receive),
+      dependencies_(schedule),
+      compute_s_(cost.seconds(schedule)),
+      lanes_(schedule.lanes()),
+      posted_(schedule.transfers.size()),
+      progress_(static_cast<std::size_t>(schedule.problem.ranks) * static_cast<std::size_t>(lanes_)),
+      trace_{std::vector<double>(schedule.ops.size(), kNotYet), std::vector<double>(schedule.ops.size(), kNotYet), 0} {
+  lane_of_.reserve(schedule.ops.size());
+  for (const Op& op : schedule.ops) lane_of_.push_back(schedule.lane(op));
+}
+
+template <typename Clock>
+bool Execution<Clock>::brings_partials(const Exchange& exchange) const {
+  return std::ranges::any_of(schedule_.transfers_of(exchange), [&](TransferId t) {
+    return is_partial(schedule_.values[schedule_.transfers[t].made].tensor);
+  });
+}
+
+template <typename Clock>
+bool Execution<Clock>::may_start(Rank rank, OpId op) const {
+  for (OpId before : dependencies_.of(op))
+    if (trace_.end_s[before] == kNotYet) return false;
+  if (receive_ == Receive::kEarly || progress_[index(rank, kComputeLane)].op > op) return true;
+  const auto* exchange = std::get_if<Exchange>(&schedule_.ops[op]);
+  return exchange == nullptr || brings_partials(*exchange);
+}
+
+/// Sets a lane to its first op from `from` on.
+template <typename Clock>
+void Execution<Clock>::seek(Rank rank, Lane lane, OpId from) {
+  const OpId end = schedule_.ops_end(rank);
+  while (from < end && lane_of_[from] != lane) ++from;
+  progress_[index(rank, lane)] = {from, 0, false};
+}
+
+/// Starts what can start on a rank.
+template <typename Clock>
+void Execution<Clock>::advance(Rank rank) {
+  for (bool again = true; again;) {
+    again = false;
+    for (int lane = 0; lane < lanes_; ++lane) {
+      const LaneProgress& p = progress_[index(rank, static_cast<Lane>(lane))];
+      if (p.running || p.op == schedule_.ops_end(rank) || !may_start(rank, p.op)) continue;
+      again = start(rank, static_cast<Lane>(lane)) || again;
+    }
+  }
+}
+
+/// @returns whether it has ended at once.
+template <typename Clock>
+bool Execution<Clock>::start(Rank rank, Lane lane) {
+  LaneProgress& p = progress_[index(rank, lane)];
+  p.running = true;
+  trace_.start_s[p.op] = clock_.now();
+  const auto* exchange = std::get_if<Exchange>(&schedule_.ops[p.op]);
+  if (exchange != nullptr && exchange->count > 0) {
+    p.outstanding = exchange->count;
+    for (TransferId t : schedule_.transfers_of(*exchange))
+      if (++posted_[t] == 2) start_transfer(t);
+    return false;
+  }
+  if (const double seconds = compute_s_[p.op]; seconds > 0) {
+    clock_.after(seconds, {Event::Kind::kComputed, static_cast<std::uint32_t>(rank)});
+    return false;
+  }
+  leave(rank, lane);
+  return true;
+}
+
+/// Both ends are there: the start-up passes, then the bytes flow.
+template <typename Clock>
+void Execution<Clock>::start_transfer(TransferId t) {
+  const Transfer& transfer = schedule_.transfers[t];
+  const Route route = network_.route(schedule_.values[transfer.source].rank, schedule_.values[transfer.made].rank);
+  clock_.after(route.startup_s, {Event::Kind::kStartedUp, t});
+}
+
+template <typename Clock>
+void Execution<Clock>::send(TransferId t) {
+  const Transfer& transfer = schedule_.transfers[t];
+  const auto bytes = static_cast<double>(schedule_.bytes(transfer.made));
+  if (bytes == 0) return end_transfer(t);
+  clock_.send(schedule_.values[transfer.source].rank, schedule_.values[transfer.made].rank, bytes,
+              {Event::Kind::kArrived, t});
+}
+
+template <typename Clock>
+void Execution<Clock>::end_transfer(TransferId t) {
+  const Transfer& transfer = schedule_.transfers[t];
+  for (ValueId end : {transfer.source, transfer.made}) {
+    const Rank rank = schedule_.values[end].rank;
+    if (--progress_[index(rank, transfer.lane)].outstanding == 0) end_op(rank, transfer.lane);
+  }
+}
+
+template <typename Clock>
+void Execution<Clock>::leave(Rank rank, Lane lane) {
+  const OpId op = progress_[index(rank, lane)].op;
+  trace_.end_s[op] = clock_.now();
+  seek(rank, lane, op + 1);
+}
+
+template <typename Clock>
+void Execution<Clock>::end_op(Rank rank, Lane lane) {
+  leave(rank, lane);
+  advance(rank);
+}
+
+template <typename Clock>
+void Execution<Clock>::happened(Event event) {
+  switch (event.kind) {
+    case Event::Kind::kComputed:
+      return end_op(static_cast<Rank>(event.id), kComputeLane);
+    case Event::Kind::kStartedUp:
+      return send(event.id);
+    case Event::Kind::kArrived:
+      return end_transfer(event.id);
+  }
+}
+
+template <typename Clock>
+Trace Execution<Clock>::run() {
+  for (Rank rank = 0; rank < schedule_.problem.ranks; ++rank)
+    for (int lane = 0; lane < lanes_; ++lane) seek(rank, static_cast<Lane>(lane), schedule_.ops_begin(rank));
+  for (Rank rank = 0; rank < schedule_.problem.ranks; ++rank) advance(rank);
+  clock_.run([this](Event event) { happened(event); });
+  for (double end_s : trace_.end_s) trace_.makespan_s = std::max(trace_.makespan_s, end_s);
+  return std::move(trace_);
+}
+
+}  // namespace meshattn
