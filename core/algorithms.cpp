@@ -43,7 +43,8 @@ constexpr std::array kAlgorithms{
               .steps = Steps::kGathered},
     Algorithm{.name = "light-seq",
               .summary = "DistFlashAttn's balanced causal schedule on contiguous chunks (arXiv 2310.03294)",
-              .generator = Generator::kLightSeq},
+              .generator = Generator::kLightSeq,
+              .partition = Partition::kContiguous},
     Algorithm{.name = "tasp",
               .summary = "keys and values in N-1 parts on arc-disjoint Hamiltonian rings (arXiv 2509.26541)",
               .forward_only = true,
@@ -169,12 +170,12 @@ Method method_of(std::string_view name, const Problem& problem, const Choices& c
   const Algorithm& algorithm = algorithm_of(name);
   const Asked asked{algorithm, problem, choices, gpus_per_node};
   refuse_what_is_not_taken(asked);
-  Method method{algorithm.name, algorithm.generator, {}, algorithm.order};
+  Method method{algorithm.name, algorithm.generator, {}, algorithm.order, choices.slices == 0};
   MeshForm& form = method.form;
   form.ulysses = ulysses_of(asked);
   form.tile = tile_of(asked, problem.ranks / form.ulysses);
   form.inner = inner_of(asked, form.ulysses);
-  form.slices = choices.slices;
+  form.slices = std::max(1, choices.slices);
   form.steps = algorithm.steps;
   form.in = choices.travel.value_or(algorithm.in);
   form.out = choices.travel.value_or(algorithm.out);
@@ -217,6 +218,7 @@ std::string text_of(const MeshForm& form) {
   std::string text = tile_text(form.tile);
   if (form.ulysses > 1) text = fmt::format("{} x {}", form.ulysses, text);
   if (form.inner > 0) text += fmt::format(", inner {}", form.inner);
+  if (form.in == Travel::kDirect) text += ", direct";
   if (form.slices > 1) text += fmt::format(", {} slices", form.slices);
   return text;
 }

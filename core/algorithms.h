@@ -36,6 +36,7 @@ struct Algorithm {
   Steps steps = Steps::kPlanned;
   std::optional<Order> order = {};  ///< where the algorithm leaves no other
   Generator generator = Generator::kMesh;
+  std::optional<Partition> partition = {};  ///< the only one that it takes, where masks leave blocks out
 };
 
 /// Every algorithm, in the order in which comparisons list them.
@@ -53,7 +54,9 @@ struct Choices {
   std::optional<int> ulysses = {};    ///< ranks that share out the heads
   std::optional<int> inner = {};      ///< ranks of an inner ring
   std::optional<Travel> travel = {};  ///< kRing or kDirect
-  int slices = 1;
+  int slices = 1;                     ///< of the heads; 0: as many as `arrange` finds best
+
+  friend bool operator==(const Choices&, const Choices&) = default;
 };
 
 /// An algorithm with everything chosen, for one pass.
@@ -62,6 +65,7 @@ struct Method {
   Generator generator = Generator::kMesh;
   MeshForm form = {};               ///< of star-trail only the tile counts; of light-seq and tasp nothing
   std::optional<Order> order = {};  ///< where the algorithm leaves no other
+  bool choose_slices = false;       ///< left to `arrange`; until then there is one
 
   friend bool operator==(const Method&, const Method&) = default;
 };
@@ -80,7 +84,7 @@ struct Method {
 /// Every tile a×b = ranks, a ascending.
 [[nodiscard]] std::vector<Tile> tiles_of(int ranks);
 
-/// "4x8"; with its Ulysses ranks, inner rings and slices, where there are any: "8 x 4x8, inner 4, 2 slices".
+/// "4x8"; with its Ulysses ranks, inner rings, direct exchange and slices, where there are any: "8 x 4x8, 2 slices".
 [[nodiscard]] std::string text_of(const MeshForm& form);
 
 }  // namespace meshattn

@@ -17,7 +17,7 @@ namespace {
 class EqualShares {
  public:
   explicit EqualShares(const Network& network)
-      : network_(network), on_link_(network.links().size()), is_touched_(on_link_.size()) {}
+      : network_(network), on_link_(network.links().size()), share_of_(on_link_.size()), is_touched_(on_link_.size()) {}
 
   [[nodiscard]] double now() const { return now_s_; }
   void after(double seconds, Event event) { due_.push({now_s_ + seconds, event, kNone, 0}); }
@@ -58,6 +58,7 @@ class EqualShares {
   std::vector<Flow> flows_;
   std::vector<std::uint32_t> idle_;                  ///< places in `flows_` to use again
   std::vector<std::vector<std::uint32_t>> on_link_;  ///< flows
+  std::vector<double> share_of_;                     ///< by link: bytes/s of each flow on it
   std::vector<bool> is_touched_;
   std::vector<LinkId> touched_;  ///< links that flows have come to or left since they were shared out
 };
@@ -105,9 +106,7 @@ void EqualShares::leave_links(std::uint32_t id) {
 void EqualShares::share(std::uint32_t id) {
   Flow& flow = flows_[id];
   double bytes_per_s = std::numeric_limits<double>::infinity();
-  for (LinkId link : flow.route.span())
-    bytes_per_s =
-        std::min(bytes_per_s, network_.links()[link].bytes_per_s / static_cast<double>(on_link_[link].size()));
+  for (LinkId link : flow.route.span()) bytes_per_s = std::min(bytes_per_s, share_of_[link]);
   if (bytes_per_s == flow.bytes_per_s) return;
   flow.bytes_left -= (now_s_ - flow.since_s) * flow.bytes_per_s;
   flow.since_s = now_s_;
@@ -116,6 +115,8 @@ void EqualShares::share(std::uint32_t id) {
 }
 
 void EqualShares::share() {
+  for (LinkId link : touched_)
+    share_of_[link] = network_.links()[link].bytes_per_s / static_cast<double>(on_link_[link].size());
   for (LinkId link : touched_) {
     is_touched_[link] = false;
     for (std::uint32_t flow : on_link_[link]) share(flow);
@@ -146,9 +147,9 @@ void EqualShares::run(Happened&& happened) {
 
 }  // namespace
 
-Trace estimate(const Schedule& schedule, const Network& network, const CostModel& cost, Receive receive) {
+Trace estimate(const Schedule& schedule, const Network& network, std::span<const double> compute_s, Receive receive) {
   EqualShares clock(network);
-  Execution execution(schedule, network, cost, receive, clock);
+  Execution execution(schedule, network, compute_s, receive, clock);
   Trace trace = execution.run();
   if (const std::string problem = execution.stuck(); !problem.empty()) throw InvalidSchedule(problem);
   return trace;

@@ -7,7 +7,6 @@
 #include <utility>
 #include <vector>
 
-#include "core/cost.h"
 #include "core/network.h"
 #include "core/passes/dependencies.h"
 #include "core/schedule.h"
@@ -53,7 +52,9 @@ struct LaneProgress {
 template <typename Clock>
 class Execution {
  public:
-  Execution(const Schedule& schedule, const Network& network, const CostModel& cost, Receive receive, Clock& clock);
+  /// `compute_s`: seconds of every op, as a CostModel gives them. All arguments must outlive it.
+  Execution(const Schedule& schedule, const Network& network, std::span<const double> compute_s, Receive receive,
+            Clock& clock);
 
   /// Once. @returns when every op ran, up to where `stuck` says.
   [[nodiscard]] Trace run();
@@ -84,7 +85,7 @@ class Execution {
   Clock& clock_;
   Receive receive_;
   Dependencies dependencies_;
-  std::vector<double> compute_s_;  ///< by op
+  std::span<const double> compute_s_;  ///< by op
   int lanes_;
   std::vector<Lane> lane_of_;           ///< by op
   std::vector<std::uint8_t> posted_;    ///< by transfer: how many of its two exchanges have started
@@ -93,14 +94,14 @@ class Execution {
 };
 
 template <typename Clock>
-Execution<Clock>::Execution(const Schedule& schedule, const Network& network, const CostModel& cost, Receive receive,
-                            Clock& clock)
+Execution<Clock>::Execution(const Schedule& schedule, const Network& network, std::span<const double> compute_s,
+                            Receive receive, Clock& clock)
     : schedule_(schedule),
       network_(network),
       clock_(clock),
       receive_(receive),
       dependencies_(schedule),
-      compute_s_(cost.seconds(schedule)),
+      compute_s_(compute_s),
       lanes_(schedule.lanes()),
       posted_(schedule.transfers.size()),
       progress_(static_cast<std::size_t>(schedule.problem.ranks) * static_cast<std::size_t>(lanes_)),

@@ -201,13 +201,14 @@ Schedule generate(const PlanRequest& request, const Network& network, std::span<
 Plan Planner::build(TilePlan tile_plan, bool two_lanes) const {
   Plan plan{std::move(tile_plan), {}, 0};
   plan.schedule = prune(generate(request_, network_, plan.tile_plan.steps, two_lanes));
-  const Trace planned = estimate(plan.schedule, network_, cost_, Receive::kAsListed);
+  const std::vector<double> compute_s = cost_.seconds(plan.schedule);
+  const Trace planned = estimate(plan.schedule, network_, compute_s, Receive::kAsListed);
   assign_memory(plan.schedule, planned);
   if (const std::uint64_t peak = plan.schedule.peak_bytes; peak > request_.memory_limit) {
     assign_memory(plan.schedule);
     if (plan.schedule.peak_bytes > peak) assign_memory(plan.schedule, planned);  // it left more gaps
   }
-  plan.estimate_s = estimate(plan.schedule, network_, cost_).makespan_s;
+  plan.estimate_s = estimate(plan.schedule, network_, compute_s).makespan_s;
   return plan;
 }
 
@@ -275,7 +276,8 @@ Plan make_plan(const PlanRequest& request, const Network& network, const CostMod
   } else if (only) {
     planner.try_order(*only, 1);
   } else {
-    for (Order order : {Order::kOptimal, Order::kGreedy, Order::kNaive}) planner.try_order(order, 3);
+    const int enough = request.method.form.slices > 1 ? 1 : 3;  // slices cost as many times the time to plan
+    for (Order order : {Order::kOptimal, Order::kGreedy, Order::kNaive}) planner.try_order(order, enough);
     const Tile tile = request.method.form.tile;
     if (tile.rows > 1 && tile.columns > 1) planner.try_order(Order::kTopology, 1);
   }

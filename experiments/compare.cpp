@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <iostream>
 #include <limits>
+#include <sstream>
 #include <thread>
 
 #include "core/algorithms.h"
@@ -38,6 +39,14 @@ std::string text_of(const Choices& choices) {
   return text;
 }
 
+/// What is chosen, the partition too if it is not everyone's; what only the backward pass has is not said.
+std::string text_of(const Request& request, std::span<const Method> methods) {
+  const Partition partition = request.plan_request(methods.front(), request.question.passes.front()).problem.partition;
+  const std::string text = text_of(methods.front().form);
+  if (partition == request.question.problem.partition) return text;
+  return fmt::format("{}, {}", text, name_of(partition));
+}
+
 /// Every choice that the user left open for an algorithm.
 std::vector<Choices> open_choices(const Request& request, const Algorithm& algorithm) {
   const Choices& given = request.choices;
@@ -47,60 +56,83 @@ std::vector<Choices> open_choices(const Request& request, const Algorithm& algor
     if (given.ulysses && algorithm.takes_ulysses && c.ulysses && c.ulysses != given.ulysses) continue;
     if (given.ulysses && algorithm.takes_ulysses) c.ulysses = given.ulysses;
     if (algorithm.takes_inner) c.inner = given.inner;
+    if (algorithm.takes_exchange) c.travel = given.travel;
+    if (algorithm.generator == Generator::kMesh) c.slices = given.slices;
     choices.push_back(c);
   }
   return choices;
 }
 
-/// What is to be compared: the ring, which is the yardstick, and whatever the user left in.
+Row row_of(const Request& request, const Algorithm& algorithm, const Choices& choices) {
+  Row row;
+  row.outcome.algorithm = algorithm.name;
+  row.outcome.choice = text_of(choices);
+  try {
+    row.methods = request.methods(algorithm.name, choices);
+    row.outcome.choice = text_of(request, row.methods);
+    row.outcome.forms = forms_of(row.methods);
+  } catch (const InvalidInput& e) {
+    row.outcome.impossible = e.what();
+  }
+  return row;
+}
+
+/// What is to be compared: the plain ring, which is the yardstick, and whatever the user left in.
 std::vector<Row> rows_of(const Request& request) {
   // A tile that makes no mesh is a mistake, not a row.
   if (request.choices.tile && request.algorithm.empty() && !request.choices.ulysses)
     (void)request.methods("mesh", {.tile = request.choices.tile});
-  std::vector<Row> rows;
+  const Algorithm& ring = algorithms().front();
+  std::vector<Row> rows{row_of(request, ring, {})};
   for (const Algorithm& algorithm : algorithms()) {
-    const bool asked_for = request.algorithm.empty() || request.algorithm == algorithm.name;
-    if (!asked_for && algorithm.name != "ring") continue;
-    for (const Choices& choices : open_choices(request, algorithm)) {
-      Row& row = rows.emplace_back();
-      row.outcome.algorithm = algorithm.name;
-      row.outcome.choice = text_of(choices);
-      try {
-        row.methods = request.methods(algorithm.name, choices);
-        row.outcome.choice = text_of(row.methods.front().form);
-        row.outcome.forms = forms_of(row.methods);
-      } catch (const InvalidInput& e) {
-        row.outcome.impossible = e.what();
-      }
-    }
+    if (!request.algorithm.empty() && request.algorithm != algorithm.name) continue;
+    for (const Choices& choices : open_choices(request, algorithm))
+      if (&algorithm != &ring || choices != Choices{}) rows.push_back(row_of(request, algorithm, choices));
   }
   return rows;
 }
 
-/// Fills every row, each pass in a process of its own. @returns whether all that are possible went well.
+/// Plans, proves and simulates a row. @returns the summaries of its passes, one a line.
+std::string answer_of(const Request& request, std::span<const Method> open) {
+  const auto [placement, methods] = request.arranged(open);
+  const Network network(request.cluster, placement);
+  std::string lines;
+  for (std::size_t i = 0; i < methods.size(); ++i) {
+    const PlanRequest pass = request.plan_request(methods[i], request.question.passes[i]);
+    lines += to_text(evaluate(pass, network, request.cluster.gpu).summary) + '\n';
+  }
+  return lines;
+}
+
+void read_answer(const std::string& lines, Row& row, const Request& request) {
+  std::istringstream in(lines);
+  for (std::string line; std::getline(in, line);) {
+    Method& method = row.methods[row.outcome.passes.size()];
+    row.outcome.passes.push_back(summary_from(line));
+    method.form.slices = row.outcome.passes.back().slices;
+  }
+  row.outcome.choice = text_of(request, row.methods);
+  row.outcome.forms = forms_of(row.methods);
+}
+
+/// Fills every row, each in a process of its own. @returns whether all that are possible went well.
 bool run(const Request& request, std::vector<Row>& rows) {
   std::vector<std::function<std::string()>> jobs;
-  std::vector<Outcome*> outcome_of;
-  for (Row& row : rows)
-    for (std::size_t i = 0; i < row.methods.size(); ++i) {
-      jobs.push_back([&, method = row.methods[i], pass = request.question.passes[i]] {
-        return to_text(evaluate(request.plan_request(method, pass), request.network(row.methods), request.cluster.gpu,
-                                Process::kThis)
-                           .summary);
-      });
-      outcome_of.push_back(&row.outcome);
-    }
+  std::vector<Row*> row_of;
+  for (Row& row : rows) {
+    if (row.methods.empty()) continue;
+    jobs.push_back([&] { return answer_of(request, row.methods); });
+    row_of.push_back(&row);
+  }
   const auto results = run_in_children(jobs, std::thread::hardware_concurrency());
   bool well = true;
   for (std::size_t i = 0; i < results.size(); ++i) {
     if (results[i].kind == ChildResult::Kind::kFailed) well = false;
-    if (results[i].kind != ChildResult::Kind::kDone)
-      outcome_of[i]->impossible = results[i].text;
+    if (results[i].kind == ChildResult::Kind::kDone)
+      read_answer(results[i].text, *row_of[i], request);
     else
-      outcome_of[i]->passes.push_back(summary_from(results[i].text));
+      row_of[i]->outcome.impossible = results[i].text;
   }
-  for (Row& row : rows)
-    if (!row.outcome.impossible.empty()) row.outcome.passes.clear();
   return well;
 }
 

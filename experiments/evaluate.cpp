@@ -27,8 +27,8 @@ class Stopwatch {
   std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
 };
 
-Trace simulate_in(Process process, const Schedule& schedule, const Network& network, const CostModel& cost) {
-  if (process == Process::kThis) return sim::simulate(schedule, network, cost);
+/// In a process of its own: SimGrid allows one simulation in each.
+Trace simulated(const Schedule& schedule, const Network& network, const CostModel& cost) {
   auto result = sim::simulate_isolated(schedule, network, cost);
   if (const auto* failure = std::get_if<sim::Failure>(&result)) throw SimulationError(failure->reason);
   return std::get<Trace>(std::move(result));
@@ -38,7 +38,7 @@ Trace simulate_in(Process process, const Schedule& schedule, const Network& netw
 
 void require_simulator() {}
 
-Evaluation evaluate(const PlanRequest& request, const Network& network, const GpuProfile& gpu, Process process) {
+Evaluation evaluate(const PlanRequest& request, const Network& network, const GpuProfile& gpu) {
   const CostModel cost(gpu, request.problem);
   Stopwatch watch;
   WallTimes wall;
@@ -51,10 +51,11 @@ Evaluation evaluate(const PlanRequest& request, const Network& network, const Gp
     throw InvalidSchedule("the schedule is wrong: " + text_of(findings));
   wall.validate_s = watch.lap_s();
   spdlog::info("proved in {:.3f} s", wall.validate_s);
-  result.trace = simulate_in(process, result.schedule, network, cost);
+  result.trace = simulated(result.schedule, network, cost);
   wall.simulate_s = watch.lap_s();
   spdlog::info("simulated in {:.3f} s", wall.simulate_s);
   result.summary = summarise(result.schedule, network, cost, result.trace, wall);
+  result.summary.slices = request.method.form.slices;
   return result;
 }
 

@@ -12,14 +12,10 @@ struct Evaluation {
   Summary summary;
 };
 
-/// Where the one simulation that a process may run is run.
-enum class Process { kThis, kChild };
-
 /// @throws InvalidInput if this program was built without the simulator.
 void require_simulator();
 
 /// @throws InvalidInput if the tile or the memory limit does not fit, InvalidSchedule if the proof finds something.
-[[nodiscard]] Evaluation evaluate(const PlanRequest& request, const Network& network, const GpuProfile& gpu,
-                                  Process process);
+[[nodiscard]] Evaluation evaluate(const PlanRequest& request, const Network& network, const GpuProfile& gpu);
 
 }  // namespace meshattn

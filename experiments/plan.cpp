@@ -74,8 +74,8 @@ std::string text_of(const PlanFacts& f) {
 
 int plan(const po::variables_map& given) {
   const Request request = read_request("plan", given);
-  const std::vector<Method> methods = read_methods(request);
-  const Network network = request.network(methods);
+  const auto [placement, methods] = request.arranged(read_methods(request));
+  const Network network(request.cluster, placement);
   const std::string text = optional(given, "text"), json = optional(given, "json");
   if (!text.empty() && request.question.passes.size() > 1)
     throw InvalidInput("--text writes one schedule: give --pass forward or --pass backward");

@@ -8,7 +8,6 @@
 #include "core/cluster_file.h"
 #include "core/error.h"
 #include "core/keyed_file.h"
-#include "core/placement_search.h"
 #include "core/report/figures.h"
 #include "core/report/file.h"
 #include "experiments/masks.h"
@@ -60,8 +59,9 @@ AttentionShape read_shape(const po::variables_map& given, const std::optional<Mo
 }
 
 /// Even work for causal masks and documents; neighbours together where they see neighbours only, or all see all.
-Partition usual_partition(const Mask& mask) {
-  return mask.window > 0 || mask.is_full() ? Partition::kContiguous : Partition::kZigzag;
+Partition usual_partition(const Mask& mask, std::string_view algorithm) {
+  if (mask.window > 0 || mask.is_full()) return Partition::kContiguous;
+  return algorithm.empty() ? Partition::kZigzag : algorithm_of(algorithm).partition.value_or(Partition::kZigzag);
 }
 
 Problem read_problem(const po::variables_map& given, Pass pass) {
@@ -72,7 +72,7 @@ Problem read_problem(const po::variables_map& given, Pass pass) {
   problem.shape = read_shape(given, model);
   if (model) problem.mask = model->mask;
   if (given.count("mask")) problem.mask = parse_mask(given["mask"].as<std::string>(), problem.shape.seq_q);
-  const std::string usual(name_of(usual_partition(problem.mask)));
+  const std::string usual(name_of(usual_partition(problem.mask, optional(given, "algorithm"))));
   problem.partition = parse_partition(optional(given, "partition", usual));
   problem.pass = pass;
   problem.ranks = parse_count(required(given, "gpus", "256"), "--gpus");
@@ -92,7 +92,7 @@ void read_choices(const po::variables_map& given, Request& request) {
   if (given.count("tile")) choices.tile = parse_tile(text("tile"), "--tile");
   if (given.count("ulysses")) choices.ulysses = parse_count(text("ulysses"), "--ulysses");
   if (given.count("inner")) choices.inner = parse_count(text("inner"), "--inner");
-  if (given.count("slices")) choices.slices = parse_count(text("slices"), "--slices");
+  if (given.count("slices")) choices.slices = text("slices") == "auto" ? 0 : parse_count(text("slices"), "--slices, unless auto,");
   if (given.count("exchange")) choices.travel = parse_exchange(text("exchange"));
   if (!given.count("tile-backward")) return;
   request.tile_backward = parse_tile(text("tile-backward"), "--tile-backward");
@@ -117,14 +117,15 @@ std::vector<Method> Request::methods(std::string_view name, const Choices& given
 PlanRequest Request::plan_request(const Method& method, Pass pass) const {
   PlanRequest plan{question.problem, method, question.order, question.wire, memory_limit};
   plan.problem.pass = pass;
+  if (!partition_given) plan.problem.partition = usual_partition(plan.problem.mask, method.algorithm);
   plan.problem = cut_for(method, plan.problem);
   return plan;
 }
 
-Network Request::network(std::span<const Method> methods) const {
+Arrangement Request::arranged(std::span<const Method> methods) const {
   std::vector<PlanRequest> passes;
   for (std::size_t i = 0; i < methods.size(); ++i) passes.push_back(plan_request(methods[i], question.passes[i]));
-  return Network(cluster, choose_placement(question.placement, passes, cluster));
+  return arrange(question.placement, passes, cluster);
 }
 
 void add_cluster_options(po::options_description& options) {
@@ -166,7 +167,9 @@ void add_request_options(po::options_description& options) {
       ("inner", text("N"), "double-ring, burst: GPUs of an inner ring; those of a node if not given")                 //
       ("exchange", text("STYLE"), "ring (usual: from neighbour to neighbour) or direct (from the owner to each)")     //
       ("slices", text("N"),
-       "cut the heads into N slices, each moving on a lane of its own and entering nodes elsewhere")  //
+       "cut the heads into N slices, each moving on a lane of its own and entering nodes elsewhere; auto: as many as "
+       "are "
+       "estimated to be the fastest (1)")  //
       ("order", text("NAME"),
        "of communication and blocks: naive, greedy (the paper's), optimal, topology (optimal with queries and keys on "
        "two "
@@ -214,6 +217,7 @@ Request read_request(const std::string& verb, const po::variables_map& given) {
   request.cluster = read_cluster_of(given);
   question.cluster = request.cluster.name;
   request.algorithm = optional(given, "algorithm");
+  request.partition_given = given.count("partition") > 0;
   read_choices(given, request);
   if (given.count("memory-limit"))
     request.memory_limit = parse_bytes(given["memory-limit"].as<std::string>(), "--memory-limit");
@@ -252,7 +256,7 @@ std::vector<MeshForm> forms_of(std::span<const Method> methods) {
 std::string text_of(std::span<const Method> methods) {
   const Method &first = methods.front(), &last = methods.back();
   std::string text = fmt::format("{} {}", first.algorithm, text_of(first.form));
-  if (last.form.tile != first.form.tile) text += fmt::format(" forward, {} backward", text_of(last.form));
+  if (last.form != first.form) text += fmt::format(" forward, {} backward", text_of(last.form));
   return text;
 }
 

@@ -8,9 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "core/arrange.h"
 #include "core/cluster.h"
-#include "core/network.h"
-#include "core/plan.h"
 #include "core/report/json.h"
 
 namespace meshattn {
@@ -23,13 +22,14 @@ struct Request {
   Choices choices;
   std::optional<Tile> tile_backward;  ///< if it is not that of the forward pass
   std::uint64_t memory_limit = UINT64_MAX;
+  bool partition_given = false;  ///< else each algorithm's usual one
 
   [[nodiscard]] int ranks() const { return question.problem.ranks; }
   /// An algorithm in each of the passes that are asked for. @throws InvalidInput if one does not fit.
   [[nodiscard]] std::vector<Method> methods(std::string_view algorithm, const Choices& choices) const;
   [[nodiscard]] PlanRequest plan_request(const Method& method, Pass pass) const;
-  /// The cluster with the ranks of the passes placed as the question says. @throws InvalidInput if they cannot be.
-  [[nodiscard]] Network network(std::span<const Method> methods) const;
+  /// What the question leaves open of these methods chosen. @throws InvalidInput if they do not fit the cluster.
+  [[nodiscard]] Arrangement arranged(std::span<const Method> methods) const;
 };
 
 /// The options that `read_request` reads.

@@ -50,13 +50,13 @@ void print(const Request& request, const Outcome& outcome) {
 int simulate(const po::variables_map& given) {
   require_simulator();
   const Request request = read_request("simulate", given);
-  const std::vector<Method> methods = read_methods(request);
-  const Network network = request.network(methods);
+  const auto [placement, methods] = request.arranged(read_methods(request));
+  const Network network(request.cluster, placement);
   const Files files = read_files(given, request);
   Outcome outcome{std::string(methods.front().algorithm), text_of(methods), forms_of(methods), {}, {}};
   for (std::size_t i = 0; i < methods.size(); ++i) {
-    const Evaluation done = evaluate(request.plan_request(methods[i], request.question.passes[i]), network,
-                                     request.cluster.gpu, Process::kChild);
+    const Evaluation done =
+        evaluate(request.plan_request(methods[i], request.question.passes[i]), network, request.cluster.gpu);
     outcome.passes.push_back(done.summary);
     if (!files.trace.empty())
       write_file(files.trace, [&](std::ostream& out) {

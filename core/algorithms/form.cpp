@@ -22,14 +22,20 @@ Grid linear_grid(const MeshForm& form, int gpus_per_node) {
   return {1, 1};
 }
 
+bool fits_heads(const MeshForm& form, const AttentionShape& shape) {
+  const int shares = form.ulysses * form.slices;
+  return shape.heads % shares == 0 &&
+         (shape.kv_heads % shares == 0 || (form.slices == 1 && shares % shape.kv_heads == 0));
+}
+
 namespace {
 
 void check_heads(const MeshForm& form, const AttentionShape& shape) {
+  if (fits_heads(form, shape)) return;
   const int shares = form.ulysses * form.slices;
   if (shape.heads % shares != 0)
     throw InvalidInput(fmt::format("{} heads cannot be shared out evenly among {} {}", shape.heads, shares,
                                    form.slices > 1 ? "slices" : "ranks"));
-  if (shape.kv_heads % shares == 0 || (form.slices == 1 && shares % shape.kv_heads == 0)) return;
   if (form.slices > 1)
     throw InvalidInput(fmt::format("{} kv-heads cannot be cut into {} slices evenly", shape.kv_heads, shares));
   throw InvalidInput(fmt::format("{} kv-heads can neither be shared out evenly among {} ranks nor replicated evenly",

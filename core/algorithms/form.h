@@ -63,6 +63,9 @@ struct MeshForm {
 /// The grid of nodes that neighbouring ranks fill one after the other; 1×1 where it is none.
 [[nodiscard]] Grid linear_grid(const MeshForm& form, int gpus_per_node);
 
+/// Whether the heads can be shared out among the ranks of a place and cut into the slices.
+[[nodiscard]] bool fits_heads(const MeshForm& form, const AttentionShape& shape);
+
 /// @throws InvalidInput if the form does not fit the problem: places, heads, node, window.
 void check(const MeshForm& form, const Problem& problem);
 

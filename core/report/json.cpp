@@ -30,6 +30,7 @@ Json json_of(const Summary& s, std::size_t most_links) {
   }
   for (const Wait& w : s.waits) waits.push_back({{"for", w.what}, {"seconds", w.seconds}, {"share", w.share}});
   return {{"placed", s.placed},
+          {"slices", s.slices},
           {"makespan_s", s.makespan_s},
           {"compute_s", s.compute_s},
           {"waiting", s.waiting},
@@ -75,7 +76,6 @@ void append(Json& json, std::span<const MeshForm> forms) {
   if (forms.back().tile != form.tile) json["tile_backward"] = tile_text(forms.back().tile);
   if (form.ulysses > 1) json["ulysses"] = form.ulysses;
   if (form.inner > 0) json["inner"] = form.inner;
-  if (form.slices > 1) json["slices"] = form.slices;
   if (form.in == Travel::kDirect) json["exchange"] = "direct";
 }
 
@@ -166,6 +166,7 @@ Summary summary_from(std::string_view text) {
   Summary s;
   const auto read = [](const Json& from, const char* key, auto& to) { from.at(key).get_to(to); };
   read(json, "placed", s.placed);
+  read(json, "slices", s.slices);
   read(json, "makespan_s", s.makespan_s);
   read(json, "compute_s", s.compute_s);
   read(json, "waiting", s.waiting);

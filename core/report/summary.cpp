@@ -109,6 +109,7 @@ Summary summarise(const Schedule& s, const Network& network, const CostModel& co
 Summary one_after_other(const Summary& a, const Summary& b) {
   Summary sum;
   sum.placed = a.placed;
+  sum.slices = std::max(a.slices, b.slices);
   sum.makespan_s = a.makespan_s + b.makespan_s;
   sum.compute_s = a.compute_s + b.compute_s;
   const double mean = (1 - a.waiting) * a.makespan_s + (1 - b.waiting) * b.makespan_s;

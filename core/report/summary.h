@@ -42,6 +42,7 @@ struct Wait {
 /// What came out of one schedule on one cluster: the contract of `--json`, key by key.
 struct Summary {
   std::string placed;  ///< name of the placement that it ran with
+  int slices = 1;      ///< that the heads were cut into; of two passes the most
   double makespan_s = 0;
   double compute_s = 0;        ///< busy time of the busiest rank's compute lane
   double waiting = 0;          ///< 1 − mean busy time / makespan

@@ -53,15 +53,24 @@ std::string name_of(std::string_view algorithm, const Choices& c, const Problem&
                      testing::describe(p));
 }
 
+/// Linear, or what a grid that the form has makes of it: rings then enter nodes at various ranks.
+Placement placement_of(const Method& method, int ranks, int per_node, bool on_grid) {
+  if (!on_grid || method.generator != Generator::kMesh) return linear(ranks);
+  const std::vector<Grid> grids = grids_of(method.form.tile, method.form.ulysses, std::min(ranks, per_node));
+  if (grids.empty()) return linear(ranks);
+  return placed(grids[grids.size() / 2], method.form.tile, method.form.ulysses, std::min(ranks, per_node));
+}
+
 /// Plans a method, or returns nothing where it is refused with a reason of one line.
 std::optional<Schedule> plan_of(const Problem& p, std::string_view algorithm, const Choices& choices, Dtype wire,
-                                std::optional<Method>* used = nullptr) {
+                                bool on_grid, std::optional<Method>* used = nullptr) {
   const Cluster cluster = cluster_for(p.ranks);
   try {
     const Method method = method_of(algorithm, p, choices, cluster.node.gpus);
     if (used != nullptr) *used = method;
     const Problem cut = cut_for(method, p);
-    return make_plan({cut, method, {}, wire}, Network(cluster, p.ranks), CostModel(cluster.gpu, cut)).schedule;
+    const Network network(cluster, placement_of(method, p.ranks, cluster.node.gpus, on_grid));
+    return make_plan({cut, method, {}, wire}, network, CostModel(cluster.gpu, cut)).schedule;
   } catch (const InvalidInput& e) {
     EXPECT_STRNE(e.what(), "");
     EXPECT_THAT(e.what(), ::testing::Not(::testing::HasSubstr("\n")));
@@ -90,7 +99,7 @@ TEST_P(EveryAlgorithm, GivesWhatDenseAttentionGives) {
           p.ranks = n;
           for (const auto& [algorithm, choices] : everything(p)) {
             wire = wire == Dtype::kFp32 ? Dtype::kBf16 : Dtype::kFp32;
-            if (const auto s = plan_of(p, algorithm, choices, wire)) {
+            if (const auto s = plan_of(p, algorithm, choices, wire, planned % 3 == 0)) {
               testing::expect_right(*s, dense, name_of(algorithm, choices, p));
               ++planned;
             }
@@ -127,7 +136,7 @@ TEST(Algorithms, MoveWhatTheirClosedFormSays) {
           p.ranks = n;
           for (const auto& [algorithm, choices] : everything(p)) {
             std::optional<Method> method;
-            const auto s = plan_of(p, algorithm, choices, wire, &method);
+            const auto s = plan_of(p, algorithm, choices, wire, false, &method);
             if (!s || method->generator != Generator::kMesh) continue;
             const double chunks = volume_of(*s, Network(cluster_for(n), n)).chunks_received_avg;
             EXPECT_NEAR(chunks, chunks_of(method->form, p, wire == Dtype::kFp32 ? 2 : 1), 1e-9)
@@ -148,7 +157,7 @@ TEST(Algorithms, WorkOrSayWhyNot) {
     const auto all = everything(drawn);
     for (int k = 0; k < 4; ++k) {
       const auto& [algorithm, choices] = all[std::uniform_int_distribution<std::size_t>(0, all.size() - 1)(random)];
-      const auto s = plan_of(drawn, algorithm, choices, Dtype::kFp32);
+      const auto s = plan_of(drawn, algorithm, choices, Dtype::kFp32, k % 2 == 0);
       if (!s) continue;
       testing::expect_right(*s, dense, name_of(algorithm, choices, drawn));
       ++planned;

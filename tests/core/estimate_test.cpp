@@ -42,7 +42,7 @@ class Ranks : public testing::Messages {
 };
 
 Trace estimated(const Schedule& s, Receive receive = Receive::kEarly) {
-  return estimate(s, Network(cluster(), s.problem.ranks), CostModel(cluster().gpu, s.problem), receive);
+  return estimate(s, Network(cluster(), s.problem.ranks), CostModel(cluster().gpu, s.problem).seconds(s), receive);
 }
 
 double seconds_of(Ranks& r) { return estimated(r.finish()).makespan_s; }
@@ -181,7 +181,7 @@ TEST(Estimate, OfRanksThatAreAlikeIsThatOfOneOfThem) {
       r.method.form.tile = tile;
       const CostModel cost(c.gpu, r.problem);
       const Schedule s = make_plan(r, network, cost).schedule;
-      const Trace found = estimate(s, network, cost, Receive::kAsListed),
+      const Trace found = estimate(s, network, cost.seconds(s), Receive::kAsListed),
                   expected = in_step(s, tile_costs(r, network, cost), cost);
       for (OpId op = 0; op < s.ops.size(); ++op) {
         ASSERT_NEAR(found.start_s[op], expected.start_s[op], 1e-12) << tile.rows << 'x' << tile.columns;

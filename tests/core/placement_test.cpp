@@ -7,9 +7,9 @@
 #include <numeric>
 
 #include "core/algorithms.h"
+#include "core/arrange.h"
 #include "core/error.h"
 #include "core/passes/volume.h"
-#include "core/placement_search.h"
 
 namespace meshattn {
 namespace {
@@ -133,7 +133,7 @@ TEST(Placement, RowsAndColumnsEnterANodeAtDifferentGpus) {
 TEST(PlacementSearch, TakesTheFastest) {
   const std::vector<PlanRequest> passes{request_of_64()};
   const Cluster c = shared_nics(1e15);  // communication decides
-  const Placement best = choose_placement(SearchRule{}, passes, c);
+  const Placement best = arrange(SearchRule{}, passes, c).placement;
   EXPECT_EQ(best.name, "grid:2x2");
   const auto seconds = [&](const Placement& p) {
     return make_plan(passes.front(), Network(c, p), CostModel(c.gpu, passes.front().problem)).estimate_s;
@@ -144,20 +144,45 @@ TEST(PlacementSearch, TakesTheFastest) {
 /// Blocks so long that all placements take the same: the NICs of 2x2 carry least.
 TEST(PlacementSearch, OfEqualsTakesTheLeastLoaded) {
   const std::vector<PlanRequest> passes{request_of_64()};
-  EXPECT_EQ(choose_placement(SearchRule{}, passes, shared_nics(1e10)).name, "grid:2x2");
+  EXPECT_EQ(arrange(SearchRule{}, passes, shared_nics(1e10)).placement.name, "grid:2x2");
 }
 
 TEST(PlacementSearch, IsLinearWhereThereIsNoChoice) {
   std::vector<PlanRequest> ring{request_of_64()};
   ring.front().method.form.tile = {1, 64};
-  EXPECT_EQ(choose_placement(SearchRule{}, ring, shared_nics(1e12)).name, "linear");
+  EXPECT_EQ(arrange(SearchRule{}, ring, shared_nics(1e12)).placement.name, "linear");
+}
+
+/// Heads that are shared out among 2 ranks a place, 4 to each with 2 of keys: at most 2 slices; and each pass its own.
+TEST(Arrange, CutsHeadsOnlyWhereTheyCanBe) {
+  PlanRequest r = request_of_64();
+  r.problem.shape.kv_heads = 4;
+  r.method = method_of("ulysses-mesh", r.problem, {.tile = Tile{4, 8}, .ulysses = 2, .slices = 0}, 4);
+  EXPECT_TRUE(r.method.choose_slices);
+  EXPECT_EQ(r.method.form.slices, 1);
+  const Cluster c = shared_nics(1e15);
+  const Arrangement found = arrange(LinearRule{}, std::vector{r}, c);
+  EXPECT_FALSE(found.methods.front().choose_slices);
+  EXPECT_LE(found.methods.front().form.slices, 2);
+  // Blocks so long that nothing can be gained.
+  EXPECT_EQ(arrange(LinearRule{}, std::vector{r}, shared_nics(1e8)).methods.front().form.slices, 1);
+}
+
+/// 8x8 on nodes of four GPUs with a NIC each: linear rows leave a node by one GPU, its NIC carries all; four slices
+/// leave by all four.
+TEST(Arrange, TakesSlicesWhereOneNicCarriesAll) {
+  PlanRequest r = request_of_64();
+  r.method.choose_slices = true;
+  Cluster c = shared_nics(1e15);
+  c.node.gpus_per_nic = 1;
+  EXPECT_GT(arrange(LinearRule{}, std::vector{r}, c).methods.front().form.slices, 1);
 }
 
 TEST(PlacementSearch, RulesThatNameAPlacementAreKeptTo) {
   const std::vector<PlanRequest> passes{request_of_64()};
-  EXPECT_EQ(choose_placement(LinearRule{}, passes, shared_nics(1e12)).name, "linear");
-  EXPECT_EQ(choose_placement(Grid{1, 4}, passes, shared_nics(1e12)).name, "grid:1x4");
-  EXPECT_THROW((void)choose_placement(Grid{8, 8}, passes, shared_nics(1e12)), InvalidInput);
+  EXPECT_EQ(arrange(LinearRule{}, passes, shared_nics(1e12)).placement.name, "linear");
+  EXPECT_EQ(arrange(Grid{1, 4}, passes, shared_nics(1e12)).placement.name, "grid:1x4");
+  EXPECT_THROW((void)arrange(Grid{8, 8}, passes, shared_nics(1e12)), InvalidInput);
 }
 
 }  // namespace

@@ -16,6 +16,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
+using testing::ContainsRegex;
 using testing::HasSubstr;
 
 TEST_F(Cli, HelpOfEveryVerbNamesItsOptionsAndAnExample) {
@@ -85,6 +86,18 @@ TEST_F(Cli, BadInputIsOneLineAndStatusTwo) {
       {"simulate " + ideal(8, ""), "--algorithm is missing"},
       {"simulate " + ideal(8, "--algorithm ring", 5), "5"},
       {"simulate " + ideal(12, "--algorithm ring"), "12 GPUs"},
+      {"simulate " + ring + "--slices many", "--slices, unless auto, must be"},
+      {"simulate " + ring + "--slices 3", "32 heads cannot be shared out evenly among 3 slices"},
+      {"simulate " + ring + "--exchange carrier", "possible are ring, direct"},
+      {"simulate " + ring + "--ulysses 2", "ring takes no --ulysses"},
+      {"simulate " + ring + "--inner 2", "ring takes no --inner"},
+      {"simulate " + ring + "--tile-backward 2x4", "without a backward pass"},
+      {"simulate " + ideal(8, "--algorithm tasp --slices auto"), "tasp takes no --slices"},
+      {"simulate " + ideal(8, "--algorithm usp"), "usp needs --ulysses U"},
+      {"simulate " + ideal(8, "--algorithm usp --ulysses 3"), "--ulysses 3 does not divide 8 ranks"},
+      {"simulate " + ideal(8, "--algorithm double-ring --inner 3"), "inner rings of 3 do not make up a ring of 8"},
+      {"simulate " + ideal(8, "--algorithm pass-q --pass backward"), "pass-q is known for the forward pass alone"},
+      {"simulate " + ideal(8, "--algorithm attention-2d --tile 2x4 --order naive"), "takes no --order"},
       {"simulate " + shape, "--gpus is missing"},
       {"simulate --gpus 8 --seq 8K --algorithm ring --cluster ideal-8x50", "--model NAME is missing"},
       {"simulate --gpus 8 --algorithm ring --cluster ideal-8x50 --heads 8 --head-dim 64", "--seq is missing"},
@@ -116,6 +129,35 @@ TEST_F(Cli, CompareAnswersInWordsAndSaysWhyARowIsNotPossible) {
   EXPECT_THAT(run.out, HasSubstr("not possible because"));
   EXPECT_THAT(run.out, HasSubstr("is the fastest: "));
   EXPECT_THAT(run.out, HasSubstr("Forward is fastest with "));
+}
+
+/// The plain ring is the yardstick whatever is asked of the others; light-seq has its own partition, unless one is
+/// given.
+TEST_F(Cli, CompareGivesEveryRowWhatItTakes) {
+  const std::string problem = "compare " + ideal(16, "--slices 2 --exchange direct");
+  const ProgramRun run = meshattn(problem);
+  EXPECT_EQ(run.status, 0) << run.err;
+  EXPECT_THAT(run.out, ContainsRegex("ring +1x16  +[0-9]"));
+  EXPECT_THAT(run.out, ContainsRegex("ring +1x16, direct, 2 slices  +[0-9]"));
+  EXPECT_THAT(run.out, ContainsRegex("star-trail +2x8  +[0-9]"));
+  EXPECT_THAT(run.out, ContainsRegex("double-ring +1x16, inner 8, 2 slices  +[0-9]"));
+  const std::string causal = "compare --cluster dgx-h100 --gpus 16 --model llama-2-7b --seq 64K ";
+  EXPECT_THAT(meshattn(causal).out, ContainsRegex("light-seq +1x16, contiguous  +[0-9]"));
+  EXPECT_THAT(meshattn(causal + "--algorithm light-seq").out, ContainsRegex("ring +1x16, zigzag  +[0-9]"));
+  EXPECT_THAT(meshattn(causal + "--algorithm light-seq --partition zigzag").out,
+              HasSubstr("takes none that are zigzag"));
+}
+
+TEST_F(Cli, SlicesThatTheToolChoseAreNamed) {
+  const std::string problem =
+      "--cluster dgx-h100 --gpus 32 --model llama-2-7b --seq 128K --tile 4x8 --set nic.bandwidth_GBps=3 --pass both "
+      "--slices auto ";
+  const nlohmann::json r = results("simulate " + problem);
+  EXPECT_GT(r.at("slices").get<int>(), 1);
+  EXPECT_EQ(r.at("slices"),
+            std::max(r.at("forward").at("slices").get<int>(), r.at("backward").at("slices").get<int>()));
+  EXPECT_THAT(meshattn("simulate " + problem).out, HasSubstr(" slices"));
+  EXPECT_THAT(meshattn("plan " + problem).out, HasSubstr(" slices"));
 }
 
 TEST_F(Cli, TraceHasOneTrackPerLaneOfEveryRank) {

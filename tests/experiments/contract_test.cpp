@@ -70,6 +70,36 @@ TEST_F(Contract, VolumesOfLargeTilesAreTheirClosedForms) {
   EXPECT_DOUBLE_EQ(chunks("--algorithm ring --wire-dtype bf16 --pass backward"), 1020);
 }
 
+TEST_F(Contract, VolumesOfUlyssesHybridsAreTheirClosedForms) {
+  // u ranks share out the heads: (2 + 2/g)(u − 1)/u chunks of Q, KV and O come and go; then a mesh of 256/u places
+  // moves 2(a − 1) + (2/g)(b − 1), a ring (2/g)(256/u − 1).
+  // MHA, u = 8: 3.5, and 6 + 14 (4×8) or 62; u = 32: 3.875, and 2 + 6 (2×4) or 14.
+  // 64 heads on 8 of keys, u = 8: 2.25 · 7/8 = 1.96875, and 2 + 3.75 (2×16) or 7.75.
+  const auto chunks = [&](const std::string& more, int kv_heads = 32, int heads = 32) {
+    const json r = results("simulate " + ideal(256, more + " --wire-dtype bf16", kv_heads, heads));
+    return r.at("volume").at("chunks_received_avg").get<double>();
+  };
+  EXPECT_DOUBLE_EQ(chunks("--algorithm ulysses-mesh --ulysses 8 --tile 4x8"), 23.5);
+  EXPECT_DOUBLE_EQ(chunks("--algorithm usp --ulysses 8"), 65.5);
+  EXPECT_DOUBLE_EQ(chunks("--algorithm ulysses-mesh --ulysses 32 --tile 2x4"), 11.875);
+  EXPECT_DOUBLE_EQ(chunks("--algorithm usp --ulysses 32"), 17.875);
+  EXPECT_DOUBLE_EQ(chunks("--algorithm ulysses-mesh --ulysses 8 --tile 2x16", 8, 64), 7.71875);
+  EXPECT_DOUBLE_EQ(chunks("--algorithm usp --ulysses 8", 8, 64), 9.71875);
+}
+
+/// 256 GPUs, 1 M tokens, MHA, causal zigzag: on NICs of 16 GB/s, and with four GPUs to each NIC.
+TEST_F(Contract, SlicesAndPlacementBeatEveryPlainTile) {
+  for (const std::string nics : {"--set nic.bandwidth_GBps=16", "--set node.gpus_per_nic=4",
+                                 "--set nic.bandwidth_GBps=16 --set node.gpus_per_nic=4"}) {
+    const std::string problem = "--cluster dgx-h100 --gpus 256 --model llama-2-7b --seq 1M --mask causal " + nics;
+    double plain_s = 1e9;
+    const json plain = results("compare --algorithm mesh " + problem);
+    for (const json& row : plain.at("rows")) plain_s = std::min(plain_s, row.at("makespan_s").get<double>());
+    const json sliced = results("simulate --tile 4x64 --placement grid:1x8 --slices 8 " + problem);
+    EXPECT_GE(plain_s / sliced.at("makespan_s").get<double>(), 1.3) << nics;
+  }
+}
+
 TEST_F(Contract, CompareFindsTheTilesOfLeastVolumeForGroupedHeads) {
   // g = 8: 2(a − 1) + (2/8)(b − 1) over a·b = 256 is least at 4×64 (6 + 15.75) and 8×32 (14 + 7.75): 21.75.
   const json r = results("compare " + ideal(256, "--wire-dtype bf16", 4));

@@ -7,35 +7,21 @@
 #include <cstdio>
 
 #include "core/algorithms.h"
-#include "core/cluster_file.h"
-#include "core/error.h"
 #include "core/plan.h"
-#include "sim/simulator.h"
+#include "tests/support/simulated.h"
 
 namespace meshattn {
 namespace {
 
-Cluster cluster_of(const std::string& name) { return read_cluster(name, MESHATTN_SOURCE_DIR "/topologies"); }
+using testing::cluster_of;
+using testing::request_of;
 
 /// Estimate over simulated time.
 double ratio(const PlanRequest& request, const Network& network, const GpuProfile& gpu) {
   const CostModel cost(gpu, request.problem);
   const Plan plan = make_plan(request, network, cost);
-  const auto result = sim::simulate_isolated(plan.schedule, network, cost);
-  if (const auto* failure = std::get_if<sim::Failure>(&result)) throw SimulationError(failure->reason);
-  return estimate(plan.schedule, network, cost).makespan_s / std::get<Trace>(result).makespan_s;
-}
-
-/// Chunks of 4,096 tokens, 32 heads of 128.
-PlanRequest request_of(int ranks, Tile tile, Pass pass, Mask mask) {
-  PlanRequest r;
-  r.problem = {{ranks * 4096L, ranks * 4096L, 1, 32, 32, 128, Dtype::kBf16},
-               mask,
-               mask == Mask::kCausal ? Partition::kZigzag : Partition::kContiguous,
-               pass,
-               ranks};
-  r.method.form.tile = tile;
-  return r;
+  return estimate(plan.schedule, network, cost.seconds(plan.schedule)).makespan_s /
+         testing::simulated_s(plan.schedule, network, cost);
 }
 
 /// Full mask: ranks are alike but for the links of their nodes, and the slowest hop sets the pace of its ring.
@@ -84,8 +70,7 @@ TEST(EstimateAndSimulation, AgreeOnPlacementsOfAMaskThatMakesRanksDiffer) {
 /// Not a law either: +1.7 % at worst when this was written. Slices on lanes of their own, which meet on NICs of 16 GB/s
 /// that four GPUs share, not all in step.
 TEST(EstimateAndSimulation, AgreeOnSlicesThatShareNics) {
-  const std::vector<std::string> settings{"nic.bandwidth_GBps=16", "node.gpus_per_nic=4"};
-  const Cluster cluster = read_cluster("dgx-h100", MESHATTN_SOURCE_DIR "/topologies", settings);
+  const Cluster cluster = cluster_of("dgx-h100", {"nic.bandwidth_GBps=16", "node.gpus_per_nic=4"});
   Worst worst;
   for (Pass pass : {Pass::kForward, Pass::kBackward})
     for (Tile tile : tiles_of(32))

@@ -21,7 +21,8 @@ Problem any_problem(std::mt19937& random, int most_ranks) {
   p.pass = pick(random, 0, 1) == 0 ? Pass::kForward : Pass::kBackward;
   p.partition = static_cast<Partition>(pick(random, 0, static_cast<int>(Partition::kDocumentZigzag)));
   const std::int64_t seq = pick(random, p.ranks, 12L * p.ranks + 20);
-  p.shape = {seq, seq, 1, 1, 1, 2, Dtype::kBf16};
+  const auto group = static_cast<int>(pick(random, 1, 3)), kv_heads = static_cast<int>(pick(random, 1, 4));
+  p.shape = {seq, seq, 1, group * kv_heads, kv_heads, 2, Dtype::kBf16};
   p.mask.causal = pick(random, 0, 3) > 0;
   if (p.mask.causal && pick(random, 0, 1) == 0) p.mask.window = pick(random, 1, seq);
   if (pick(random, 0, 1) == 0)

@@ -62,11 +62,11 @@ class Cli : public testing::Test {
 };
 
 /// Chunks of 4,096 tokens × 32 heads × 128 in bf16: Q is 2^25 bytes, KV of MHA 2^26; a block takes 1 ms forward.
-inline std::string ideal(int gpus, const std::string& more, int kv_heads = 32) {
+inline std::string ideal(int gpus, const std::string& more, int kv_heads = 32, int heads = 32) {
   return fmt::format(
-      "--cluster ideal-8x50 --gpus {} --seq {} --heads 32 --kv-heads {} --head-dim 128 --dtype bf16 --mask full "
+      "--cluster ideal-8x50 --gpus {} --seq {} --heads {} --kv-heads {} --head-dim 128 --dtype bf16 --mask full "
       "--partition contiguous {}",
-      gpus, gpus * 4096, kv_heads, more);
+      gpus, gpus * 4096, heads, kv_heads, more);
 }
 
 }  // namespace meshattn

@@ -1,0 +1,139 @@
+#include "core/arrange.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+#include <exception>
+#include <numeric>
+#include <utility>
+#include <vector>
+
+#include "core/error.h"
+
+namespace meshattn {
+
+namespace {
+
+/// A placement, with the best that was found of everything else.
+struct Candidate {
+  Arrangement arrangement;
+  double estimate_s = 0;
+  double busiest_link_s = 0;  ///< of those between nodes
+};
+
+/// Adds to `busy_s`, by link, what a schedule moves over the links between nodes.
+void add_inter_node_load(const Schedule& s, const Network& network, std::vector<double>& busy_s) {
+  for (const Transfer& t : s.transfers) {
+    const Route route = network.route(s.values[t.source].rank, s.values[t.made].rank);
+    if (!route.inter_node) continue;
+    for (LinkId link : route.span())
+      busy_s[link] += static_cast<double>(s.bytes(t.made)) / network.links()[link].bytes_per_s;
+  }
+}
+
+/// What a pass is planned as, and how.
+struct Choice {
+  PlanRequest request;
+  Plan plan;
+};
+
+/// Compute of the rank that has most, seconds.
+double busiest_compute_s(const Schedule& s, const CostModel& cost) {
+  const std::vector<double> seconds = cost.seconds(s);  // of exchanges: 0
+  double busiest = 0;
+  for (Rank r = 0; r < s.problem.ranks; ++r)
+    busiest = std::max(busiest, std::accumulate(seconds.begin() + s.ops_begin(r), seconds.begin() + s.ops_end(r), 0.0));
+  return busiest;
+}
+
+/// A pass in one slice or, if that is faster by more than the estimate's error, in several.
+/// @throws MemoryLimitTooLow if it fits in no number of them.
+Choice with_slices(const PlanRequest& request, const Network& network, const CostModel& cost) {
+  Choice best{request, make_plan(request, network, cost)};
+  best.request.method.choose_slices = false;
+  constexpr double kCertain = 1.02;
+  const double one_slice_s = best.plan.estimate_s;
+  // More slices compute no less.
+  if (!request.method.choose_slices || one_slice_s <= kCertain * busiest_compute_s(best.plan.schedule, cost))
+    return best;
+  for (int slices = 2; slices <= network.gpus_per_node(); ++slices) {
+    PlanRequest cut = best.request;
+    cut.method.form.slices = slices;
+    if (!fits_heads(cut.method.form, cut.problem.shape)) continue;
+    try {
+      Plan plan = make_plan(cut, network, cost);
+      if (kCertain * plan.estimate_s < one_slice_s && plan.estimate_s < best.plan.estimate_s)
+        best = {std::move(cut), std::move(plan)};
+    } catch (const MemoryLimitTooLow&) {
+    }
+  }
+  return best;
+}
+
+/// Plans all passes. @throws MemoryLimitTooLow
+Candidate evaluated(Placement placement, std::span<const PlanRequest> passes, const Cluster& cluster) {
+  const Network network(cluster, placement);
+  Candidate candidate{{std::move(placement), {}}, 0, 0};
+  std::vector<double> busy_s(network.links().size());
+  for (const PlanRequest& request : passes) {
+    const Choice choice = with_slices(request, network, CostModel(cluster.gpu, request.problem));
+    candidate.arrangement.methods.push_back(choice.request.method);
+    candidate.estimate_s += choice.plan.estimate_s;
+    add_inter_node_load(choice.plan.schedule, network, busy_s);
+  }
+  for (double busy : busy_s) candidate.busiest_link_s = std::max(candidate.busiest_link_s, busy);
+  return candidate;
+}
+
+/// Linear, then every grid that is not linear under another name.
+std::vector<Placement> possible_placements(const MeshForm& form, int ranks, int gpus_per_node) {
+  std::vector<Placement> all{linear(ranks)};
+  for (Grid grid : grids_of(form.tile, form.ulysses, gpus_per_node))
+    if (Placement p = placed(grid, form.tile, form.ulysses, gpus_per_node); p.gpu != all.front().gpu)
+      all.push_back(std::move(p));
+  return all;
+}
+
+Arrangement best_of(std::vector<Placement> placements, std::span<const PlanRequest> passes, const Cluster& cluster) {
+  std::vector<Candidate> candidates;
+  std::exception_ptr refused;
+  for (Placement& p : placements) try {
+      candidates.push_back(evaluated(std::move(p), passes, cluster));
+    } catch (const MemoryLimitTooLow&) {  // hop prices decide which plans are known
+      refused = std::current_exception();
+    }
+  if (candidates.empty()) std::rethrow_exception(refused);
+  constexpr double kEqual = 1.001;
+  const double fastest = std::ranges::min(candidates, {}, &Candidate::estimate_s).estimate_s;
+  std::erase_if(candidates, [&](const Candidate& c) { return c.estimate_s > kEqual * fastest; });
+  return std::ranges::min_element(candidates, {}, &Candidate::busiest_link_s)->arrangement;
+}
+
+/// The placements that a rule leaves.
+std::vector<Placement> placements_of(const PlacementRule& rule, const PlanRequest& first, const Cluster& cluster) {
+  const Method& method = first.method;
+  const int ranks = first.problem.ranks;
+  const Network unplaced(cluster, ranks);  // refuses ranks that do not fit, whatever the rule
+  const int per_node = std::min(ranks, unplaced.gpus_per_node());
+  if (const auto* grid = std::get_if<Grid>(&rule)) {
+    if (method.generator != Generator::kMesh)
+      throw InvalidInput(fmt::format("{} has no places to put on a grid: its placement is linear", method.algorithm));
+    return {placed(*grid, method.form.tile, method.form.ulysses, per_node)};
+  }
+  if (std::holds_alternative<LinearRule>(rule) || method.generator != Generator::kMesh) return {linear(ranks)};
+  return possible_placements(method.form, ranks, per_node);
+}
+
+}  // namespace
+
+Arrangement arrange(const PlacementRule& rule, std::span<const PlanRequest> passes, const Cluster& cluster) {
+  std::vector<Placement> placements = placements_of(rule, passes.front(), cluster);
+  const bool open =
+      placements.size() > 1 || std::ranges::any_of(passes, [](const PlanRequest& p) { return p.method.choose_slices; });
+  if (open) return best_of(std::move(placements), passes, cluster);
+  Arrangement only{std::move(placements.front()), {}};
+  for (const PlanRequest& pass : passes) only.methods.push_back(pass.method);
+  return only;
+}
+
+}  // namespace meshattn

@@ -1,0 +1,54 @@
+#include "core/arrange.h"
+
+#include <gtest/gtest.h>
+#include <spdlog/fmt/fmt.h>
+
+#include "core/algorithms.h"
+#include "tests/support/simulated.h"
+
+namespace meshattn {
+namespace {
+
+using testing::cluster_of;
+using testing::request_of;
+
+double simulated_s(const PlanRequest& request, const Arrangement& arranged, const Cluster& cluster) {
+  PlanRequest chosen = request;
+  chosen.method = arranged.methods.front();
+  const Network network(cluster, arranged.placement);
+  const CostModel cost(cluster.gpu, request.problem);
+  return testing::simulated_s(make_plan(chosen, network, cost).schedule, network, cost);
+}
+
+/// NICs from slow to fast, one to each GPU or to four: where slices gain much, little, and nothing.
+TEST(Arrange, SlicesAreNeverSlowerThanNone) {
+  int sliced = 0, whole = 0;
+  double best = 1;
+  for (const char* gigabytes : {"3", "16", "50"})
+    for (const char* gpus : {"1", "4"}) {
+      const Cluster cluster = cluster_of(
+          "dgx-h100", {std::string("nic.bandwidth_GBps=") + gigabytes, std::string("node.gpus_per_nic=") + gpus});
+      for (Pass pass : {Pass::kForward, Pass::kBackward})
+        for (Tile tile : tiles_of(32)) {
+          PlanRequest request = request_of(32, tile, pass, Mask::kCausal);
+          const std::vector<PlanRequest> plain{request};
+          request.method.choose_slices = true;
+          const std::vector<PlanRequest> open{request};
+          const Arrangement without = arrange(SearchRule{}, plain, cluster),
+                            with = arrange(SearchRule{}, open, cluster);
+          ASSERT_FALSE(with.methods.front().choose_slices);
+          (with.methods.front().form.slices > 1 ? sliced : whole)++;
+          const double gain = simulated_s(request, without, cluster) / simulated_s(request, with, cluster);
+          EXPECT_GT(gain, 0.99) << fmt::format("{} {} on NICs of {} GB/s to {} GPUs", name_of(pass),
+                                               text_of(with.methods.front().form), gigabytes, gpus);
+          best = std::max(best, gain);
+        }
+    }
+  EXPECT_GT(sliced, 0);
+  EXPECT_GT(whole, 0);
+  EXPECT_GT(best, 1.3);
+  std::printf("%d sliced, %d left whole; %.2f times as fast at best\n", sliced, whole, best);
+}
+
+}  // namespace
+}  // namespace meshattn

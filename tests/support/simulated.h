@@ -1,0 +1,37 @@
+#pragma once
+
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "core/cluster_file.h"
+#include "core/error.h"
+#include "core/plan.h"
+#include "sim/simulator.h"
+
+namespace meshattn::testing {
+
+/// A cluster of topologies/, with settings as on the command line.
+inline Cluster cluster_of(const std::string& name, const std::vector<std::string>& settings = {}) {
+  return read_cluster(name, MESHATTN_SOURCE_DIR "/topologies", settings);
+}
+
+/// Chunks of 4,096 tokens, 32 heads of 128, MHA; zigzag under the causal mask.
+inline PlanRequest request_of(int ranks, Tile tile, Pass pass, const Mask& mask) {
+  PlanRequest r;
+  r.problem = {{ranks * 4096L, ranks * 4096L, 1, 32, 32, 128, Dtype::kBf16},
+               mask,
+               mask == Mask::kCausal ? Partition::kZigzag : Partition::kContiguous,
+               pass,
+               ranks};
+  r.method.form.tile = tile;
+  return r;
+}
+
+inline double simulated_s(const Schedule& schedule, const Network& network, const CostModel& cost) {
+  const auto result = sim::simulate_isolated(schedule, network, cost);
+  if (const auto* failure = std::get_if<sim::Failure>(&result)) throw SimulationError(failure->reason);
+  return std::get<Trace>(result).makespan_s;
+}
+
+}  // namespace meshattn::testing
