@@ -28,11 +28,10 @@ constexpr std::array kAlgorithms{
               .steps = Steps::kDouble},
     Algorithm{.name = "token-ring",
               .summary = "TokenRing: queries go round, partial results straight home (arXiv 2412.20501); the tile Nx1",
-              .forward_only = true,
               .moving = Moving::kQueries,
               .out = Travel::kDirect},
     Algorithm{.name = "pass-q",
-              .summary = "queries go round, partial results home at the end (arXiv 2411.01783); for a cached prefix",
+              .summary = "Meta's pass-Q: queries go round, partial results go home at the end (arXiv 2411.01783)",
               .forward_only = true,
               .moving = Moving::kQueries,
               .out = Travel::kDirect,
@@ -107,25 +106,29 @@ int ulysses_of(const Asked& asked) {
 
 Tile tile_of(const Asked& asked, int places) {
   const auto& [algorithm, problem, choices, per_node] = asked;
+  const std::optional<Tile> given =
+      problem.pass == Pass::kBackward && choices.tile_backward ? choices.tile_backward : choices.tile;
   if (!algorithm.takes_tile) {
     const bool queries_move = algorithm.moving == Moving::kQueries ||
                               (algorithm.moving == Moving::kKeysThenQueries && problem.pass == Pass::kBackward);
     const Tile fixed = queries_move ? Tile{places, 1} : Tile{1, places};
-    if (choices.tile && *choices.tile != fixed)
+    // A tile that is given for both passes may turn between them.
+    const bool forward_tile =
+        !choices.tile_backward && algorithm.moving == Moving::kKeysThenQueries && given == Tile{1, places};
+    if (given && *given != fixed && !forward_tile)
       throw InvalidInput(fmt::format("{} {} on {} ranks is the tile {}, not {}: use --algorithm mesh", algorithm.name,
-                                     name_of(problem.pass), problem.ranks, tile_text(fixed), tile_text(*choices.tile)));
+                                     name_of(problem.pass), problem.ranks, tile_text(fixed), tile_text(*given)));
     return fixed;
   }
   const std::string possible = listed(tiles_of(places), tile_text);
   const std::string where = places == problem.ranks
                                 ? fmt::format("{} ranks", places)
                                 : fmt::format("{} places of {} ranks", places, problem.ranks / places);
-  if (!choices.tile)
-    throw InvalidInput(fmt::format("{} needs --tile AxB: on {} one of {}", algorithm.name, where, possible));
-  const Tile given = *choices.tile;
-  if (given.rows < 1 || given.columns < 1 || given.rows > places || given.rows * given.columns != places)
-    throw InvalidInput(fmt::format("tile {} does not make {}: possible are {}", tile_text(given), where, possible));
-  return given;
+  if (!given) throw InvalidInput(fmt::format("{} needs --tile AxB: on {} one of {}", algorithm.name, where, possible));
+  const auto [a, b] = *given;
+  if (a < 1 || b < 1 || a > places || a * b != places)
+    throw InvalidInput(fmt::format("tile {} does not make {}: possible are {}", tile_text(*given), where, possible));
+  return *given;
 }
 
 int inner_of(const Asked& asked, int ulysses) {
@@ -190,21 +193,49 @@ Problem cut_for(const Method& method, Problem problem) {
   return problem;
 }
 
-std::vector<Choices> choices_of(const Algorithm& algorithm, const Problem& problem) {
-  std::vector<std::optional<int>> shares{std::nullopt};
-  if (algorithm.takes_ulysses && !algorithm.takes_inner) {
-    shares.clear();
-    for (int u = 2; u < problem.ranks && u <= problem.shape.heads; ++u)
-      if (problem.ranks % u == 0) shares.emplace_back(u);
+Choices taken_by(const Algorithm& algorithm, Choices choices) {
+  if (!algorithm.takes_tile) choices.tile = choices.tile_backward = {};
+  if (!algorithm.takes_ulysses) choices.ulysses = {};
+  if (!algorithm.takes_inner) choices.inner = {};
+  if (!algorithm.takes_exchange) choices.travel = {};
+  if (algorithm.generator != Generator::kMesh) choices.slices = 1;
+  return choices;
+}
+
+namespace {
+
+/// Ranks that may share out the heads: neither one nor all, each of which is another algorithm's.
+std::vector<int> shares_of(const Problem& problem) {
+  std::vector<int> shares;
+  for (int u = 2; u < problem.ranks && u <= problem.shape.heads; ++u)
+    if (problem.ranks % u == 0) shares.push_back(u);
+  if (!shares.empty()) return shares;
+  int least = std::min(2, problem.ranks);
+  while (problem.ranks % least != 0) ++least;
+  return {least};
+}
+
+/// A tile of one row is a ring, and has a line of its own.
+std::vector<Tile> tiles_to_compare(int places) {
+  std::vector<Tile> tiles = tiles_of(places);
+  if (tiles.size() > 1) tiles.erase(tiles.begin());
+  return tiles;
+}
+
+}  // namespace
+
+std::vector<Choices> choices_of(const Algorithm& algorithm, const Problem& problem, const Choices& given) {
+  std::vector<Choices> with_shares{given};
+  if (algorithm.takes_ulysses && !algorithm.takes_inner && !given.ulysses) {
+    with_shares.clear();
+    for (int u : shares_of(problem)) with_shares.emplace_back(given).ulysses = u;
   }
+  if (!algorithm.takes_tile || given.tile) return with_shares;
   std::vector<Choices> all;
-  for (const std::optional<int> ulysses : shares) {
-    if (!algorithm.takes_tile) all.push_back({.ulysses = ulysses});
-    // A tile of one row is a ring, and has a line of its own.
-    for (Tile tile : tiles_of(problem.ranks / ulysses.value_or(1)))
-      if (algorithm.takes_tile && tile.rows > 1) all.push_back({.tile = tile, .ulysses = ulysses});
-  }
-  return all;
+  for (const Choices& choices : with_shares)
+    for (Tile tile : tiles_to_compare(problem.ranks / choices.ulysses.value_or(1)))
+      all.emplace_back(choices).tile = tile;
+  return all.empty() ? with_shares : all;
 }
 
 std::vector<Tile> tiles_of(int ranks) {

@@ -26,7 +26,7 @@ struct Algorithm {
   std::string_view summary;
   bool takes_tile = false;      ///< whether the user chooses the tile
   bool takes_ulysses = false;   ///< whether the user chooses how many ranks share out the heads
-  bool takes_inner = false;     ///< whether the user chooses the length of inner rings, without which there is none
+  bool takes_inner = false;     ///< whether its rings are double, and the user chooses the length of the inner ones
   bool takes_exchange = false;  ///< whether the user chooses how things travel
   bool forward_only = false;
   bool one_place = false;  ///< all ranks share out the heads
@@ -51,10 +51,11 @@ struct Algorithm {
 /// What a user may choose of an algorithm; what is not given has its usual value, or must be given.
 struct Choices {
   std::optional<Tile> tile = {};
-  std::optional<int> ulysses = {};    ///< ranks that share out the heads
-  std::optional<int> inner = {};      ///< ranks of an inner ring
-  std::optional<Travel> travel = {};  ///< kRing or kDirect
-  int slices = 1;                     ///< of the heads; 0: as many as `arrange` finds best
+  std::optional<Tile> tile_backward = {};  ///< if it is not that of the forward pass
+  std::optional<int> ulysses = {};         ///< ranks that share out the heads
+  std::optional<int> inner = {};           ///< ranks of an inner ring
+  std::optional<Travel> travel = {};       ///< kRing or kDirect
+  int slices = 1;                          ///< of the heads; 0: as many as `arrange` finds best
 
   friend bool operator==(const Choices&, const Choices&) = default;
 };
@@ -78,8 +79,13 @@ struct Method {
 /// The problem as a method cuts it: tasp moves each chunk in ranks − 1 parts.
 [[nodiscard]] Problem cut_for(const Method& method, Problem problem);
 
-/// Every way of an algorithm that `method_of` takes on so many ranks: what a comparison lists.
-[[nodiscard]] std::vector<Choices> choices_of(const Algorithm& algorithm, const Problem& problem);
+/// Those of the choices that an algorithm takes.
+[[nodiscard]] Choices taken_by(const Algorithm& algorithm, Choices choices);
+
+/// What a comparison lists of an algorithm: `given` with every value of what is left open. At least one, if none is
+/// possible one that `method_of` refuses.
+[[nodiscard]] std::vector<Choices> choices_of(const Algorithm& algorithm, const Problem& problem,
+                                              const Choices& given = {});
 
 /// Every tile a×b = ranks, a ascending.
 [[nodiscard]] std::vector<Tile> tiles_of(int ranks);

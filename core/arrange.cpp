@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <exception>
+#include <limits>
 #include <numeric>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -48,36 +50,39 @@ double busiest_compute_s(const Schedule& s, const CostModel& cost) {
 
 /// A pass in one slice or, if that is faster by more than the estimate's error, in several.
 /// @throws MemoryLimitTooLow if it fits in no number of them.
-Choice with_slices(const PlanRequest& request, const Network& network, const CostModel& cost) {
-  Choice best{request, make_plan(request, network, cost)};
-  best.request.method.choose_slices = false;
+Choice with_slices(PlanRequest request, const Network& network, const CostModel& cost) {
+  const bool open = std::exchange(request.method.choose_slices, false);
+  std::optional<Choice> best;
+  std::exception_ptr refused;
   constexpr double kCertain = 1.02;
-  const double one_slice_s = best.plan.estimate_s;
-  // More slices compute no less.
-  if (!request.method.choose_slices || one_slice_s <= kCertain * busiest_compute_s(best.plan.schedule, cost))
-    return best;
-  for (int slices = 2; slices <= network.gpus_per_node(); ++slices) {
-    PlanRequest cut = best.request;
-    cut.method.form.slices = slices;
-    if (!fits_heads(cut.method.form, cut.problem.shape)) continue;
+  double to_beat_s = std::numeric_limits<double>::infinity();
+  for (int slices = 1; slices <= (open ? network.gpus_per_node() : 1); ++slices) {
+    if (open) request.method.form.slices = slices;
+    if (slices > 1 && !fits_heads(request.method.form, request.problem.shape)) continue;
     try {
-      Plan plan = make_plan(cut, network, cost);
-      if (kCertain * plan.estimate_s < one_slice_s && plan.estimate_s < best.plan.estimate_s)
-        best = {std::move(cut), std::move(plan)};
+      Plan plan = make_plan(request, network, cost);
+      const double estimate_s = plan.estimate_s;
+      if (estimate_s >= to_beat_s) continue;
+      best = {request, std::move(plan)};
+      to_beat_s = slices == 1 ? estimate_s / kCertain : estimate_s;
+      // More slices compute no less.
+      if (slices == 1 && to_beat_s <= busiest_compute_s(best->plan.schedule, cost)) break;
     } catch (const MemoryLimitTooLow&) {
+      if (!refused) refused = std::current_exception();
     }
   }
-  return best;
+  if (!best) std::rethrow_exception(refused);
+  return std::move(*best);
 }
 
 /// Plans all passes. @throws MemoryLimitTooLow
-Candidate evaluated(Placement placement, std::span<const PlanRequest> passes, const Cluster& cluster) {
+Candidate evaluated(Placement placement, const Passes& passes, const Cluster& cluster) {
   const Network network(cluster, placement);
   Candidate candidate{{std::move(placement), {}}, 0, 0};
   std::vector<double> busy_s(network.links().size());
   for (const PlanRequest& request : passes) {
     const Choice choice = with_slices(request, network, CostModel(cluster.gpu, request.problem));
-    candidate.arrangement.methods.push_back(choice.request.method);
+    candidate.arrangement.passes.push_back(choice.request);
     candidate.estimate_s += choice.plan.estimate_s;
     add_inter_node_load(choice.plan.schedule, network, busy_s);
   }
@@ -92,21 +97,6 @@ std::vector<Placement> possible_placements(const MeshForm& form, int ranks, int 
     if (Placement p = placed(grid, form.tile, form.ulysses, gpus_per_node); p.gpu != all.front().gpu)
       all.push_back(std::move(p));
   return all;
-}
-
-Arrangement best_of(std::vector<Placement> placements, std::span<const PlanRequest> passes, const Cluster& cluster) {
-  std::vector<Candidate> candidates;
-  std::exception_ptr refused;
-  for (Placement& p : placements) try {
-      candidates.push_back(evaluated(std::move(p), passes, cluster));
-    } catch (const MemoryLimitTooLow&) {  // hop prices decide which plans are known
-      refused = std::current_exception();
-    }
-  if (candidates.empty()) std::rethrow_exception(refused);
-  constexpr double kEqual = 1.001;
-  const double fastest = std::ranges::min(candidates, {}, &Candidate::estimate_s).estimate_s;
-  std::erase_if(candidates, [&](const Candidate& c) { return c.estimate_s > kEqual * fastest; });
-  return std::ranges::min_element(candidates, {}, &Candidate::busiest_link_s)->arrangement;
 }
 
 /// The placements that a rule leaves.
@@ -124,16 +114,34 @@ std::vector<Placement> placements_of(const PlacementRule& rule, const PlanReques
   return possible_placements(method.form, ranks, per_node);
 }
 
+Arrangement best_of(std::vector<Candidate> candidates) {
+  constexpr double kEqual = 1.001;
+  const double fastest = std::ranges::min(candidates, {}, &Candidate::estimate_s).estimate_s;
+  std::erase_if(candidates, [&](const Candidate& c) { return c.estimate_s > kEqual * fastest; });
+  return std::ranges::min_element(candidates, {}, &Candidate::busiest_link_s)->arrangement;
+}
+
+bool leaves_slices_open(const Passes& passes) {
+  return std::ranges::any_of(passes, [](const PlanRequest& p) { return p.method.choose_slices; });
+}
+
 }  // namespace
 
-Arrangement arrange(const PlacementRule& rule, std::span<const PlanRequest> passes, const Cluster& cluster) {
-  std::vector<Placement> placements = placements_of(rule, passes.front(), cluster);
-  const bool open =
-      placements.size() > 1 || std::ranges::any_of(passes, [](const PlanRequest& p) { return p.method.choose_slices; });
-  if (open) return best_of(std::move(placements), passes, cluster);
-  Arrangement only{std::move(placements.front()), {}};
-  for (const PlanRequest& pass : passes) only.methods.push_back(pass.method);
-  return only;
+Arrangement arrange(const PlacementRule& rule, std::span<const Passes> alternatives, const Cluster& cluster) {
+  const Passes& first = alternatives.front();
+  std::vector<Placement> placements = placements_of(rule, first.front(), cluster);
+  if (alternatives.size() == 1 && placements.size() == 1 && !leaves_slices_open(first))
+    return {std::move(placements.front()), first};
+  std::vector<Candidate> candidates;
+  std::exception_ptr refused;
+  for (const Passes& passes : alternatives)
+    for (const Placement& placement : placements) try {
+        candidates.push_back(evaluated(placement, passes, cluster));
+      } catch (const InvalidInput&) {  // memory, or what the alternative is refused for
+        if (!refused) refused = std::current_exception();
+      }
+  if (candidates.empty()) std::rethrow_exception(refused);
+  return best_of(std::move(candidates));
 }
 
 }  // namespace meshattn

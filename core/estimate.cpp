@@ -135,7 +135,6 @@ void EqualShares::run(Happened&& happened) {
       if (is_void(due)) continue;
       now_s_ = std::max(now_s_, due.at_s);
       if (due.flow != kNone) {
-        ++flows_[due.flow].version;
         leave_links(due.flow);
         idle_.push_back(due.flow);
       }

@@ -25,6 +25,11 @@ void check_grid(Grid grid, Tile tile, int inner, int gpus_per_node) {
 
 }  // namespace
 
+Grid Placement::node_of(const MeshForm& form, int gpus_per_node) const {
+  if (!grid) return linear_grid(form, gpus_per_node);
+  return grid->tile == form.tile && grid->ranks_at_place == form.ulysses ? grid->node : Grid{};
+}
+
 Placement linear(int ranks) {
   if (ranks < 1) throw InvalidInput(fmt::format("{} GPUs: a network has at least one", ranks));
   constexpr int kMostGpus = 65'536;  // as many as a problem has ranks
@@ -46,7 +51,7 @@ std::vector<Grid> grids_of(Tile tile, int inner, int gpus_per_node) {
 
 Placement placed(Grid grid, Tile tile, int inner, int gpus_per_node) {
   check_grid(grid, tile, inner, gpus_per_node);
-  Placement p{"grid:" + text_of(grid), {}, grid};
+  Placement p{"grid:" + text_of(grid), {}, TileOnNodes{grid, tile, inner}};
   p.gpu.reserve(static_cast<std::size_t>(tile.rows) * static_cast<std::size_t>(tile.columns * inner));
   for (int column = 0; column < tile.columns; ++column)  // place in the column group
     for (int row = 0; row < tile.rows; ++row)            // place in the row group

@@ -9,11 +9,21 @@
 
 namespace meshattn {
 
+/// A tile's places, each with some consecutive ranks, dealt to nodes.
+struct TileOnNodes {
+  Grid node;
+  Tile tile;
+  int ranks_at_place;
+};
+
 /// Which GPU each rank sits on. GPUs are numbered node after node.
 struct Placement {
-  std::string name;               ///< as `--placement` says it: "linear", "grid:2x4"
-  std::vector<int> gpu;           ///< by rank: a permutation of 0 … ranks − 1
-  std::optional<Grid> grid = {};  ///< if it is one
+  std::string name;                      ///< as `--placement` says it: "linear", "grid:2x4"
+  std::vector<int> gpu;                  ///< by rank: a permutation of 0 … ranks − 1
+  std::optional<TileOnNodes> grid = {};  ///< if it is a grid
+
+  /// The places of a form that each node holds; 1×1 where they are no grid.
+  [[nodiscard]] Grid node_of(const MeshForm& form, int gpus_per_node) const;
 };
 
 /// Rank r on GPU r. @throws InvalidInput if there are no ranks or more than a problem may have.

@@ -10,121 +10,13 @@
 
 #include "core/algorithms/mesh.h"
 #include "core/algorithms/others.h"
-#include "core/algorithms/rings.h"
 #include "core/error.h"
 #include "core/estimate.h"
-#include "core/passes/arena.h"
 #include "core/passes/liveness.h"
 #include "core/passes/prune.h"
+#include "core/tile_costs.h"
 
 namespace meshattn {
-
-namespace {
-
-/// Bytes of an average chunk of a tensor, its per-row statistics included.
-double average_bytes(const Problem& p, Tensor tensor, Dtype dtype) {
-  const AttentionShape& s = p.shape;
-  const bool kv = on_kv_side(tensor);
-  const double rows = static_cast<double>(kv ? s.seq_kv : s.seq_q) / p.ranks * s.batch * (kv ? s.kv_heads : s.heads);
-  if (tensor == Tensor::kDelta) return 8 * rows;
-  return rows * ((kv ? 2.0 : 1.0) * s.head_dim * size_of(dtype) + (tensor == Tensor::kO ? 4 : 0));
-}
-
-/// Seconds that the hops of a side take on average: until the slowest of all ranks' sends of `bytes`, shared out evenly
-/// among the slices, has come, all at the same time. `senders` gives who sends to a rank in which hop.
-double mean_hop_s(const Network& network, const std::vector<Rings>& slices, int ranks, bool direct, double bytes) {
-  const std::vector<int>& hops = slices.front().arrivals();
-  if (hops.empty()) return 0;
-  // Hops from neighbour to neighbour are all alike, but those that cross the windows of a double ring.
-  double total = 0, known[2] = {-1, -1};
-  std::vector<double> load(network.links().size());
-  for (int hop : hops) {
-    double& seconds = known[slices.front().crosses_window(hop) ? 1 : 0];
-    if (direct || seconds < 0) {
-      seconds = 0;
-      std::ranges::fill(load, 0.0);
-      const auto for_each_route = [&](auto&& visit) {
-        for (const Rings& rings : slices)
-          for (Rank r = 0; r < ranks; ++r)
-            visit(network.route(direct ? rings.origin(r, hop) : rings.sender(r, hop).rank, r));
-      };
-      for_each_route([&](const Route& route) {
-        for (LinkId link : route) load[link] += bytes / static_cast<double>(slices.size());
-      });
-      for_each_route([&](const Route& route) {
-        double slowest = 0;
-        for (LinkId link : route) slowest = std::max(slowest, load[link] / network.links()[link].bytes_per_s);
-        seconds = std::max(seconds, route.startup_s + slowest);
-      });
-    }
-    total += seconds;
-  }
-  return total / static_cast<double>(hops.size());
-}
-
-}  // namespace
-
-MeshForm entered(MeshForm form, const Network& network) {
-  const Grid node = network.placement().grid.value_or(linear_grid(form, network.gpus_per_node()));
-  const bool both_cross =
-      node.rows > 1 && node.columns > 1 && node.rows < form.tile.rows && node.columns < form.tile.columns;
-  if (form.slices > 1 || both_cross) form.node = node;
-  return form;
-}
-
-TileCosts tile_costs(const PlanRequest& request, const Network& network, const CostModel& cost) {
-  const Problem& p = request.problem;
-  const MeshForm form = entered(request.method.form, network);
-  const Dtype dtype = p.shape.dtype;
-  std::vector<Rings> rows, columns;
-  for (int slice = 0; slice < form.slices; ++slice) {
-    rows.push_back(Rings::of_rows(form, slice));
-    columns.push_back(Rings::of_columns(form, p, slice));
-  }
-  const auto hop_s = [&](const std::vector<Rings>& rings, Travel travel, double bytes) {
-    return mean_hop_s(network, rings, p.ranks, travel != Travel::kRing, bytes);
-  };
-  const bool backward = p.pass == Pass::kBackward;
-  // Ranks at a place have all its chunks, and its heads shared out: together as much as a chunk.
-  double row_in = average_bytes(p, Tensor::kQ, dtype);
-  if (backward) row_in += average_bytes(p, Tensor::kDO, dtype) + average_bytes(p, Tensor::kDelta, dtype);
-  TileCosts costs;
-  const double copies = std::max(1.0, 1.0 * form.ulysses / p.shape.kv_heads);  // of replicated key/value heads
-  costs.row_in = hop_s(rows, form.in, row_in);
-  costs.column_in = hop_s(columns, form.in, copies * average_bytes(p, Tensor::kKV, dtype));
-  costs.row_out = hop_s(rows, form.out, average_bytes(p, backward ? Tensor::kDQ : Tensor::kO, request.wire));
-  if (backward) costs.column_out = hop_s(columns, form.out, copies * average_bytes(p, Tensor::kDKV, request.wire));
-  const double places = 1.0 * form.tile.rows * form.tile.columns;
-  costs.block =
-      cost.attention_s(total_pairs(p) / (places * places) / form.ulysses, static_cast<double>(p.shape.seq_q) / places,
-                       static_cast<double>(p.shape.seq_kv) / places,
-                       places > 1 || p.mask.is_full() ? KernelMask::kFull : KernelMask::kCausal);
-  return costs;
-}
-
-TileBytes tile_bytes(const PlanRequest& request) {
-  const Problem& p = request.problem;
-  const Dtype dtype = p.shape.dtype;
-  const bool backward = p.pass == Pass::kBackward;
-  const auto bytes = [&](Tensor tensor, Dtype type) {
-    return Arena::aligned(static_cast<std::uint64_t>(average_bytes(p, tensor, type)));
-  };
-  TileBytes b;
-  const Tensor row_sum = backward ? Tensor::kDQ : Tensor::kO;
-  b.row_in = bytes(Tensor::kQ, dtype);
-  b.column_in = bytes(Tensor::kKV, dtype);
-  b.resident = b.row_in + b.column_in + bytes(row_sum, dtype);
-  b.row_sum = bytes(row_sum, Dtype::kFp32);
-  b.row_out = bytes(row_sum, request.wire);
-  if (backward) {
-    b.row_in += bytes(Tensor::kDO, dtype) + bytes(Tensor::kDelta, Dtype::kFp32);
-    b.resident += bytes(Tensor::kDO, dtype) + bytes(Tensor::kO, dtype) + bytes(Tensor::kDelta, Dtype::kFp32) +
-                  bytes(Tensor::kDKV, dtype);
-    b.column_sum = bytes(Tensor::kDKV, Dtype::kFp32);
-    b.column_out = bytes(Tensor::kDKV, request.wire);
-  }
-  return b;
-}
 
 namespace {
 
@@ -136,7 +28,9 @@ constexpr double kBytesPerTransfer = 200;
 void check_size(const PlanRequest& request) {
   const int ways = request.problem.pass == Pass::kForward ? 1 : 2;
   const MeshForm& form = request.method.form;
-  const double hops = (2.0 * (form.tile.rows - 1) + 1.0 * ways * (form.tile.columns - 1)) * form.slices * form.ulysses;
+  // Q and O, backward Q, dO, delta and dQ; KV, backward dKV too; all-to-all of Q, KV and O, or dO, dQ and dKV.
+  const double in_mesh = 2.0 * ways * (form.tile.rows - 1) + 1.0 * ways * (form.tile.columns - 1);
+  const double hops = in_mesh * form.slices * form.ulysses + (form.slices + 2.0) * (form.ulysses - 1);
   const double transfers = hops * request.problem.ranks;
   if (transfers > kMostTransfers)
     throw InvalidInput(
@@ -156,7 +50,8 @@ class Planner {
         hops_(tile_costs(request, network, cost)),
         bytes_(tile_bytes(request)) {}
 
-  /// Tries an order and, until `enough` of its plans fit, leaner and leaner ones.
+  /// Tries an order and, until `enough` of its plans fit, leaner and leaner ones. Two lanes are planned for as if they
+  /// did not slow each other down, and as if always; which is nearer the truth differs.
   void try_order(Order order, int enough);
   /// Tries the steps that the method fixes.
   void try_fixed();
@@ -164,6 +59,7 @@ class Planner {
 
  private:
   [[nodiscard]] Plan build(TilePlan tile_plan, bool two_lanes) const;
+  void try_order(Order order, const TileCosts& costs, int enough);
   void offer(Plan plan);
 
   const PlanRequest& request_;
@@ -225,13 +121,21 @@ void Planner::offer(Plan plan) {
 }
 
 void Planner::try_order(Order order, int enough) {
+  try_order(order, hops_, enough);
+  if (order != Order::kTopology) return;
+  TileCosts apart = hops_;
+  apart.busiest_link = 0;
+  try_order(order, apart, enough);
+}
+
+void Planner::try_order(Order order, const TileCosts& costs, int enough) {
   constexpr std::size_t kMostOps = 4'000'000;  // built for the sake of choice: a few seconds
   // What the order counts as live is that of a dense tile without gaps: only a schedule tells whether it fits. Plans
   // come in the same sequence whatever the request's limit is, so what fits one limit is found under any higher one.
   std::uint64_t limit = UINT64_MAX;
   try {
     for (int fitting = 0; fitting < enough && !(best_ && ops_built_ > kMostOps);) {
-      TilePlan tile_plan = plan_tile(request_.method.form.tile, request_.problem.pass, order, hops_, bytes_, limit);
+      TilePlan tile_plan = plan_tile(request_.method.form.tile, request_.problem.pass, order, costs, bytes_, limit);
       limit = tile_plan.peak_bytes - 1;
       const bool two_lanes = order == Order::kTopology;
       const auto is_known = [&](const Tried& t) { return t.two_lanes == two_lanes && t.steps == tile_plan.steps; };
@@ -265,6 +169,7 @@ Plan Planner::best() {
 
 Plan make_plan(const PlanRequest& request, const Network& network, const CostModel& cost) {
   check(request.problem);
+  if (request.method.generator == Generator::kMesh) check(entered(request.method.form, network), request.problem);
   check_size(request);
   Planner planner(request, network, cost);
   const std::optional<Order> only = request.method.order ? request.method.order : request.order;

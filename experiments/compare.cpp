@@ -29,48 +29,25 @@ namespace po = boost::program_options;
 /// One line of the comparison.
 struct Row {
   std::vector<Method> methods;  ///< of each pass; empty if impossible
+  PlacementRule placement;
   Outcome outcome;
 };
 
-/// "4x8" and what else is chosen, where a method cannot say.
+/// "8 x 4x8" and what else is chosen, where a method cannot say.
 std::string text_of(const Choices& choices) {
-  std::string text = choices.tile ? tile_text(*choices.tile) : "";
-  if (choices.ulysses) text = fmt::format("{} x {}", *choices.ulysses, text);
-  return text;
+  const std::string tile = choices.tile ? tile_text(*choices.tile) : "";
+  if (!choices.ulysses) return tile;
+  return tile.empty() ? fmt::format("ulysses {}", *choices.ulysses) : fmt::format("{} x {}", *choices.ulysses, tile);
 }
 
-/// What is chosen, the partition too if it is not everyone's; what only the backward pass has is not said.
-std::string text_of(const Request& request, std::span<const Method> methods) {
-  const Partition partition = request.plan_request(methods.front(), request.question.passes.front()).problem.partition;
-  const std::string text = text_of(methods.front().form);
-  if (partition == request.question.problem.partition) return text;
-  return fmt::format("{}, {}", text, name_of(partition));
-}
-
-/// Every choice that the user left open for an algorithm.
-std::vector<Choices> open_choices(const Request& request, const Algorithm& algorithm) {
-  const Choices& given = request.choices;
-  std::vector<Choices> choices;
-  for (Choices c : choices_of(algorithm, request.question.problem)) {
-    if (given.tile && algorithm.takes_tile && c.tile != given.tile) continue;
-    if (given.ulysses && algorithm.takes_ulysses && c.ulysses && c.ulysses != given.ulysses) continue;
-    if (given.ulysses && algorithm.takes_ulysses) c.ulysses = given.ulysses;
-    if (algorithm.takes_inner) c.inner = given.inner;
-    if (algorithm.takes_exchange) c.travel = given.travel;
-    if (algorithm.generator == Generator::kMesh) c.slices = given.slices;
-    choices.push_back(c);
-  }
-  return choices;
-}
-
-Row row_of(const Request& request, const Algorithm& algorithm, const Choices& choices) {
-  Row row;
+Row row_of(const Request& request, const Algorithm& algorithm, const Choices& choices, const PlacementRule& placement) {
+  Row row{{}, placement, {}};
   row.outcome.algorithm = algorithm.name;
   row.outcome.choice = text_of(choices);
   try {
     row.methods = request.methods(algorithm.name, choices);
-    row.outcome.choice = text_of(request, row.methods);
-    row.outcome.forms = forms_of(row.methods);
+    for (const Method& method : row.methods) row.outcome.forms.push_back(method.form);
+    row.outcome.choice = text_of(row.outcome.forms);
   } catch (const InvalidInput& e) {
     row.outcome.impossible = e.what();
   }
@@ -79,59 +56,65 @@ Row row_of(const Request& request, const Algorithm& algorithm, const Choices& ch
 
 /// What is to be compared: the plain ring, which is the yardstick, and whatever the user left in.
 std::vector<Row> rows_of(const Request& request) {
+  const Question& question = request.question;
+  Choices given = request.choices;
+  if (question.passes.front() == Pass::kBackward && given.tile_backward)
+    given.tile = std::exchange(given.tile_backward, std::nullopt);
   // A tile that makes no mesh is a mistake, not a row.
-  if (request.choices.tile && request.algorithm.empty() && !request.choices.ulysses)
-    (void)request.methods("mesh", {.tile = request.choices.tile});
+  if (given.tile && request.algorithm.empty() && !given.ulysses)
+    (void)request.methods("mesh", {.tile = given.tile, .tile_backward = given.tile_backward});
   const Algorithm& ring = algorithms().front();
-  std::vector<Row> rows{row_of(request, ring, {})};
+  std::vector<Row> rows{row_of(request, ring, {}, LinearRule{})};
   for (const Algorithm& algorithm : algorithms()) {
     if (!request.algorithm.empty() && request.algorithm != algorithm.name) continue;
-    for (const Choices& choices : open_choices(request, algorithm))
-      if (&algorithm != &ring || choices != Choices{}) rows.push_back(row_of(request, algorithm, choices));
+    // Of an algorithm that is asked for by name nothing is left out without a word.
+    const Choices its = request.algorithm.empty() ? taken_by(algorithm, given) : given;
+    for (const Choices& choices : choices_of(algorithm, question.problem, its))
+      if (&algorithm != &ring || choices != Choices{})
+        rows.push_back(row_of(request, algorithm, choices, question.placement));
   }
   return rows;
 }
 
-/// Plans, proves and simulates a row. @returns the summaries of its passes, one a line.
-std::string answer_of(const Request& request, std::span<const Method> open) {
-  const auto [placement, methods] = request.arranged(open);
+/// Plans, proves and simulates a row. @returns the partition, then the summaries of the passes, one a line.
+std::string answer_of(const Request& request, const Row& row) {
+  const auto [placement, passes] = request.arranged(row.methods, row.placement);
   const Network network(request.cluster, placement);
-  std::string lines;
-  for (std::size_t i = 0; i < methods.size(); ++i) {
-    const PlanRequest pass = request.plan_request(methods[i], request.question.passes[i]);
-    lines += to_text(evaluate(pass, network, request.cluster.gpu).summary) + '\n';
-  }
+  std::string lines = std::string(name_of(passes.front().problem.partition)) + '\n';
+  for (const PlanRequest& pass : passes) lines += to_text(evaluate(pass, network, request.cluster.gpu).summary) + '\n';
   return lines;
 }
 
-void read_answer(const std::string& lines, Row& row, const Request& request) {
+void read_answer(const std::string& lines, Outcome& outcome, Partition usual) {
   std::istringstream in(lines);
-  for (std::string line; std::getline(in, line);) {
-    Method& method = row.methods[row.outcome.passes.size()];
-    row.outcome.passes.push_back(summary_from(line));
-    method.form.slices = row.outcome.passes.back().slices;
+  std::string line;
+  std::getline(in, line);
+  outcome.partition = parse_partition(line);
+  while (std::getline(in, line)) {
+    outcome.passes.push_back(summary_from(line));
+    outcome.forms[outcome.passes.size() - 1].slices = outcome.passes.back().slices;
   }
-  row.outcome.choice = text_of(request, row.methods);
-  row.outcome.forms = forms_of(row.methods);
+  outcome.choice = text_of(outcome.forms);
+  if (outcome.partition != usual) outcome.choice += fmt::format(", {}", name_of(outcome.partition));
 }
 
 /// Fills every row, each in a process of its own. @returns whether all that are possible went well.
 bool run(const Request& request, std::vector<Row>& rows) {
   std::vector<std::function<std::string()>> jobs;
-  std::vector<Row*> row_of;
+  std::vector<Row*> row_of_job;
   for (Row& row : rows) {
     if (row.methods.empty()) continue;
-    jobs.push_back([&] { return answer_of(request, row.methods); });
-    row_of.push_back(&row);
+    jobs.push_back([&] { return answer_of(request, row); });
+    row_of_job.push_back(&row);
   }
   const auto results = run_in_children(jobs, std::thread::hardware_concurrency());
   bool well = true;
   for (std::size_t i = 0; i < results.size(); ++i) {
     if (results[i].kind == ChildResult::Kind::kFailed) well = false;
     if (results[i].kind == ChildResult::Kind::kDone)
-      read_answer(results[i].text, *row_of[i], request);
+      read_answer(results[i].text, row_of_job[i]->outcome, request.question.problem.partition);
     else
-      row_of[i]->outcome.impossible = results[i].text;
+      row_of_job[i]->outcome.impossible = results[i].text;
   }
   return well;
 }
@@ -185,6 +168,30 @@ std::string table_of(const Request& request, const std::vector<Outcome>& rows, c
          "into a GPU, average; at most: between nodes, into any GPU; a chunk is one GPU's Q\n";
 }
 
+/// Whether one row's backward pass can follow another's forward pass as it is: tokens dealt alike, to the same GPUs,
+/// and heads shared out among as many.
+bool can_follow(const Outcome& forward, const Outcome& backward) {
+  return forward.partition == backward.partition && forward.passes.front().placed == backward.passes.back().placed &&
+         forward.forms.front().ulysses == backward.forms.back().ulysses;
+}
+
+/// What two passes of different rows take together, if that is less than any row takes.
+std::string pair_text(const std::vector<Outcome>& rows, const Outcome& best) {
+  if (best.passes.size() < 2) return "";
+  const Outcome *first = &best, *second = &best;
+  const auto together_s = [](const Outcome& a, const Outcome& b) {
+    return a.passes.front().makespan_s + b.passes.back().makespan_s;
+  };
+  for (const Outcome& a : rows)
+    for (const Outcome& b : rows)
+      if (!a.passes.empty() && !b.passes.empty() && can_follow(a, b) && together_s(a, b) < together_s(*first, *second))
+        first = &a, second = &b;
+  if (first == second) return "";
+  return fmt::format("{} forward ({}) and {} backward ({}) take {} together, and tokens need not move between them.\n",
+                     name_of(*first), time_text(first->passes.front().makespan_s), name_of(*second),
+                     time_text(second->passes.back().makespan_s), time_text(together_s(*first, *second)));
+}
+
 /// The answer in words.
 std::string closing(const Request& request, const std::vector<Outcome>& rows, const Outcome& best) {
   const Summary s = best.total();
@@ -200,18 +207,7 @@ std::string closing(const Request& request, const std::vector<Outcome>& rows, co
       bytes_text(s.volume.inter_node_bytes_avg), bytes_text(static_cast<double>(s.volume.inter_node_bytes_max)),
       bytes_text(static_cast<double>(s.peak_bytes)), percent_text(s.waiting), waits_text(s), near_text(s),
       time_text(s.problem_bound_s));
-  if (request.question.passes.size() < 2) return text;
-  const auto of_pass = [&](std::size_t i) {
-    return fastest(rows, [i](const Outcome& row) { return row.passes[i].makespan_s; });
-  };
-  const Outcome *forward = of_pass(0), *backward = of_pass(1);
-  const double together = forward->passes[0].makespan_s + backward->passes[1].makespan_s;
-  text += fmt::format("Forward is fastest with {} ({}), backward with {} ({})", name_of(*forward),
-                      time_text(forward->passes[0].makespan_s), name_of(*backward),
-                      time_text(backward->passes[1].makespan_s));
-  return text + (forward == backward
-                     ? ".\n"
-                     : fmt::format(": {} together, and tokens need not move between them.\n", time_text(together)));
+  return text + pair_text(rows, best);
 }
 
 int compare(const po::variables_map& given) {

@@ -17,7 +17,7 @@ struct Model {
   int kv_heads = 1;
   int head_dim = 128;
   int layers = 1;
-  Mask mask = Mask::kFull;                                   ///< what the model uses; a default for `--mask`
+  Mask mask = Mask::kFull;                     ///< what the model uses; a default for `--mask`
   std::map<std::string, std::string> sources;  ///< by key: where each number comes from
 };
 

@@ -73,17 +73,17 @@ std::string text_of(const PlanFacts& f) {
 }
 
 int plan(const po::variables_map& given) {
-  const Request request = read_request("plan", given);
-  const auto [placement, methods] = request.arranged(read_methods(request));
+  Request request = read_request("plan", given);
+  const auto [placement, requests] = request.arranged(read_methods(request), request.question.placement);
   const Network network(request.cluster, placement);
+  request.question.problem.partition = requests.front().problem.partition;
   const std::string text = optional(given, "text"), json = optional(given, "json");
   if (!text.empty() && request.question.passes.size() > 1)
     throw InvalidInput("--text writes one schedule: give --pass forward or --pass backward");
   check_outputs({{"--text", text}, {"--json", json}});
   std::vector<PlanFacts> passes;
   bool proved = true;
-  for (std::size_t i = 0; i < methods.size(); ++i) {
-    const PlanRequest wanted = request.plan_request(methods[i], request.question.passes[i]);
+  for (const PlanRequest& wanted : requests) {
     const CostModel cost(request.cluster.gpu, wanted.problem);
     const Plan made = make_plan(wanted, network, cost);
     passes.push_back(facts_of(made, wanted, network, cost));
@@ -93,10 +93,11 @@ int plan(const po::variables_map& given) {
   }
   if (!json.empty())
     write_file(json, [&](std::ostream& out) {
-      write_json(out, request.question, methods.front().algorithm, forms_of(methods), passes);
+      write_json(out, request.question, requests.front().method.algorithm, forms_of(requests), passes);
     });
   if (text != "-" && json != "-") {
-    std::cout << headline(request) << text_of(methods) << placed_text(request, network.placement().name) << '\n';
+    std::cout << headline(request) << requests.front().method.algorithm << ' ' << text_of(forms_of(requests))
+              << placed_text(request, network.placement().name) << '\n';
     for (std::size_t i = 0; i < passes.size(); ++i)
       std::cout << '\n' << name_of(request.question.passes[i]) << '\n' << text_of(passes[i]);
   }

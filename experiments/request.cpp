@@ -58,10 +58,13 @@ AttentionShape read_shape(const po::variables_map& given, const std::optional<Mo
   return shape;
 }
 
-/// Even work for causal masks and documents; neighbours together where they see neighbours only, or all see all.
-Partition usual_partition(const Mask& mask, std::string_view algorithm) {
-  if (mask.window > 0 || mask.is_full()) return Partition::kContiguous;
-  return algorithm.empty() ? Partition::kZigzag : algorithm_of(algorithm).partition.value_or(Partition::kZigzag);
+/// Those that suit the mask: even work for a causal one; neighbours together where they see neighbours only, or all see
+/// all. Documents: what is best depends on their lengths and on the network.
+std::vector<Partition> usual_partitions(const Mask& mask, std::string_view algorithm) {
+  if (mask.window > 0 || mask.is_full()) return {Partition::kContiguous};
+  if (!algorithm.empty() && algorithm_of(algorithm).partition) return {*algorithm_of(algorithm).partition};
+  if (mask.documents.empty()) return {Partition::kZigzag};
+  return {Partition::kContiguous, Partition::kZigzag, Partition::kDocumentZigzag};
 }
 
 Problem read_problem(const po::variables_map& given, Pass pass) {
@@ -72,7 +75,7 @@ Problem read_problem(const po::variables_map& given, Pass pass) {
   problem.shape = read_shape(given, model);
   if (model) problem.mask = model->mask;
   if (given.count("mask")) problem.mask = parse_mask(given["mask"].as<std::string>(), problem.shape.seq_q);
-  const std::string usual(name_of(usual_partition(problem.mask, optional(given, "algorithm"))));
+  const std::string usual(name_of(usual_partitions(problem.mask, optional(given, "algorithm")).front()));
   problem.partition = parse_partition(optional(given, "partition", usual));
   problem.pass = pass;
   problem.ranks = parse_count(required(given, "gpus", "256"), "--gpus");
@@ -92,10 +95,11 @@ void read_choices(const po::variables_map& given, Request& request) {
   if (given.count("tile")) choices.tile = parse_tile(text("tile"), "--tile");
   if (given.count("ulysses")) choices.ulysses = parse_count(text("ulysses"), "--ulysses");
   if (given.count("inner")) choices.inner = parse_count(text("inner"), "--inner");
-  if (given.count("slices")) choices.slices = text("slices") == "auto" ? 0 : parse_count(text("slices"), "--slices, unless auto,");
+  if (given.count("slices"))
+    choices.slices = text("slices") == "auto" ? 0 : parse_count(text("slices"), "--slices, unless auto,");
   if (given.count("exchange")) choices.travel = parse_exchange(text("exchange"));
   if (!given.count("tile-backward")) return;
-  request.tile_backward = parse_tile(text("tile-backward"), "--tile-backward");
+  choices.tile_backward = parse_tile(text("tile-backward"), "--tile-backward");
   if (request.question.passes.back() != Pass::kBackward)
     throw InvalidInput("--tile-backward is given without a backward pass: give --pass both or backward");
 }
@@ -107,25 +111,26 @@ std::vector<Method> Request::methods(std::string_view name, const Choices& given
   for (Pass pass : question.passes) {
     Problem problem = question.problem;
     problem.pass = pass;
-    Choices chosen = given;
-    if (pass == Pass::kBackward && tile_backward) chosen.tile = tile_backward;
-    methods.push_back(method_of(name, problem, chosen, cluster.node.gpus));
+    methods.push_back(method_of(name, problem, given, cluster.node.gpus));
   }
   return methods;
 }
 
-PlanRequest Request::plan_request(const Method& method, Pass pass) const {
-  PlanRequest plan{question.problem, method, question.order, question.wire, memory_limit};
-  plan.problem.pass = pass;
-  if (!partition_given) plan.problem.partition = usual_partition(plan.problem.mask, method.algorithm);
-  plan.problem = cut_for(method, plan.problem);
-  return plan;
-}
-
-Arrangement Request::arranged(std::span<const Method> methods) const {
-  std::vector<PlanRequest> passes;
-  for (std::size_t i = 0; i < methods.size(); ++i) passes.push_back(plan_request(methods[i], question.passes[i]));
-  return arrange(question.placement, passes, cluster);
+Arrangement Request::arranged(std::span<const Method> methods, const PlacementRule& placement) const {
+  const Problem& problem = question.problem;
+  std::vector<Partition> partitions{problem.partition};
+  if (!partition_given) partitions = usual_partitions(problem.mask, methods.front().algorithm);
+  std::vector<Passes> alternatives;
+  for (Partition partition : partitions) {
+    Passes& passes = alternatives.emplace_back();
+    for (std::size_t i = 0; i < methods.size(); ++i) {
+      passes.push_back({problem, methods[i], question.order, question.wire, memory_limit});
+      passes.back().problem.pass = question.passes[i];
+      passes.back().problem.partition = partition;
+      passes.back().problem = cut_for(methods[i], passes.back().problem);
+    }
+  }
+  return arrange(placement, alternatives, cluster);
 }
 
 void add_cluster_options(po::options_description& options) {
@@ -154,9 +159,9 @@ void add_request_options(po::options_description& options) {
        "lengths), "
        "window:W+documents:FILE, full+documents:FILE; the model's, or full, if not given")  //
       ("partition", text("NAME"),
-       "how tokens are dealt to the GPUs: contiguous (usual for full and window), zigzag (usual for causal and "
-       "documents), "
-       "striped, document-zigzag (every run of documents with a 16th of the tokens for itself)")  //
+       "how tokens are dealt to the GPUs: contiguous (usual for full and window), zigzag (usual for causal), striped, "
+       "document-zigzag (every run of documents with a 16th of the tokens for itself); for documents, if not given, "
+       "whichever of contiguous and the zigzags is estimated to be the fastest")  //
       ("gpus", text("N"), "GPUs that share the sequence");
   add_cluster_options(options);
   options.add_options()                                                                                               //
@@ -247,17 +252,15 @@ std::vector<Method> read_methods(const Request& request) {
   return request.methods(request.algorithm.empty() ? "mesh" : request.algorithm, request.choices);
 }
 
-std::vector<MeshForm> forms_of(std::span<const Method> methods) {
+std::vector<MeshForm> forms_of(std::span<const PlanRequest> passes) {
   std::vector<MeshForm> forms;
-  for (const Method& m : methods) forms.push_back(m.form);
+  for (const PlanRequest& pass : passes) forms.push_back(pass.method.form);
   return forms;
 }
 
-std::string text_of(std::span<const Method> methods) {
-  const Method &first = methods.front(), &last = methods.back();
-  std::string text = fmt::format("{} {}", first.algorithm, text_of(first.form));
-  if (last.form != first.form) text += fmt::format(" forward, {} backward", text_of(last.form));
-  return text;
+std::string text_of(std::span<const MeshForm> forms) {
+  const std::string first = text_of(forms.front()), last = text_of(forms.back());
+  return first == last ? first : fmt::format("{} forward, {} backward", first, last);
 }
 
 std::string headline(const Request& request) {

@@ -20,16 +20,15 @@ struct Request {
   Cluster cluster;
   std::string algorithm;  ///< empty if not given
   Choices choices;
-  std::optional<Tile> tile_backward;  ///< if it is not that of the forward pass
+  bool partition_given = false;  ///< else what suits the mask and the algorithm, the best of several
   std::uint64_t memory_limit = UINT64_MAX;
-  bool partition_given = false;  ///< else each algorithm's usual one
 
   [[nodiscard]] int ranks() const { return question.problem.ranks; }
   /// An algorithm in each of the passes that are asked for. @throws InvalidInput if one does not fit.
   [[nodiscard]] std::vector<Method> methods(std::string_view algorithm, const Choices& choices) const;
-  [[nodiscard]] PlanRequest plan_request(const Method& method, Pass pass) const;
-  /// What the question leaves open of these methods chosen. @throws InvalidInput if they do not fit the cluster.
-  [[nodiscard]] Arrangement arranged(std::span<const Method> methods) const;
+  /// The passes, with everything chosen that is left open of these methods. @throws InvalidInput if they do not fit the
+  /// cluster.
+  [[nodiscard]] Arrangement arranged(std::span<const Method> methods, const PlacementRule& placement) const;
 };
 
 /// The options that `read_request` reads.
@@ -56,10 +55,10 @@ void check_outputs(const std::vector<std::pair<std::string, std::string>>& outpu
 /// The algorithm of a verb that runs one schedule, in each pass. @throws InvalidInput if it is missing.
 [[nodiscard]] std::vector<Method> read_methods(const Request& request);
 
-[[nodiscard]] std::vector<MeshForm> forms_of(std::span<const Method> methods);
+[[nodiscard]] std::vector<MeshForm> forms_of(std::span<const PlanRequest> passes);
 
-/// "mesh 4x8" or, where the passes differ, "mesh 4x8 forward, 8x4 backward".
-[[nodiscard]] std::string text_of(std::span<const Method> methods);
+/// "4x8" or, where the passes differ, "4x8 forward, 8x4 backward".
+[[nodiscard]] std::string text_of(std::span<const MeshForm> forms);
 
 /// Two lines: the problem, and where and how it is run.
 [[nodiscard]] std::string headline(const Request& request);

@@ -41,7 +41,8 @@ Files read_files(const po::variables_map& given, const Request& request) {
 }
 
 void print(const Request& request, const Outcome& outcome) {
-  std::cout << headline(request) << outcome.choice << placed_text(request, outcome.passes.front().placed) << '\n';
+  std::cout << headline(request) << outcome.algorithm << ' ' << outcome.choice
+            << placed_text(request, outcome.passes.front().placed) << '\n';
   for (std::size_t i = 0; outcome.passes.size() > 1 && i < outcome.passes.size(); ++i)
     std::cout << '\n' << name_of(request.question.passes[i]) << '\n' << text_of(outcome.passes[i]);
   std::cout << (outcome.passes.size() > 1 ? "\nboth\n" : "\n") << text_of(outcome.total());
@@ -49,14 +50,15 @@ void print(const Request& request, const Outcome& outcome) {
 
 int simulate(const po::variables_map& given) {
   require_simulator();
-  const Request request = read_request("simulate", given);
-  const auto [placement, methods] = request.arranged(read_methods(request));
+  Request request = read_request("simulate", given);
+  const auto [placement, passes] = request.arranged(read_methods(request), request.question.placement);
   const Network network(request.cluster, placement);
+  const Partition partition = request.question.problem.partition = passes.front().problem.partition;
   const Files files = read_files(given, request);
-  Outcome outcome{std::string(methods.front().algorithm), text_of(methods), forms_of(methods), {}, {}};
-  for (std::size_t i = 0; i < methods.size(); ++i) {
-    const Evaluation done =
-        evaluate(request.plan_request(methods[i], request.question.passes[i]), network, request.cluster.gpu);
+  Outcome outcome{
+      std::string(passes.front().method.algorithm), text_of(forms_of(passes)), partition, forms_of(passes), {}, {}};
+  for (const PlanRequest& pass : passes) {
+    const Evaluation done = evaluate(pass, network, request.cluster.gpu);
     outcome.passes.push_back(done.summary);
     if (!files.trace.empty())
       write_file(files.trace, [&](std::ostream& out) {

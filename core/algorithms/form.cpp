@@ -37,7 +37,9 @@ void check_heads(const MeshForm& form, const AttentionShape& shape) {
     throw InvalidInput(fmt::format("{} heads cannot be shared out evenly among {} {}", shape.heads, shares,
                                    form.slices > 1 ? "slices" : "ranks"));
   if (form.slices > 1)
-    throw InvalidInput(fmt::format("{} kv-heads cannot be cut into {} slices evenly", shape.kv_heads, shares));
+    throw InvalidInput(
+        fmt::format("{} kv-heads cannot be shared out evenly among {} slices{}", shape.kv_heads, shares,
+                    form.ulysses > 1 ? fmt::format(", {} on each of {} ranks", form.slices, form.ulysses) : ""));
   throw InvalidInput(fmt::format("{} kv-heads can neither be shared out evenly among {} ranks nor replicated evenly",
                                  shape.kv_heads, shares));
 }

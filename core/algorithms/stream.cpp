@@ -60,6 +60,7 @@ std::vector<ValueId> Reduction::take(Rank r, int hop) {
 }
 
 void Reduction::depart(ScheduleBuilder& b, const Side& side, int count) {
+  if (form_.out == Travel::kDirect) merge_at_home(b);
   const Rings& rings = side.rings;
   struct Sent {
     TransferId transfer;
@@ -83,10 +84,9 @@ void Reduction::depart(ScheduleBuilder& b, const Side& side, int count) {
     const Rank here = b.value(made).rank;
     arrived_[at(here)].push_back({rings.hop_of(here, owner), made});
   }
-  if (form_.out == Travel::kDirect) merge_at_home(b);
 }
 
-/// What comes directly is merged as it comes: only one partial waits for the end.
+/// What comes directly is merged before the next is sent, by when it has come: two partials wait at most.
 void Reduction::merge_at_home(ScheduleBuilder& b) {
   for (std::vector<Arrived>& arrived : arrived_) {
     if (arrived.size() < 2) continue;

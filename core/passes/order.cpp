@@ -141,9 +141,10 @@ TileCosts of_two_lanes(const TileProblem& p) {
   const double rows =
       p.count_of(Hop::kRowIn) * p.cost_of(Hop::kRowIn) + p.count_of(Hop::kRowOut) * p.cost_of(Hop::kRowOut);
   const double all = p.cost_of_all_hops();
-  const double part = all > 0 ? std::max(rows, all - rows) / all : 1;
   const TileCosts& c = p.costs;
-  return {part * c.row_in, part * c.column_in, part * c.row_out, part * c.column_out, c.block};
+  const double side_by_side = std::min(all, std::max({rows, all - rows, c.busiest_link}));
+  const double part = all > 0 ? side_by_side / all : 1;
+  return {part * c.row_in, part * c.column_in, part * c.row_out, part * c.column_out, c.block, 0};
 }
 
 }  // namespace

@@ -27,6 +27,8 @@ struct TileCosts {
   double row_out = 0;     ///< partial O forward, dQ backward
   double column_out = 0;  ///< dKV; backward only
   double block = 0;       ///< one (row, column) block
+  double busiest_link =
+      0;  ///< all hops, on the link that is busy for longest: what lanes side by side cannot do without
 };
 
 /// Bytes that one rank of the tile holds of each kind, all equal over the tile.
@@ -97,10 +99,11 @@ class MemoryLimitTooLow : public InvalidInput {
 /// `optimal` is never longer than `greedy` or `naive`. Forward it is the shortest of all if it meets `lower_bound` (the
 /// optimum with preemptible compute), and without that up to 4×3; beyond, sets of states are cut where they grow too
 /// large, and it is the best that was found. Backward it is the best for three orders of departure (rows first, columns
-/// first, in turn): a template, not a proof. `topology` is for two lanes, one for rows and one for columns, that do not
-/// slow each other down: the optimal order of one lane whose hops cost less in the proportion in which two lanes are done
-/// sooner; its times and its bound are those of that lane. `lower_bound` holds always: backward it is that of the tile if only its
-/// rows or only its columns left, and for tiles too large to search the time of the channel and the compute alone.
+/// first, in turn): a template, not a proof. `topology` is for two lanes, one for rows and one for columns: the
+/// optimal order of one lane whose hops cost less in the proportion in which two lanes are done sooner, which is when
+/// the longer of them is and `busiest_link` too; its times and its bound are those of that lane. `lower_bound` holds
+/// always: backward it is that of the tile if only its rows or only its columns left, and for tiles too large to search
+/// the time of the channel and the compute alone.
 /// @throws MemoryLimitTooLow if no known plan keeps to the limit.
 [[nodiscard]] TilePlan plan_tile(Tile tile, Pass pass, Order order, const TileCosts& costs, const TileBytes& bytes,
                                  std::uint64_t memory_limit = UINT64_MAX);

@@ -88,6 +88,7 @@ void append(Json& json, const Question& question, const Outcome& outcome) {
     json["not_possible"] = outcome.impossible;
     return;
   }
+  json["partition"] = name_of(outcome.partition);
   json.update(json_of(outcome.total(), kLinksShown));
   if (outcome.passes.size() == 1) return;
   for (std::size_t i = 0; i < outcome.passes.size(); ++i)

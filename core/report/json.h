@@ -32,6 +32,7 @@ struct Question {
 struct Outcome {
   std::string algorithm;
   std::string choice;           ///< in words: its tile and what else is chosen about it
+  Partition partition = {};     ///< how tokens are dealt
   std::vector<MeshForm> forms;  ///< of each pass; empty if impossible
   std::vector<Summary> passes;  ///< as many as were asked for, in that order; empty if impossible
   std::string impossible;

@@ -1,5 +1,7 @@
 #include "core/report/plan_facts.h"
 
+#include "core/tile_costs.h"
+
 namespace meshattn {
 
 namespace {

@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "core/passes/dependencies.h"
 #include "core/plan.h"
+#include "core/tile_costs.h"
 #include "tests/support/messages.h"
 
 namespace meshattn {

@@ -9,6 +9,7 @@
 #include "core/algorithms.h"
 #include "core/arrange.h"
 #include "core/error.h"
+#include "core/passes/validate.h"
 #include "core/passes/volume.h"
 
 namespace meshattn {
@@ -131,25 +132,26 @@ TEST(Placement, RowsAndColumnsEnterANodeAtDifferentGpus) {
 }
 
 TEST(PlacementSearch, TakesTheFastest) {
-  const std::vector<PlanRequest> passes{request_of_64()};
+  const std::vector<Passes> passes{{request_of_64()}};
   const Cluster c = shared_nics(1e15);  // communication decides
   const Placement best = arrange(SearchRule{}, passes, c).placement;
   EXPECT_EQ(best.name, "grid:2x2");
   const auto seconds = [&](const Placement& p) {
-    return make_plan(passes.front(), Network(c, p), CostModel(c.gpu, passes.front().problem)).estimate_s;
+    return make_plan(passes.front().front(), Network(c, p), CostModel(c.gpu, passes.front().front().problem))
+        .estimate_s;
   };
   EXPECT_NEAR(seconds(linear(64)) / seconds(best), 70.0 / 56, 0.02);
 }
 
 /// Blocks so long that all placements take the same: the NICs of 2x2 carry least.
 TEST(PlacementSearch, OfEqualsTakesTheLeastLoaded) {
-  const std::vector<PlanRequest> passes{request_of_64()};
+  const std::vector<Passes> passes{{request_of_64()}};
   EXPECT_EQ(arrange(SearchRule{}, passes, shared_nics(1e10)).placement.name, "grid:2x2");
 }
 
 TEST(PlacementSearch, IsLinearWhereThereIsNoChoice) {
-  std::vector<PlanRequest> ring{request_of_64()};
-  ring.front().method.form.tile = {1, 64};
+  std::vector<Passes> ring{{request_of_64()}};
+  ring.front().front().method.form.tile = {1, 64};
   EXPECT_EQ(arrange(SearchRule{}, ring, shared_nics(1e12)).placement.name, "linear");
 }
 
@@ -161,11 +163,11 @@ TEST(Arrange, CutsHeadsOnlyWhereTheyCanBe) {
   EXPECT_TRUE(r.method.choose_slices);
   EXPECT_EQ(r.method.form.slices, 1);
   const Cluster c = shared_nics(1e15);
-  const Arrangement found = arrange(LinearRule{}, std::vector{r}, c);
-  EXPECT_FALSE(found.methods.front().choose_slices);
-  EXPECT_LE(found.methods.front().form.slices, 2);
+  const Arrangement found = arrange(LinearRule{}, std::vector<Passes>{{r}}, c);
+  EXPECT_FALSE(found.passes.front().method.choose_slices);
+  EXPECT_LE(found.passes.front().method.form.slices, 2);
   // Blocks so long that nothing can be gained.
-  EXPECT_EQ(arrange(LinearRule{}, std::vector{r}, shared_nics(1e8)).methods.front().form.slices, 1);
+  EXPECT_EQ(arrange(LinearRule{}, std::vector<Passes>{{r}}, shared_nics(1e8)).passes.front().method.form.slices, 1);
 }
 
 /// 8x8 on nodes of four GPUs with a NIC each: linear rows leave a node by one GPU, its NIC carries all; four slices
@@ -175,11 +177,100 @@ TEST(Arrange, TakesSlicesWhereOneNicCarriesAll) {
   r.method.choose_slices = true;
   Cluster c = shared_nics(1e15);
   c.node.gpus_per_nic = 1;
-  EXPECT_GT(arrange(LinearRule{}, std::vector{r}, c).methods.front().form.slices, 1);
+  EXPECT_GT(arrange(LinearRule{}, std::vector<Passes>{{r}}, c).passes.front().method.form.slices, 1);
+}
+
+/// No plan in one slice fits, one in several does; and where none does, the least of one slice is told.
+TEST(Arrange, TakesSlicesWhereOneDoesNotFit) {
+  PlanRequest r = request_of_64();
+  const Cluster c = shared_nics(1e12);
+  const auto least = [&](PlanRequest request) {
+    request.memory_limit = 1;
+    try {
+      (void)arrange(LinearRule{}, std::vector<Passes>{{request}}, c);
+    } catch (const MemoryLimitTooLow& e) {
+      return e.least();
+    }
+    return std::uint64_t{0};
+  };
+  r.method.choose_slices = true;
+  const std::uint64_t whole = least(r);
+  PlanRequest cut = r;
+  cut.method.choose_slices = false;
+  EXPECT_EQ(least(cut), 0u);  // an arrangement that leaves nothing open is not planned
+  cut.method.form.slices = 4;
+  const Network network(c, 64);
+  cut.memory_limit = 1;
+  std::uint64_t sliced = 0;
+  try {
+    (void)make_plan(cut, network, CostModel(c.gpu, cut.problem));
+  } catch (const MemoryLimitTooLow& e) {
+    sliced = e.least();
+  }
+  ASSERT_LT(sliced, whole);
+  r.memory_limit = (sliced + whole) / 2;
+  EXPECT_GT(arrange(LinearRule{}, std::vector<Passes>{{r}}, c).passes.front().method.form.slices, 1);
+}
+
+/// Two passes count together: of what alone would choose another placement each, the one whose sum is least is taken.
+TEST(Arrange, AddsUpThePasses) {
+  PlanRequest forward = request_of_64();
+  forward.method.form.tile = {4, 16};
+  PlanRequest backward = forward;
+  backward.problem.pass = Pass::kBackward;
+  for (double flops_per_s : {1e13, 1e15}) {
+    const Cluster c = shared_nics(flops_per_s);
+    const auto estimate_s = [&](const Placement& placement, const PlanRequest& request) {
+      return make_plan(request, Network(c, placement), CostModel(c.gpu, request.problem)).estimate_s;
+    };
+    const auto total_s = [&](const Placement& p) { return estimate_s(p, forward) + estimate_s(p, backward); };
+    const Arrangement both = arrange(SearchRule{}, std::vector<Passes>{{forward, backward}}, c);
+    for (Grid grid : grids_of(forward.method.form.tile, 1, 4))
+      EXPECT_LE(total_s(both.placement), 1.0011 * total_s(placed(grid, forward.method.form.tile, 1, 4)));
+  }
+}
+
+/// Two alternatives of how tokens are dealt: the faster one, whichever comes first.
+TEST(Arrange, TakesTheFasterAlternative) {
+  PlanRequest contiguous = request_of_64();
+  contiguous.problem.mask = Mask::kCausal;
+  PlanRequest zigzag = contiguous;
+  zigzag.problem.partition = Partition::kZigzag;
+  const Cluster c = shared_nics(1e10);  // compute decides: zigzag is even
+  for (const std::vector<Passes>& alternatives :
+       {std::vector<Passes>{{contiguous}, {zigzag}}, {{zigzag}, {contiguous}}})
+    EXPECT_EQ(arrange(LinearRule{}, alternatives, c).passes.front().problem.partition, Partition::kZigzag);
+}
+
+/// A grid is that of one tile: another tile on the same GPUs is no grid, and its rings keep to their order.
+TEST(Placement, AGridIsOfItsTileOnly) {
+  const Placement p = placed({2, 4}, {8, 8}, 1, 8);
+  EXPECT_EQ(p.node_of({.tile = {8, 8}}, 8), (Grid{2, 4}));
+  EXPECT_EQ(p.node_of({.tile = {32, 2}}, 8), (Grid{1, 1}));
+  EXPECT_EQ(p.node_of({.tile = {8, 4}, .ulysses = 2}, 8), (Grid{1, 1}));
+  for (Tile tile : tiles_of(64))
+    for (int slices : {1, 2, 4}) {
+      PlanRequest r = request_of_64();
+      r.method.form.tile = tile;
+      r.method.form.slices = slices;
+      Cluster c = shared_nics(1e12);
+      c.node.gpus = 8;
+      EXPECT_TRUE(validate(make_plan(r, Network(c, p), CostModel(c.gpu, r.problem)).schedule).empty());
+    }
+}
+
+/// Places of a row fill a node, or several rows do: 8 GPUs hold 8 of a row of 16, 2 rows of 4, or 2 places of 4 ranks.
+TEST(Placement, LinearFillsNodesWithRows) {
+  EXPECT_EQ(linear_grid({.tile = {16, 4}}, 8), (Grid{8, 1}));
+  EXPECT_EQ(linear_grid({.tile = {4, 16}}, 8), (Grid{4, 2}));
+  EXPECT_EQ(linear_grid({.tile = {1, 64}}, 8), (Grid{1, 8}));
+  EXPECT_EQ(linear_grid({.tile = {4, 4}, .ulysses = 4}, 8), (Grid{2, 1}));
+  EXPECT_EQ(linear_grid({.tile = {3, 8}}, 8), (Grid{1, 1}));
+  EXPECT_EQ(linear_grid({.tile = {4, 4}, .ulysses = 16}, 8), (Grid{1, 1}));
 }
 
 TEST(PlacementSearch, RulesThatNameAPlacementAreKeptTo) {
-  const std::vector<PlanRequest> passes{request_of_64()};
+  const std::vector<Passes> passes{{request_of_64()}};
   EXPECT_EQ(arrange(LinearRule{}, passes, shared_nics(1e12)).placement.name, "linear");
   EXPECT_EQ(arrange(Grid{1, 4}, passes, shared_nics(1e12)).placement.name, "grid:1x4");
   EXPECT_THROW((void)arrange(Grid{8, 8}, passes, shared_nics(1e12)), InvalidInput);

@@ -1,5 +1,6 @@
 #include "core/plan.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "core/algorithms.h"
@@ -7,6 +8,7 @@
 #include "core/passes/liveness.h"
 #include "core/passes/validate.h"
 #include "core/passes/volume.h"
+#include "core/tile_costs.h"
 
 namespace meshattn {
 namespace {
@@ -73,6 +75,67 @@ TEST(TileCosts, CountTheLoadOfSharedLinks) {
   c.node.gpus_per_nic = 4;
   const TileCosts shared = tile_costs(r, Network(c, 8), CostModel(c.gpu, r.problem));
   EXPECT_DOUBLE_EQ(shared.column_in, 1e-6 + 2 * 524288 / 50e9);
+}
+
+/// Two ranks at each of four places, tile 1x4, one key/value head for both, so that each has a copy of it. A place's KV
+/// is two chunks of 1/8 of the 512 KiB above, and comes to each of its ranks: a hop is a chunk of KV for a rank,
+/// 2 · 64 KiB, over the NIC of the rank alone. Half the heads of two chunks by two: 4·512²·64·8/2 operations a block.
+TEST(TileCosts, OfHeadsThatPlacesShareOut) {
+  PlanRequest r = request_of(8, {1, 4});
+  r.problem.shape.kv_heads = 1;
+  r.method.form.ulysses = 2;
+  const TileCosts c = tile_costs(r, Network(small_cluster(), 8), CostModel(small_cluster().gpu, r.problem));
+  EXPECT_DOUBLE_EQ(c.column_in, 1e-6 + 2 * 65536 / 50e9);
+  EXPECT_DOUBLE_EQ(c.block, 4.0 * 512 * 512 * 64 * 8 / 2 / 1e12);
+}
+
+/// A double ring of two windows of four, each a node: three hops within the node, 1 µs + 512 KiB / 400 GB/s, before and
+/// three after the one that crosses, 1 µs + 512 KiB / 50 GB/s: the mean of seven.
+TEST(TileCosts, OfADoubleRingAreTheMeanOfItsHops) {
+  PlanRequest r = request_of(8, {1, 8});
+  r.method.form.inner = 4;
+  const TileCosts c = tile_costs(r, Network(small_cluster(), 8), CostModel(small_cluster().gpu, r.problem));
+  EXPECT_DOUBLE_EQ(c.column_in, (7 * 1e-6 + 6 * (524288 / 400e9) + 524288 / 50e9) / 7);
+}
+
+/// Tile 2x4 on nodes of 4: a GPU's port carries its row's Q and O, 256 KiB and 520 KiB, and half of its three KV hops;
+/// the NICs carry the other half, three times 512 KiB, slower: what two lanes cannot do without.
+TEST(TileCosts, KnowTheBusiestLinkOfAllHops) {
+  const PlanRequest r = request_of(8, {2, 4});
+  const TileCosts c = tile_costs(r, Network(small_cluster(), 8), CostModel(small_cluster().gpu, r.problem));
+  EXPECT_DOUBLE_EQ(c.busiest_link, 3 * 524288 / 50e9);
+}
+
+/// Forward 2·(a − 1) + (b − 1) transfers to a rank, backward twice that; at most 2^24 in all.
+TEST(MakePlan, CountsTheTransfersOfBothPasses) {
+  const auto refusal = [](PlanRequest r) {
+    try {
+      (void)plan_on_small_cluster(r);
+    } catch (const InvalidInput& e) {
+      return std::string(e.what());
+    }
+    return std::string("accepted");
+  };
+  PlanRequest r = request_of(4096, {2048, 2}, Pass::kBackward);
+  EXPECT_THAT(refusal(r), ::testing::HasSubstr("mesh 2048x2 takes 8190 transfers to each of 4096 ranks"));
+  r = request_of(16384, {128, 128});
+  r.method.form.slices = 8;
+  EXPECT_THAT(refusal(r), ::testing::HasSubstr("takes 3048 transfers"));
+  r = request_of(16384, {1, 16});
+  r.method.form.ulysses = 1024;
+  r.problem.shape.heads = r.problem.shape.kv_heads = 1024;
+  EXPECT_THAT(refusal(r), ::testing::HasSubstr("takes 18429 transfers to each of 16384 ranks"));
+}
+
+/// TokenRing merges what comes home as it comes: a rank holds no more partial results with more ranks.
+TEST(MakePlan, DirectPartialResultsDoNotPileUp) {
+  const auto peak = [](int ranks) {
+    PlanRequest r = request_of(ranks, {ranks, 1});
+    r.method.form.out = Travel::kDirect;
+    r.order = Order::kOptimal;
+    return static_cast<double>(plan_on_small_cluster(r).schedule.peak_bytes);
+  };
+  EXPECT_LE(peak(16), 1.1 * peak(8));
 }
 
 TEST(MakePlan, IsProvedForEveryTileOrderAndPass) {

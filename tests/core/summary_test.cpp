@@ -174,7 +174,7 @@ TEST(SummaryJson, TwoPassesHaveTheirOwnKeysAndTheSumsOnTop) {
   const Question question{"1", "simulate", "", "two", tiny(), {Pass::kForward, Pass::kBackward}};
   std::ostringstream out;
   const MeshForm form{.tile = {1, 2}};
-  write_json(out, question, Outcome{"ring", "1x2", {form, form}, {s, s}, {}});
+  write_json(out, question, Outcome{"ring", "1x2", Partition::kZigzag, {form, form}, {s, s}, {}});
   const auto json = nlohmann::json::parse(out.str());
   EXPECT_EQ(json.at("makespan_s"), 16);
   EXPECT_EQ(json.at("forward").at("makespan_s"), 8);

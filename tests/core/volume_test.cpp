@@ -143,6 +143,18 @@ TEST(Prune, ContiguousCausalDropsEmptyBlocksAndHopsToThem) {
   EXPECT_EQ(s.transfers.size(), 15u);
 }
 
+/// Backward they move down: chunk j passes ranks j − 1 … 0, then n − 1 … j + 1, which see it: n − 1 hops, none for the
+/// last chunk, which only its owner sees. Its dKV begins at rank n − 1 and comes home down the ranks that see it:
+/// n − 1 − j hops. n = 6: 5 · 5 and 15.
+TEST(Prune, ContiguousCausalBackwardSendsGradientsNoFurtherThanTheyMust) {
+  const Case c{Pass::kBackward, Dtype::kBf16, 6, 8};
+  const Schedule s = prune(schedule_of(problem_of(c, Mask::kCausal, Partition::kContiguous), {1, 6}, c.wire));
+  std::size_t kv = 0, dkv = 0;
+  for (const Transfer& t : s.transfers) (s.values[t.made].tensor == Tensor::kKV ? kv : dkv)++;
+  EXPECT_EQ(kv, 25u);
+  EXPECT_EQ(dkv, 15u);
+}
+
 /// Under a window of at most a chunk, contiguous chunk j is seen by ranks j and j + 1 only (by j + 1 from a window of 2
 /// on): one hop each, none into rank 0. Queries and outputs stay at home: a ring.
 TEST(Prune, AWindowMovesTheHaloOnly) {

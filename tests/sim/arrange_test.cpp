@@ -12,11 +12,10 @@ namespace {
 using testing::cluster_of;
 using testing::request_of;
 
-double simulated_s(const PlanRequest& request, const Arrangement& arranged, const Cluster& cluster) {
-  PlanRequest chosen = request;
-  chosen.method = arranged.methods.front();
+double simulated_s(const Arrangement& arranged, const Cluster& cluster) {
+  const PlanRequest& chosen = arranged.passes.front();
   const Network network(cluster, arranged.placement);
-  const CostModel cost(cluster.gpu, request.problem);
+  const CostModel cost(cluster.gpu, chosen.problem);
   return testing::simulated_s(make_plan(chosen, network, cost).schedule, network, cost);
 }
 
@@ -31,16 +30,16 @@ TEST(Arrange, SlicesAreNeverSlowerThanNone) {
       for (Pass pass : {Pass::kForward, Pass::kBackward})
         for (Tile tile : tiles_of(32)) {
           PlanRequest request = request_of(32, tile, pass, Mask::kCausal);
-          const std::vector<PlanRequest> plain{request};
+          const std::vector<Passes> plain{{request}};
           request.method.choose_slices = true;
-          const std::vector<PlanRequest> open{request};
+          const std::vector<Passes> open{{request}};
           const Arrangement without = arrange(SearchRule{}, plain, cluster),
                             with = arrange(SearchRule{}, open, cluster);
-          ASSERT_FALSE(with.methods.front().choose_slices);
-          (with.methods.front().form.slices > 1 ? sliced : whole)++;
-          const double gain = simulated_s(request, without, cluster) / simulated_s(request, with, cluster);
+          ASSERT_FALSE(with.passes.front().method.choose_slices);
+          (with.passes.front().method.form.slices > 1 ? sliced : whole)++;
+          const double gain = simulated_s(without, cluster) / simulated_s(with, cluster);
           EXPECT_GT(gain, 0.99) << fmt::format("{} {} on NICs of {} GB/s to {} GPUs", name_of(pass),
-                                               text_of(with.methods.front().form), gigabytes, gpus);
+                                               text_of(with.passes.front().method.form), gigabytes, gpus);
           best = std::max(best, gain);
         }
     }
