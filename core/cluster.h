@@ -40,7 +40,10 @@ struct GpuProfile {
   double attention_flops_per_s = 0;  ///< one rate for everything, where there are no points
   std::vector<AttentionPoint> attention;
   double combine_bytes_per_s = std::numeric_limits<double>::infinity();  ///< read + written while merging partials
-  double launch_s = 0;                                                   ///< start of one compute op
+  /// Moved to merge one element of a block's output into a sum that has begun; one kernel: sum read, output read, sum
+  /// written, 4 bytes each.
+  double merge_bytes = 12;
+  double launch_s = 0;  ///< start of one compute op
 };
 
 /// One server: GPUs joined by a switch (NVSwitch or PCIe), each with a port into it.

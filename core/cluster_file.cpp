@@ -44,6 +44,7 @@ constexpr Key kGpuKeys[] = {
     {"gpu", "combine", Kind::kText, false},                 // "free", in place of the next two
     {"gpu", "hbm_GBps", Kind::kPositive, false},            // data sheet
     {"gpu", "combine_efficiency", Kind::kFraction, false},  // of hbm_GBps while merging partials, read + written
+    {"gpu", "merge_bytes", Kind::kPositive, false},         // moved to merge an element of a block's output
     {"gpu", "launch_us", Kind::kAmount},                    // start of one compute op
     {"attention", "point", Kind::kList, false},
 };
@@ -121,6 +122,7 @@ GpuProfile gpu_of(const KeyedFile& file, const std::filesystem::path& path) {
   gpu.name = path.stem().string();
   gpu.memory_bytes = file.number("gpu", "memory_GB") * 1e9;
   gpu.combine_bytes_per_s = combine_rate(file, path.string());
+  if (file.has("gpu", "merge_bytes")) gpu.merge_bytes = file.number("gpu", "merge_bytes");
   gpu.launch_s = file.number("gpu", "launch_us") * 1e-6;
   const bool points = file.has("attention", "point");
   const bool flat = file.has("gpu", "attention_TFLOPs");

@@ -18,7 +18,7 @@ namespace {
 /// bf16 and fp16 run on the same units at the same rate.
 bool same_rate(Dtype a, Dtype b) { return (a == Dtype::kFp32) == (b == Dtype::kFp32); }
 
-double log_length(double q_tokens, double kv_tokens) { return 0.5 * std::log(q_tokens * kv_tokens); }
+double length_of(double q_tokens, double kv_tokens) { return std::sqrt(q_tokens * kv_tokens); }
 
 /// How far a point is from the problem; equal for the points of one series. See the class comment for the order.
 auto distance(const AttentionPoint& point, const AttentionShape& shape, KernelMask mask) {
@@ -60,11 +60,15 @@ double common_heads(HeadRange q, HeadRange kv, int group) {
 }  // namespace
 
 CostModel::CostModel(const GpuProfile& gpu, const Problem& problem)
-    : problem_(problem), blocks_(problem), combine_bytes_per_s_(gpu.combine_bytes_per_s), launch_s_(gpu.launch_s) {
+    : problem_(problem),
+      blocks_(problem),
+      combine_bytes_per_s_(gpu.combine_bytes_per_s),
+      merge_bytes_(gpu.merge_bytes),
+      launch_s_(gpu.launch_s) {
   if (gpu.attention.empty()) {
     if (!(gpu.attention_flops_per_s > 0))
       throw InvalidInput(fmt::format("GPU profile {} has neither a rate nor points of attention", gpu.name));
-    full_ = causal_ = {{-std::numeric_limits<double>::infinity(), gpu.attention_flops_per_s}};
+    full_ = causal_ = {{0, gpu.attention_flops_per_s}};
     best_flops_per_s_ = gpu.attention_flops_per_s;
   } else {
     full_ = series(gpu, KernelMask::kFull);
@@ -100,22 +104,23 @@ std::vector<CostModel::Rate> CostModel::series(const GpuProfile& gpu, KernelMask
     ++number;
   }
   std::vector<Rate> rates;
-  for (const auto& [length, mean] : by_length) rates.push_back({0.5 * std::log(length), mean.first / mean.second});
+  for (const auto& [area, mean] : by_length) rates.push_back({std::sqrt(area), mean.first / mean.second});
   return rates;
 }
 
 double CostModel::rate(std::span<const Rate> series, double length) {
   const auto above =
-      std::upper_bound(series.begin(), series.end(), length, [](double x, const Rate& r) { return x < r.log_length; });
+      std::upper_bound(series.begin(), series.end(), length, [](double x, const Rate& r) { return x < r.length; });
   if (above == series.end()) return series.back().flops_per_s;
-  if (above == series.begin()) return above->flops_per_s * std::exp(length - above->log_length);
-  const Rate &a = *(above - 1), &b = *above;
-  const double part = (length - a.log_length) / (b.log_length - a.log_length);
-  return a.flops_per_s + part * (b.flops_per_s - a.flops_per_s);
+  if (series.size() == 1) return above->flops_per_s * length / above->length;
+  const bool below_all = above == series.begin();
+  const Rate &a = below_all ? *above : *(above - 1), &b = below_all ? *(above + 1) : *above;
+  const double slope = (1 / a.flops_per_s - 1 / b.flops_per_s) / (1 / a.length - 1 / b.length);
+  return 1 / (1 / a.flops_per_s + (below_all ? std::max(0.0, slope) : slope) * (1 / length - 1 / a.length));
 }
 
 double CostModel::kernel_s(const Kernel& kernel) const {
-  const double length = log_length(kernel.q_tokens, kernel.kv_tokens);
+  const double length = length_of(kernel.q_tokens, kernel.kv_tokens);
   const auto part_s = [&](double pairs, std::span<const Rate> series) {
     if (pairs == 0) return 0.0;
     return flops(pairs * problem_.shape.batch, problem_.shape.head_dim, problem_.pass) / rate(series, length);
@@ -168,16 +173,15 @@ CostModel::Kernel CostModel::kernel_of(const Schedule& s, const Rows& rows, cons
   return kernel;
 }
 
-double CostModel::memory_s(std::uint64_t bytes) const {
-  return static_cast<double>(bytes) / combine_bytes_per_s_ + launch_s_;
-}
+double CostModel::memory_s(double bytes) const { return bytes / combine_bytes_per_s_ + launch_s_; }
 
 template <typename Rectangle>
 double CostModel::rectangle_s(const Schedule& s, OpId op, const Rectangle& rect, std::vector<OpId>& merged_by) const {
-  std::uint64_t merged = 0;
+  double merged = 0;
   const auto contribute = [&](ValueId sum) {
     if (sum == kNone || merged_by[sum] == op) return;
-    if (merged_by[sum] != kNone) merged += 3 * s.bytes(sum);
+    const double element_bytes = s.values[sum].tensor == Tensor::kO ? merge_bytes_ : 12;  // sums are in fp32
+    if (merged_by[sum] != kNone) merged += element_bytes / 4 * static_cast<double>(s.bytes(sum));
     merged_by[sum] = op;
   };
   for (const auto& row : s.rows_of(rect)) contribute(sum_of(row));
@@ -193,12 +197,12 @@ std::vector<double> CostModel::seconds(const Schedule& s) const {
     if (const auto* b = std::get_if<AttendBackward>(&s.ops[op])) seconds[op] = rectangle_s(s, op, *b, merged_by);
     if (const auto* d = std::get_if<Delta>(&s.ops[op])) {
       const Region made = s.region(d->made);
-      seconds[op] = memory_s(s.bytes(d->o, made) + s.bytes(d->d_o, made) + s.bytes(d->made));
+      seconds[op] = memory_s(static_cast<double>(s.bytes(d->o, made) + s.bytes(d->d_o, made) + s.bytes(d->made)));
     }
     if (const auto* c = std::get_if<Combine>(&s.ops[op])) {
       std::uint64_t bytes = s.bytes(c->made);
       for (ValueId source : s.sources_of(*c)) bytes += s.bytes(source, s.region(c->made));
-      seconds[op] = memory_s(bytes);
+      seconds[op] = memory_s(static_cast<double>(bytes));
     }
   }
   return seconds;

@@ -13,14 +13,15 @@ namespace meshattn {
 /// simulator's.
 ///
 /// One Attend or AttendBackward is one kernel: the floating-point operations of its blocks over a rate, plus a launch.
-/// The rate comes from the profile's points, of one series for full blocks and one for all others, a causal
-/// kernel's, by the pairs that a window or documents leave of them: same pass; bf16 and fp16
-/// stand for each other; then the nearest, in this order, by mask (the other one if there is none), head dim, dtype,
-/// heads, heads a kv-head. In a series the rate is linear in log √(q tokens · kv tokens) of the whole kernel (points of
-/// one such length: their mean); the last point's beyond it; below the first point it falls in proportion to that
-/// length (too little work to fill the GPU). What a kernel contributes to a sum that has begun is merged into it by a
-/// kernel that reads the sum and the contribution and writes the sum: once an op, however many rows share the sum, and
-/// all of it. Combine and Delta move the bytes of what they make and of the part that they read.
+/// The rate comes from the profile's points, of one series for full blocks and one for all others, a causal kernel's,
+/// by the pairs that a window or documents leave of them: same pass; bf16 and fp16 stand for each other; then the
+/// nearest, in this order, by mask (the other one if there is none), head dim, dtype, heads, heads a kv-head. In a
+/// series the time of an operation is linear in 1 / length, √(q tokens · kv tokens) of the whole kernel (points of one
+/// such length: their mean): of a work of length², a part that grows with the length alone is start and end of rows.
+/// Below the first point it goes on as between the first two (from one point: as 1 / length), beyond the last it stays.
+/// What a kernel contributes to a sum that has begun is merged into it by a kernel that reads the sum and the
+/// contribution and writes the sum: once an op, however many rows share the sum, and all of it. Combine and Delta move
+/// the bytes of what they make and of the part that they read.
 class CostModel {
  public:
   /// @throws InvalidInput if the profile has no rate and no point of the problem's pass and dtype.
@@ -38,7 +39,7 @@ class CostModel {
  private:
   /// Rates by length, ascending.
   struct Rate {
-    double log_length;
+    double length;
     double flops_per_s;
   };
   /// The kernel that a rectangle is. Pairs are summed over heads, of one batch item.
@@ -60,11 +61,12 @@ class CostModel {
   [[nodiscard]] double rectangle_s(const Schedule& schedule, OpId op, const Rectangle& rect,
                                    std::vector<OpId>& merged_by) const;
   /// A kernel that reads and writes so many bytes in all.
-  [[nodiscard]] double memory_s(std::uint64_t bytes) const;
+  [[nodiscard]] double memory_s(double bytes) const;
 
   Problem problem_;
   Blocks blocks_;
   double combine_bytes_per_s_;
+  double merge_bytes_;
   double launch_s_;
   double best_flops_per_s_ = 0;
   std::vector<Rate> full_, causal_;

@@ -19,6 +19,7 @@ struct Verb {
 [[nodiscard]] Verb plan_verb();
 [[nodiscard]] Verb simulate_verb();
 [[nodiscard]] Verb compare_verb();
+[[nodiscard]] Verb validate_verb();
 [[nodiscard]] Verb topology_verb();
 
 /// Reads a verb's arguments: every option known, spelt out, given once (unless it may repeat) and with a value.

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <numeric>
 
 #include "core/algorithms.h"
 #include "core/algorithms/mesh.h"
@@ -100,19 +101,25 @@ TEST(Cost, EveryPointIsReproduced) {
   }
 }
 
-TEST(Cost, BetweenPointsTheRateIsLinearInTheLogarithmAndOutsideItIsAsTheHeaderSays) {
+/// Points at 1,024, 4,096 and 32,768 tokens: 400, 480 and 600 TFLOP/s. Operations take 1/400 + k (1/L − 1/1,024), with
+/// k (1/1,024 − 1/4,096) = 1/400 − 1/480: at 2,048 tokens two thirds of the way, at 512 four thirds beyond it; and so
+/// on.
+TEST(Cost, TheTimeOfAnOperationIsLinearInTheInverseLength) {
   const GpuProfile gpu = measured();
   const CostModel cost(gpu, problem(1 << 20, 8));
-  const auto rate = [&](double q, double kv) {
-    return 4 * q * kv * 128 * 32 / (cost.attention_s(q * kv, q, kv, KernelMask::kFull) - gpu.launch_s) / 1e12;
+  const auto rate = [](const CostModel& model, double q, double kv) {
+    return 4 * q * kv * 128 * 32 / (model.attention_s(q * kv, q, kv, KernelMask::kFull) - 3e-6) / 1e12;
   };
-  EXPECT_NEAR(rate(2048, 2048), 440, 1e-6);  // 40 · log2 by construction, also between the points
-  EXPECT_NEAR(rate(8192, 8192), 520, 1e-6);
-  EXPECT_NEAR(rate(1024, 16384), 480, 1e-6);       // as long as 4,096 × 4,096
-  EXPECT_NEAR(rate(1 << 20, 1 << 20), 600, 1e-6);  // the last point's, 40 · 15
-  EXPECT_NEAR(rate(256, 256), 100, 1e-6);          // a quarter of the first point's, 40 · 10
+  EXPECT_NEAR(rate(cost, 2048, 2048), 1 / (1 / 400.0 - 2 / 3.0 * (1 / 400.0 - 1 / 480.0)), 1e-6);
+  EXPECT_NEAR(rate(cost, 8192, 8192), 1 / (1 / 480.0 - 4 / 7.0 * (1 / 480.0 - 1 / 600.0)), 1e-6);
+  EXPECT_NEAR(rate(cost, 1024, 16384), 480, 1e-6);       // as long as 4,096 × 4,096
+  EXPECT_NEAR(rate(cost, 1 << 20, 1 << 20), 600, 1e-6);  // the last point's
+  EXPECT_NEAR(rate(cost, 512, 512), 1 / (1 / 400.0 + 4 / 3.0 * (1 / 400.0 - 1 / 480.0)), 1e-6);
   EXPECT_DOUBLE_EQ(cost.best_flops_per_s(), 600e12);
   EXPECT_DOUBLE_EQ(CostModel(gpu, problem(1 << 20, 8, Mask::kFull, Pass::kBackward)).best_flops_per_s(), 450e12);
+  GpuProfile one = gpu;
+  one.attention = {point(Pass::kForward, KernelMask::kFull, 1024, 400)};
+  EXPECT_NEAR(rate(CostModel(one, problem(1 << 20, 8)), 256, 256), 100, 1e-6);  // a quarter of the only point's
 }
 
 TEST(Cost, MoreWorkNeverTakesLess) {
@@ -158,13 +165,15 @@ TEST(Cost, HeadsThatAreCutAreCountedOnce) {
 }
 
 TEST(Cost, CausalBlocksTakeTheirPairsAtTheCausalRate) {
-  // One cell with itself: 4,096 · 4,097 / 2 pairs. Cells {0, 1} × {0, 1}: two such, one full block, one empty.
+  // One cell with itself: 4,096 · 4,097 / 2 pairs. Cells {0, 1} × {0, 1}: two such, one full block, one empty, 8,192
+  // long, of the way from 1 / 4,096 to 1 / 32,768 four sevenths: 1 / (1/12 − 4/7 (1/12 − 1/15)) = 420/31.
   const GpuProfile gpu = measured();
   const Problem p = problem(4096 * 8, 8, Mask::kCausal);
   const double half = 4096.0 * 4097 / 2, full = 4096.0 * 4096, operations = 4.0 * 128 * 32;
   EXPECT_NEAR(kernel_s(gpu, one_kernel(p, 1, 1)), operations * half / (35 * 12 * 1e12) + gpu.launch_s, 1e-15);
   EXPECT_NEAR(kernel_s(gpu, one_kernel(p, 2, 2)),
-              operations * (2 * half / (35 * 13 * 1e12) + full / (40 * 13 * 1e12)) + gpu.launch_s, 1e-15);
+              operations * (2 * half / (35 * 420 / 31.0 * 1e12) + full / (40 * 420 / 31.0 * 1e12)) + gpu.launch_s,
+              1e-15);
 }
 
 TEST(Cost, OtherBlocksTakeTheirPairsAtTheCausalRate) {
@@ -228,6 +237,13 @@ TEST(Cost, ContributingToASumThatHasBegunTakesAMerge) {
     // 1,024 tokens × 32 heads: O of 512 bytes + 4 of log-sum-exp a row, dQ of 512; columns are new to both rectangles.
     const double sum_bytes = 1024.0 * 32 * (pass == Pass::kForward ? 516 : 512);
     EXPECT_NEAR(rectangles[1] - rectangles[0], 3 * sum_bytes / 1e12 + 3e-6, 1e-15);
+    // Merged in several kernels that move 38 bytes of an element of O, not 12; gradients are added as before.
+    GpuProfile by_op = measured();
+    by_op.merge_bytes = 38;
+    const std::vector<double> slower = CostModel(by_op, p).seconds(s);
+    const double more =
+        std::accumulate(slower.begin(), slower.end(), 0.0) - std::accumulate(seconds.begin(), seconds.end(), 0.0);
+    EXPECT_NEAR(more, pass == Pass::kForward ? 4 * 26 / 4.0 * sum_bytes / 1e12 : 0, 1e-12);  // on each of four ranks
   }
 }
 

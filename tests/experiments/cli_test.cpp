@@ -25,6 +25,7 @@ TEST_F(Cli, HelpOfEveryVerbNamesItsOptionsAndAnExample) {
       {"simulate", {"--cluster", "--set", "--wire-dtype", "--trace", "--trace-ranks", "--json"}},
       {"compare",
        {"--algorithm", "--pass", "--mask", "--prefix", "--partition", "--placement", "--json", "--log-level"}},
+      {"validate", {"--table", "--json"}},
       {"topology", {"--cluster", "--gpus", "--set", "--topologies"}}};
   const ProgramRun top = meshattn("--help");
   EXPECT_EQ(top.status, 0);
@@ -51,7 +52,7 @@ TEST_F(Cli, BadInputIsOneLineAndStatusTwo) {
   const std::vector<std::pair<std::string, std::string>> cases{
       {"", "--help"},
       {"simulat", "did you mean simulate?"},
-      {"fly", "possible are plan, simulate, compare, topology"},
+      {"fly", "possible are plan, simulate, compare, validate, topology"},
       {"--sea 4K", "verb"},
       {"plan --frob", "no option --frob"},
       {"simulate " + ring + "--aglorithm mesh", "did you mean --algorithm?"},
@@ -109,6 +110,8 @@ TEST_F(Cli, BadInputIsOneLineAndStatusTwo) {
       {"plan " + ring + "--text - --json -", "cannot both write to standard output"},
       {"compare " + ideal(8, "--tile 3x3"), "tile 3x3 does not make 8 ranks"},
       {"compare " + ideal(8, "--memory-limit 1K"), "none of 23 ways is possible"},
+      {"validate", "--table is missing"},
+      {"validate --table missing.csv", "cannot read missing.csv"},
       {"topology --gpus 8", "--gpus needs --cluster"},
       {"topology --cluster ideal-8x50 --gpus 12", "12 GPUs"},
       {"topology --topologies /nowhere", "/nowhere"}};
@@ -270,6 +273,28 @@ TEST_F(Cli, CompareWithAGridSaysWhichTilesItDoesNotFit) {
   EXPECT_THAT(run.out, ContainsRegex("ring +1x16 +[0-9]"));  // the yardstick is linear
   const json rows = results("compare " + ideal(16, "--placement search")).at("rows");
   for (const json& row : rows) EXPECT_NE(row.contains("placed"), row.contains("not_possible")) << row;
+}
+
+/// A table of one row that is 10 % slower than what the row's options simulate: the error is 1 / 1.1 − 1.
+TEST_F(Cli, ValidateComparesWithWhatSimulateSays) {
+  const std::string options = ideal(8, "--algorithm ring --pass both");
+  const double seconds = results("simulate " + options).at("makespan_s");
+  const auto write = [&](const std::string& row_options) {
+    std::ofstream(folder_ / "table.csv") << fmt::format(
+        "block,name,value,unit,options,source\nall,ring,{:.9f},ms,{},here\nall,again,{:.9f},iter/s,{},here\n",
+        1.1e3 * seconds, row_options, 1 / (1.1 * seconds), row_options);
+  };
+  write(options);
+  const json r = results("validate --table table.csv");
+  ASSERT_EQ(r.at("rows").size(), 2u);
+  EXPECT_DOUBLE_EQ(r.at("rows")[0].at("predicted_s").get<double>(), seconds);
+  for (const json& row : r.at("rows")) EXPECT_NEAR(row.at("error").get<double>(), 1 / 1.1 - 1, 1e-6);
+  EXPECT_NEAR(r.at("median_error").get<double>(), 1 - 1 / 1.1, 1e-6);
+  EXPECT_THAT(meshattn("validate --table table.csv").out, HasSubstr("2 rows: median error 9.1 %, worst 9.1 %"));
+  write(options + " --tile 3x3");
+  const ProgramRun wrong = meshattn("validate --table table.csv");
+  EXPECT_EQ(wrong.status, 2);
+  EXPECT_THAT(wrong.err, HasSubstr("table.csv:2: "));
 }
 
 TEST_F(Cli, AFullDiskIsOneLineAndStatusOne) {

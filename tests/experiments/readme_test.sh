@@ -4,6 +4,7 @@ set -euo pipefail
 readme=$1 program=$2
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
+ln -s "$(dirname "$readme")/experiments" "$scratch/experiments"  # files that commands name
 cd "$scratch"
 
 ran=0

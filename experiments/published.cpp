@@ -1,0 +1,98 @@
+#include "experiments/published.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+#include <boost/tokenizer.hpp>
+#include <cmath>
+#include <fstream>
+#include <sstream>
+
+#include "core/error.h"
+#include "core/keyed_file.h"
+
+namespace meshattn {
+
+namespace {
+
+const std::vector<std::string> kHeading{"block", "name", "value", "unit", "options", "source"};
+
+/// @throws InvalidInput if quotes are not closed or escapes are none.
+std::vector<std::string> fields_of(const std::string& line, const std::string& where) {
+  try {
+    const boost::tokenizer<boost::escaped_list_separator<char>> fields(line);
+    return {fields.begin(), fields.end()};
+  } catch (const boost::escaped_list_error&) {
+    throw InvalidInput(fmt::format("{}: a backslash that escapes nothing", where));
+  }
+}
+
+PublishedRow row_of(const std::vector<std::string>& fields, const std::string& where) {
+  if (fields.size() != kHeading.size())
+    throw InvalidInput(
+        fmt::format("{}: {} fields, not {}: {}", where, fields.size(), kHeading.size(), fmt::join(kHeading, ",")));
+  PublishedRow row{where, fields[0], fields[1], 0, {}, fields[5]};
+  const double value = parse_number(fields[2], fmt::format("{}: value", where));
+  if (!(value > 0)) throw InvalidInput(fmt::format("{}: value {} is not above zero", where, fields[2]));
+  if (fields[3] != "ms" && fields[3] != "iter/s")
+    throw InvalidInput(fmt::format("{}: unknown unit '{}': possible are ms, iter/s", where, fields[3]));
+  row.seconds = fields[3] == "ms" ? value / 1e3 : 1 / value;
+  std::istringstream words(fields[4]);
+  for (std::string word; words >> word;) row.options.push_back(word);
+  if (row.name.empty() || row.options.empty() || row.source.empty())
+    throw InvalidInput(fmt::format("{}: name, options and source must not be empty", where));
+  return row;
+}
+
+/// Of each number, from 1; equal ones share their mean.
+std::vector<double> ranks_of(std::span<const double> numbers) {
+  std::vector<double> ranks;
+  for (double x : numbers) {
+    const auto below = std::ranges::count_if(numbers, [x](double y) { return y < x; });
+    const auto equal = std::ranges::count(numbers, x);
+    ranks.push_back(static_cast<double>(below) + (static_cast<double>(equal) + 1) / 2);
+  }
+  return ranks;
+}
+
+}  // namespace
+
+std::vector<PublishedRow> read_published(const std::string& path) {
+  std::ifstream in(path);
+  if (!in) throw InvalidInput(fmt::format("cannot read {}", path));
+  std::vector<PublishedRow> rows;
+  bool heading = false;
+  int number = 0;
+  for (std::string line; std::getline(in, line);) {
+    const std::string where = fmt::format("{}:{}", path, ++number);
+    if (line.empty() || line.front() == '#') continue;
+    const std::vector<std::string> fields = fields_of(line, where);
+    if (heading)
+      rows.push_back(row_of(fields, where));
+    else if (fields != kHeading)
+      throw InvalidInput(fmt::format("{}: the heading must be {}", where, fmt::join(kHeading, ",")));
+    heading = true;
+  }
+  if (rows.empty()) throw InvalidInput(fmt::format("{}: no rows", path));
+  return rows;
+}
+
+double rank_correlation(std::span<const double> a, std::span<const double> b) {
+  const std::vector<double> ra = ranks_of(a), rb = ranks_of(b);
+  const double mean = (static_cast<double>(a.size()) + 1) / 2;
+  double ab = 0, aa = 0, bb = 0;
+  for (std::size_t i = 0; i < ra.size(); ++i) {
+    ab += (ra[i] - mean) * (rb[i] - mean);
+    aa += (ra[i] - mean) * (ra[i] - mean);
+    bb += (rb[i] - mean) * (rb[i] - mean);
+  }
+  return aa > 0 && bb > 0 ? ab / std::sqrt(aa * bb) : 1;
+}
+
+double median(std::vector<double> numbers) {
+  std::ranges::sort(numbers);
+  const std::size_t middle = numbers.size() / 2;
+  return numbers.size() % 2 == 1 ? numbers[middle] : (numbers[middle - 1] + numbers[middle]) / 2;
+}
+
+}  // namespace meshattn

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+namespace meshattn {
+
+/// A published measurement, and the options of `simulate` that predict it.
+struct PublishedRow {
+  std::string where;  ///< file and line
+  std::string block;  ///< rows of one block are rivals: their order counts
+  std::string name;
+  double seconds = 0;
+  std::vector<std::string> options;
+  std::string source;
+};
+
+/// Reads a table: lines that begin with # are remarks, then the heading block,name,value,unit,options,source, then
+/// rows; fields with commas in quotes. Units: ms, or iter/s of an iteration that does all passes.
+/// @throws InvalidInput naming file and line.
+[[nodiscard]] std::vector<PublishedRow> read_published(const std::string& path);
+
+/// Spearman's correlation of the ranks of two lists of one length, equal numbers sharing their mean rank; 1 if one of
+/// them is all equal or shorter than two.
+[[nodiscard]] double rank_correlation(std::span<const double> a, std::span<const double> b);
+
+/// The middle one, or the mean of the two middle ones. Not of nothing.
+[[nodiscard]] double median(std::vector<double> numbers);
+
+}  // namespace meshattn

@@ -1,0 +1,82 @@
+#include "experiments/published.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+
+#include "core/error.h"
+
+namespace meshattn {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+class Published : public ::testing::Test {
+ protected:
+  Published() : path_(std::filesystem::temp_directory_path() / ("meshattn_published_" + std::to_string(getpid()))) {}
+  ~Published() override { std::filesystem::remove(path_); }
+
+  std::vector<PublishedRow> read(const std::string& text) const {
+    std::ofstream(path_) << text;
+    return read_published(path_.string());
+  }
+  std::string refusal(const std::string& text) const {
+    try {
+      (void)read(text);
+    } catch (const InvalidInput& e) {
+      return e.what();
+    }
+    return "accepted";
+  }
+
+  const std::string heading_ = "block,name,value,unit,options,source\n";
+  std::filesystem::path path_;
+};
+
+/// 40 iterations a second are 25 ms each.
+TEST_F(Published, RowsAreTimesWithOptionsAndASource) {
+  const auto rows =
+      read("# a remark\n\n" + heading_ + "f,ring,40,iter/s,--gpus 8 --seq 64K,\"a, b\"\nf,mesh,7.5,ms,--x y,c\n");
+  ASSERT_EQ(rows.size(), 2u);
+  EXPECT_DOUBLE_EQ(rows[0].seconds, 0.025);
+  EXPECT_THAT(rows[0].options, ElementsAre("--gpus", "8", "--seq", "64K"));
+  EXPECT_EQ(rows[0].source, "a, b");
+  EXPECT_THAT(rows[0].where, HasSubstr(":4"));
+  EXPECT_DOUBLE_EQ(rows[1].seconds, 7.5e-3);
+}
+
+TEST_F(Published, WhatIsWrongIsToldWithItsLine) {
+  EXPECT_THAT(refusal(""), HasSubstr("no rows"));
+  EXPECT_THAT(refusal("block,name\n"), HasSubstr(":1: the heading must be block,name,value"));
+  EXPECT_THAT(refusal(heading_ + "f,ring,40,iter/s,--x\n"), HasSubstr(":2: 5 fields, not 6"));
+  EXPECT_THAT(refusal(heading_ + "f,ring,40,Hz,--x,s\n"), HasSubstr(":2: unknown unit 'Hz': possible are ms, iter/s"));
+  EXPECT_THAT(refusal(heading_ + "f,ring,fast,ms,--x,s\n"), HasSubstr(":2: value"));
+  EXPECT_THAT(refusal(heading_ + "f,ring,0,ms,--x,s\n"), HasSubstr("not above zero"));
+  EXPECT_THAT(refusal(heading_ + "f,ring,1,ms,--x,\n"), HasSubstr("must not be empty"));
+  EXPECT_THAT(refusal(heading_ + "f,ring,1,ms,--x,\\s\n"), HasSubstr(":2: a backslash"));
+  EXPECT_THROW((void)read_published("/nowhere/table.csv"), InvalidInput);
+}
+
+/// Same order 1, opposite −1. One swap of four: 1 − 6·2 / (4·15) = 0.8. Ties share their mean rank: 1, 2.5, 2.5, 4
+/// against 1, 2, 3, 4: 4.5 / √(4.5 · 5).
+TEST(RankCorrelation, IsSpearmans) {
+  const auto of = [](std::vector<double> a, std::vector<double> b) { return rank_correlation(a, b); };
+  EXPECT_DOUBLE_EQ(of({1, 2, 3}, {10, 20, 90}), 1);
+  EXPECT_DOUBLE_EQ(of({1, 2, 3}, {3, 2, 1}), -1);
+  EXPECT_DOUBLE_EQ(of({1, 2, 3, 4}, {1, 3, 2, 4}), 0.8);
+  EXPECT_DOUBLE_EQ(of({1, 2, 2, 4}, {1, 2, 3, 4}), 4.5 / std::sqrt(4.5 * 5));
+  EXPECT_DOUBLE_EQ(of({1}, {2}), 1);
+}
+
+TEST(Median, IsTheMiddleOne) {
+  EXPECT_DOUBLE_EQ(median({3, 1, 2}), 2);
+  EXPECT_DOUBLE_EQ(median({4, 1, 2, 3}), 2.5);
+}
+
+}  // namespace
+}  // namespace meshattn
