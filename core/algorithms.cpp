@@ -204,7 +204,7 @@ Choices taken_by(const Algorithm& algorithm, Choices choices) {
 
 namespace {
 
-/// Ranks that may share out the heads: neither one nor all, each of which is another algorithm's.
+/// Ranks that may share out the heads: neither one nor all, each of which is another algorithm's, if there are others.
 std::vector<int> shares_of(const Problem& problem) {
   std::vector<int> shares;
   for (int u = 2; u < problem.ranks && u <= problem.shape.heads; ++u)

@@ -82,8 +82,8 @@ struct Method {
 /// Those of the choices that an algorithm takes.
 [[nodiscard]] Choices taken_by(const Algorithm& algorithm, Choices choices);
 
-/// What a comparison lists of an algorithm: `given` with every value of what is left open. At least one, if none is
-/// possible one that `method_of` refuses.
+/// What a comparison lists of an algorithm: `given` with every value of what is left open. At least one, if
+/// nothing fits one that `method_of` refuses, or that is another algorithm under this name (prime numbers of ranks).
 [[nodiscard]] std::vector<Choices> choices_of(const Algorithm& algorithm, const Problem& problem,
                                               const Choices& given = {});
 

@@ -51,13 +51,13 @@ double busiest_compute_s(const Schedule& s, const CostModel& cost) {
 /// A pass in one slice or, if that is faster by more than the estimate's error, in several.
 /// @throws MemoryLimitTooLow if it fits in no number of them.
 Choice with_slices(PlanRequest request, const Network& network, const CostModel& cost) {
-  const bool open = std::exchange(request.method.choose_slices, false);
+  if (!std::exchange(request.method.choose_slices, false)) return {request, make_plan(request, network, cost)};
   std::optional<Choice> best;
   std::exception_ptr refused;
   constexpr double kCertain = 1.02;
   double to_beat_s = std::numeric_limits<double>::infinity();
-  for (int slices = 1; slices <= (open ? network.gpus_per_node() : 1); ++slices) {
-    if (open) request.method.form.slices = slices;
+  for (int slices = 1; slices <= network.gpus_per_node(); ++slices) {
+    request.method.form.slices = slices;
     if (slices > 1 && !fits_heads(request.method.form, request.problem.shape)) continue;
     try {
       Plan plan = make_plan(request, network, cost);
@@ -69,6 +69,8 @@ Choice with_slices(PlanRequest request, const Network& network, const CostModel&
       if (slices == 1 && to_beat_s <= busiest_compute_s(best->plan.schedule, cost)) break;
     } catch (const MemoryLimitTooLow&) {
       if (!refused) refused = std::current_exception();
+    } catch (const InvalidInput&) {  // too many lanes or transfers for so many slices
+      if (slices == 1) throw;
     }
   }
   if (!best) std::rethrow_exception(refused);
@@ -137,7 +139,10 @@ Arrangement arrange(const PlacementRule& rule, std::span<const Passes> alternati
   for (const Passes& passes : alternatives)
     for (const Placement& placement : placements) try {
         candidates.push_back(evaluated(placement, passes, cluster));
-      } catch (const InvalidInput&) {  // memory, or what the alternative is refused for
+      } catch (const MemoryLimitTooLow&) {  // hop prices decide which plans are known
+        if (!refused) refused = std::current_exception();
+      } catch (const InvalidInput&) {  // of several ways to deal the tokens an algorithm may refuse some
+        if (alternatives.size() == 1) throw;
         if (!refused) refused = std::current_exception();
       }
   if (candidates.empty()) std::rethrow_exception(refused);

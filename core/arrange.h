@@ -7,15 +7,15 @@
 
 namespace meshattn {
 
+/// Passes that run one after the other.
+using Passes = std::vector<PlanRequest>;
+
 /// Everything chosen that a user left open: how tokens are dealt, which rank sits where, and how many slices each pass
 /// is cut into.
 struct Arrangement {
   Placement placement;
-  std::vector<PlanRequest> passes;
+  Passes passes;
 };
-
-/// Passes that run one after the other.
-using Passes = std::vector<PlanRequest>;
 
 /// The best of what is left open: of `alternatives`, which differ in how they deal the tokens, each with every
 /// placement and number of slices that it leaves open.

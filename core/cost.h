@@ -18,10 +18,11 @@ namespace meshattn {
 /// nearest, in this order, by mask (the other one if there is none), head dim, dtype, heads, heads a kv-head. In a
 /// series the time of an operation is linear in 1 / length, √(q tokens · kv tokens) of the whole kernel (points of one
 /// such length: their mean): of a work of length², a part that grows with the length alone is start and end of rows.
-/// Below the first point it goes on as between the first two (from one point: as 1 / length), beyond the last it stays.
-/// What a kernel contributes to a sum that has begun is merged into it by a kernel that reads the sum and the
-/// contribution and writes the sum: once an op, however many rows share the sum, and all of it. Combine and Delta move
-/// the bytes of what they make and of the part that they read.
+/// Below the first point it goes on as between the first two, but never falls (from one point: as 1 / length), beyond
+/// the last it stays. What a kernel contributes to a sum that has begun is merged into it, by moving the profile's
+/// merge_bytes for each element of O and 12 of a gradient (a kernel that reads the sum and the contribution and writes
+/// the sum): once an op, however many rows share the sum, and all of it. Combine and Delta move the bytes of what they
+/// make and of the part that they read.
 class CostModel {
  public:
   /// @throws InvalidInput if the profile has no rate and no point of the problem's pass and dtype.

@@ -26,11 +26,13 @@ constexpr double kMostTransfers = 0x1p24;
 constexpr double kBytesPerTransfer = 200;
 
 void check_size(const PlanRequest& request) {
-  const int ways = request.problem.pass == Pass::kForward ? 1 : 2;
-  const MeshForm& form = request.method.form;
-  // Q and O, backward Q, dO, delta and dQ; KV, backward dKV too; all-to-all of Q, KV and O, or dO, dQ and dKV.
-  const double in_mesh = 2.0 * ways * (form.tile.rows - 1) + 1.0 * ways * (form.tile.columns - 1);
-  const double hops = in_mesh * form.slices * form.ulysses + (form.slices + 2.0) * (form.ulysses - 1);
+  const bool backward = request.problem.pass == Pass::kBackward;
+  const auto [form, u] = std::pair(request.method.form, 1.0 * request.method.form.ulysses);
+  // A hop brings what each rank of a place has of a tensor, Q (backward Q, dO, delta) or KV, and one partial result.
+  const double of_slice =
+      (form.tile.rows - 1) * ((backward ? 3 : 1) * u + 1) + (form.tile.columns - 1) * (u + (backward ? 1 : 0));
+  // All-to-all: Q and KV in and O of each slice out, or dO in, dQ and dKV out.
+  const double hops = form.slices * of_slice + (u - 1) * (backward ? 1.0 + 2 * form.slices : 2.0 + form.slices);
   const double transfers = hops * request.problem.ranks;
   if (transfers > kMostTransfers)
     throw InvalidInput(
@@ -50,8 +52,8 @@ class Planner {
         hops_(tile_costs(request, network, cost)),
         bytes_(tile_bytes(request)) {}
 
-  /// Tries an order and, until `enough` of its plans fit, leaner and leaner ones. Two lanes are planned for as if they
-  /// did not slow each other down, and as if always; which is nearer the truth differs.
+  /// Tries an order and, until `enough` of its plans fit, leaner and leaner ones; `topology` with and without the load
+  /// that its two lanes share, for neither is always nearer the truth.
   void try_order(Order order, int enough);
   /// Tries the steps that the method fixes.
   void try_fixed();
@@ -124,8 +126,7 @@ void Planner::try_order(Order order, int enough) {
   try_order(order, hops_, enough);
   if (order != Order::kTopology) return;
   TileCosts apart = hops_;
-  apart.busiest_link = 0;
-  try_order(order, apart, enough);
+  if (std::exchange(apart.busiest_link, 0) > 0) try_order(order, apart, enough);
 }
 
 void Planner::try_order(Order order, const TileCosts& costs, int enough) {

@@ -54,15 +54,16 @@ Row row_of(const Request& request, const Algorithm& algorithm, const Choices& ch
   return row;
 }
 
+bool placed_linearly(const Question& question) { return std::holds_alternative<LinearRule>(question.placement); }
+
 /// What is to be compared: the plain ring, which is the yardstick, and whatever the user left in.
 std::vector<Row> rows_of(const Request& request) {
   const Question& question = request.question;
-  Choices given = request.choices;
-  if (question.passes.front() == Pass::kBackward && given.tile_backward)
-    given.tile = std::exchange(given.tile_backward, std::nullopt);
+  const Choices& given = request.choices;
   // A tile that makes no mesh is a mistake, not a row.
-  if (given.tile && request.algorithm.empty() && !given.ulysses)
-    (void)request.methods("mesh", {.tile = given.tile, .tile_backward = given.tile_backward});
+  if ((given.tile || given.tile_backward) && request.algorithm.empty() && !given.ulysses)
+    (void)request.methods(
+        "mesh", {.tile = given.tile.value_or(Tile{1, request.ranks()}), .tile_backward = given.tile_backward});
   const Algorithm& ring = algorithms().front();
   std::vector<Row> rows{row_of(request, ring, {}, LinearRule{})};
   for (const Algorithm& algorithm : algorithms()) {
@@ -70,7 +71,7 @@ std::vector<Row> rows_of(const Request& request) {
     // Of an algorithm that is asked for by name nothing is left out without a word.
     const Choices its = request.algorithm.empty() ? taken_by(algorithm, given) : given;
     for (const Choices& choices : choices_of(algorithm, question.problem, its))
-      if (&algorithm != &ring || choices != Choices{})
+      if (&algorithm != &ring || choices != Choices{} || (!request.algorithm.empty() && !placed_linearly(question)))
         rows.push_back(row_of(request, algorithm, choices, question.placement));
   }
   return rows;
@@ -85,7 +86,7 @@ std::string answer_of(const Request& request, const Row& row) {
   return lines;
 }
 
-void read_answer(const std::string& lines, Outcome& outcome, Partition usual) {
+void read_answer(const std::string& lines, Outcome& outcome, const Question& question) {
   std::istringstream in(lines);
   std::string line;
   std::getline(in, line);
@@ -95,7 +96,8 @@ void read_answer(const std::string& lines, Outcome& outcome, Partition usual) {
     outcome.forms[outcome.passes.size() - 1].slices = outcome.passes.back().slices;
   }
   outcome.choice = text_of(outcome.forms);
-  if (outcome.partition != usual) outcome.choice += fmt::format(", {}", name_of(outcome.partition));
+  if (question.partition_open || outcome.partition != question.problem.partition)
+    outcome.choice += fmt::format(", {}", name_of(outcome.partition));
 }
 
 /// Fills every row, each in a process of its own. @returns whether all that are possible went well.
@@ -112,28 +114,27 @@ bool run(const Request& request, std::vector<Row>& rows) {
   for (std::size_t i = 0; i < results.size(); ++i) {
     if (results[i].kind == ChildResult::Kind::kFailed) well = false;
     if (results[i].kind == ChildResult::Kind::kDone)
-      read_answer(results[i].text, row_of_job[i]->outcome, request.question.problem.partition);
+      read_answer(results[i].text, row_of_job[i]->outcome, request.question);
     else
       row_of_job[i]->outcome.impossible = results[i].text;
   }
   return well;
 }
 
-/// The row with the fewest seconds(row), or none; of those equal to a thousandth the one that receives least.
-template <typename Seconds>
-const Outcome* fastest(const std::vector<Outcome>& rows, Seconds&& seconds) {
+double total_s(const Outcome& row) { return row.total().makespan_s; }
+
+/// The fastest row, or none; of those equal to a thousandth the one that receives least.
+const Outcome* fastest(const std::vector<Outcome>& rows) {
   double fewest = std::numeric_limits<double>::infinity();
   for (const Outcome& row : rows)
-    if (!row.passes.empty()) fewest = std::min(fewest, seconds(row));
+    if (!row.passes.empty()) fewest = std::min(fewest, total_s(row));
   const Outcome* best = nullptr;
   const auto received = [](const Outcome& row) { return row.total().volume.bytes_received_avg; };
   for (const Outcome& row : rows)
-    if (!row.passes.empty() && seconds(row) <= 1.001 * fewest && (best == nullptr || received(row) < received(*best)))
+    if (!row.passes.empty() && total_s(row) <= 1.001 * fewest && (best == nullptr || received(row) < received(*best)))
       best = &row;
   return best;
 }
-
-double total_s(const Outcome& row) { return row.total().makespan_s; }
 
 std::string name_of(const Outcome& row) {
   return row.choice.empty() ? row.algorithm : fmt::format("{} {}", row.algorithm, row.choice);
@@ -146,8 +147,8 @@ std::string speed_up(const Outcome& ring, double seconds) {
 std::string table_of(const Request& request, const std::vector<Outcome>& rows, const Outcome* best) {
   std::vector<std::vector<std::string>> cells{{"", "algorithm", "tile", "makespan", "speed-up", "waiting", "chunks",
                                                "received", "between nodes", "at most", "memory", "near"}};
-  const bool searched = std::holds_alternative<SearchRule>(request.question.placement);
-  if (searched) cells.front().push_back("placed");
+  const bool show_placed = !placed_linearly(request.question);
+  if (show_placed) cells.front().push_back("placed");
   for (const Outcome& row : rows) {
     cells.push_back({&row == best ? "*" : "", row.algorithm, row.choice});
     if (row.passes.empty()) continue;
@@ -158,7 +159,7 @@ std::string table_of(const Request& request, const std::vector<Outcome>& rows, c
              bytes_text(s.volume.inter_node_bytes_avg), bytes_text(static_cast<double>(s.volume.inter_node_bytes_max)),
              bytes_text(static_cast<double>(s.peak_bytes)), near_bound(s)})
       cells.back().push_back(std::move(cell));
-    if (searched) cells.back().push_back(s.placed);
+    if (show_placed) cells.back().push_back(s.placed);
   }
   std::string text = aligned(cells, 3);
   for (const Outcome& row : rows)
@@ -169,9 +170,12 @@ std::string table_of(const Request& request, const std::vector<Outcome>& rows, c
 }
 
 /// Whether one row's backward pass can follow another's forward pass as it is: tokens dealt alike, to the same GPUs,
-/// and heads shared out among as many.
+/// and heads shared out among as many. A grid is that of the first pass's tile.
 bool can_follow(const Outcome& forward, const Outcome& backward) {
-  return forward.partition == backward.partition && forward.passes.front().placed == backward.passes.back().placed &&
+  const std::string& placed = forward.passes.front().placed;
+  const bool same_gpus = placed == backward.passes.back().placed &&
+                         (placed == "linear" || forward.forms.front().tile == backward.forms.front().tile);
+  return same_gpus && forward.partition == backward.partition &&
          forward.forms.front().ulysses == backward.forms.back().ulysses;
 }
 
@@ -220,7 +224,7 @@ int compare(const po::variables_map& given) {
   const bool well = run(request, asked);
   std::vector<Outcome> rows;
   for (Row& row : asked) rows.push_back(std::move(row.outcome));
-  const Outcome* best = fastest(rows, total_s);
+  const Outcome* best = fastest(rows);
   if (!json.empty()) write_file(json, [&](std::ostream& out) { write_json(out, request.question, rows); });
   if (json != "-") {
     std::cout << headline(request) << '\n' << table_of(request, rows, best);

@@ -76,6 +76,7 @@ int plan(const po::variables_map& given) {
   Request request = read_request("plan", given);
   const auto [placement, requests] = request.arranged(read_methods(request), request.question.placement);
   const Network network(request.cluster, placement);
+  request.question.partition_open = false;
   request.question.problem.partition = requests.front().problem.partition;
   const std::string text = optional(given, "text"), json = optional(given, "json");
   if (!text.empty() && request.question.passes.size() > 1)

@@ -19,6 +19,7 @@ const std::vector<std::string> kHeading{"block", "name", "value", "unit", "optio
 
 /// @throws InvalidInput if quotes are not closed or escapes are none.
 std::vector<std::string> fields_of(const std::string& line, const std::string& where) {
+  if (std::ranges::count(line, '"') % 2 != 0) throw InvalidInput(fmt::format("{}: a quote that is not closed", where));
   try {
     const boost::tokenizer<boost::escaped_list_separator<char>> fields(line);
     return {fields.begin(), fields.end()};
@@ -65,6 +66,7 @@ std::vector<PublishedRow> read_published(const std::string& path) {
   int number = 0;
   for (std::string line; std::getline(in, line);) {
     const std::string where = fmt::format("{}:{}", path, ++number);
+    if (line.ends_with('\r')) line.pop_back();
     if (line.empty() || line.front() == '#') continue;
     const std::vector<std::string> fields = fields_of(line, where);
     if (heading)
@@ -77,7 +79,7 @@ std::vector<PublishedRow> read_published(const std::string& path) {
   return rows;
 }
 
-double rank_correlation(std::span<const double> a, std::span<const double> b) {
+std::optional<double> rank_correlation(std::span<const double> a, std::span<const double> b) {
   const std::vector<double> ra = ranks_of(a), rb = ranks_of(b);
   const double mean = (static_cast<double>(a.size()) + 1) / 2;
   double ab = 0, aa = 0, bb = 0;
@@ -86,7 +88,8 @@ double rank_correlation(std::span<const double> a, std::span<const double> b) {
     aa += (ra[i] - mean) * (ra[i] - mean);
     bb += (rb[i] - mean) * (rb[i] - mean);
   }
-  return aa > 0 && bb > 0 ? ab / std::sqrt(aa * bb) : 1;
+  if (!(aa > 0 && bb > 0)) return std::nullopt;
+  return ab / std::sqrt(aa * bb);
 }
 
 double median(std::vector<double> numbers) {

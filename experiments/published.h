@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -21,9 +22,9 @@ struct PublishedRow {
 /// @throws InvalidInput naming file and line.
 [[nodiscard]] std::vector<PublishedRow> read_published(const std::string& path);
 
-/// Spearman's correlation of the ranks of two lists of one length, equal numbers sharing their mean rank; 1 if one of
-/// them is all equal or shorter than two.
-[[nodiscard]] double rank_correlation(std::span<const double> a, std::span<const double> b);
+/// Spearman's correlation of the ranks of two lists of one length, equal numbers sharing their mean rank; nothing if
+/// all numbers of one of them are equal.
+[[nodiscard]] std::optional<double> rank_correlation(std::span<const double> a, std::span<const double> b);
 
 /// The middle one, or the mean of the two middle ones. Not of nothing.
 [[nodiscard]] double median(std::vector<double> numbers);

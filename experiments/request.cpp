@@ -3,6 +3,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <cstdlib>
+#include <utility>
 
 #include "core/algorithms.h"
 #include "core/cluster_file.h"
@@ -102,6 +103,7 @@ void read_choices(const po::variables_map& given, Request& request) {
   choices.tile_backward = parse_tile(text("tile-backward"), "--tile-backward");
   if (request.question.passes.back() != Pass::kBackward)
     throw InvalidInput("--tile-backward is given without a backward pass: give --pass both or backward");
+  if (request.question.passes.size() == 1) choices.tile = std::exchange(choices.tile_backward, std::nullopt);
 }
 
 }  // namespace
@@ -223,6 +225,8 @@ Request read_request(const std::string& verb, const po::variables_map& given) {
   question.cluster = request.cluster.name;
   request.algorithm = optional(given, "algorithm");
   request.partition_given = given.count("partition") > 0;
+  question.partition_open =
+      !request.partition_given && usual_partitions(question.problem.mask, request.algorithm).size() > 1;
   read_choices(given, request);
   if (given.count("memory-limit"))
     request.memory_limit = parse_bytes(given["memory-limit"].as<std::string>(), "--memory-limit");
@@ -274,8 +278,8 @@ std::string headline(const Request& request) {
       s.seq_kv > s.seq_q ? fmt::format(" after {} cached", count_text(static_cast<std::uint64_t>(s.seq_kv - s.seq_q)))
                          : "",
       s.batch > 1 ? fmt::format(" x {} sequences", s.batch) : "", s.heads, s.kv_heads, s.head_dim, name_of(s.dtype),
-      name_of(q.problem.mask), name_of(q.problem.partition), q.problem.ranks, q.cluster,
-      q.order ? name_of(*q.order) : "fastest", name_of(q.wire), name_of(q.placement));
+      name_of(q.problem.mask), q.partition_open ? "fastest partition" : name_of(q.problem.partition), q.problem.ranks,
+      q.cluster, q.order ? name_of(*q.order) : "fastest", name_of(q.wire), name_of(q.placement));
 }
 
 std::string placed_text(const Request& request, const std::string& placed) {

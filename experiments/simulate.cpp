@@ -53,10 +53,15 @@ int simulate(const po::variables_map& given) {
   Request request = read_request("simulate", given);
   const auto [placement, passes] = request.arranged(read_methods(request), request.question.placement);
   const Network network(request.cluster, placement);
-  const Partition partition = request.question.problem.partition = passes.front().problem.partition;
+  request.question.partition_open = false;
+  request.question.problem.partition = passes.front().problem.partition;
   const Files files = read_files(given, request);
-  Outcome outcome{
-      std::string(passes.front().method.algorithm), text_of(forms_of(passes)), partition, forms_of(passes), {}, {}};
+  Outcome outcome{std::string(passes.front().method.algorithm),
+                  text_of(forms_of(passes)),
+                  request.question.problem.partition,
+                  forms_of(passes),
+                  {},
+                  {}};
   for (const PlanRequest& pass : passes) {
     const Evaluation done = evaluate(pass, network, request.cluster.gpu);
     outcome.passes.push_back(done.summary);

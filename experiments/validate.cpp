@@ -26,7 +26,10 @@ namespace po = boost::program_options;
 /// Seconds of all passes of what a row's options say.
 double predicted_s(const PublishedRow& row) {
   const Verb simulate = simulate_verb();
-  const Request request = read_request("validate", parse_arguments(simulate, row.options));
+  const po::variables_map options = parse_arguments(simulate, row.options);
+  for (const char* output : {"json", "trace", "trace-ranks"})
+    if (options.count(output)) throw InvalidInput(fmt::format("--{} has no place in a table", output));
+  const Request request = read_request("validate", options);
   const auto [placement, passes] = request.arranged(read_methods(request), request.question.placement);
   const Network network(request.cluster, placement);
   double seconds = 0;
@@ -54,7 +57,7 @@ struct Verdict {
   std::vector<double> errors;  ///< by row
   double median = 0;           ///< of their sizes
   double worst = 0;
-  std::map<std::string, double> rank_correlation;  ///< by block
+  std::map<std::string, std::optional<double>> rank_correlation;  ///< by block
 };
 
 Verdict verdict_of(const std::vector<PublishedRow>& rows, const std::vector<double>& predicted) {
@@ -82,7 +85,8 @@ std::string text_of(const std::vector<PublishedRow>& rows, const std::vector<dou
   text +=
       fmt::format("\n{} rows: median error {}, worst {}\n", rows.size(), percent_text(v.median), percent_text(v.worst));
   for (const auto& [block, correlation] : v.rank_correlation)
-    text += fmt::format("order of {}: rank correlation {:.2f}\n", block, correlation);
+    text += fmt::format("order of {}: rank correlation {}\n", block,
+                        correlation ? fmt::format("{:.2f}", *correlation) : "unknown, nothing differs");
   return text;
 }
 
@@ -96,7 +100,8 @@ nlohmann::ordered_json json_of(const std::vector<PublishedRow>& rows, const std:
                     {"predicted_s", predicted[i]},
                     {"error", v.errors[i]},
                     {"source", rows[i].source}});
-  for (const auto& [block, correlation] : v.rank_correlation) order[block] = correlation;
+  for (const auto& [block, correlation] : v.rank_correlation)
+    order[block] = correlation ? nlohmann::ordered_json(*correlation) : nlohmann::ordered_json();
   return {{"rows", list}, {"median_error", v.median}, {"worst_error", v.worst}, {"rank_correlation", order}};
 }
 

@@ -86,7 +86,7 @@ void Reduction::depart(ScheduleBuilder& b, const Side& side, int count) {
   }
 }
 
-/// What comes directly is merged before the next is sent, by when it has come: two partials wait at most.
+/// What came directly is merged before the next is sent: by then it has come, unless links are slower than blocks.
 void Reduction::merge_at_home(ScheduleBuilder& b) {
   for (std::vector<Arrived>& arrived : arrived_) {
     if (arrived.size() < 2) continue;

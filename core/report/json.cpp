@@ -52,11 +52,16 @@ Json json_of(const Summary& s, std::size_t most_links) {
 Json json_of(const Question& q) {
   const AttentionShape& shape = q.problem.shape;
   Json passes = q.passes.size() == 1 ? Json(name_of(q.passes.front())) : Json("both");
-  Json problem{
-      {"seq_q", shape.seq_q},          {"seq_kv", shape.seq_kv},          {"batch", shape.batch},
-      {"heads", shape.heads},          {"kv_heads", shape.kv_heads},      {"head_dim", shape.head_dim},
-      {"dtype", name_of(shape.dtype)}, {"mask", name_of(q.problem.mask)}, {"partition", name_of(q.problem.partition)},
-      {"gpus", q.problem.ranks}};
+  Json problem{{"seq_q", shape.seq_q},
+               {"seq_kv", shape.seq_kv},
+               {"batch", shape.batch},
+               {"heads", shape.heads},
+               {"kv_heads", shape.kv_heads},
+               {"head_dim", shape.head_dim},
+               {"dtype", name_of(shape.dtype)},
+               {"mask", name_of(q.problem.mask)},
+               {"partition", q.partition_open ? "fastest" : name_of(q.problem.partition)},
+               {"gpus", q.problem.ranks}};
   Json json{{"version", q.version}, {"command", q.command}};
   if (!q.model.empty()) json["model"] = q.model;
   json["problem"] = std::move(problem);

@@ -26,6 +26,7 @@ struct Question {
   std::optional<Order> order = std::nullopt;  ///< none: whichever is fastest
   Dtype wire = Dtype::kFp32;
   PlacementRule placement = LinearRule{};
+  bool partition_open = false;  ///< each row has the partition that is fastest for it
 };
 
 /// What came out of one algorithm in one form, or why nothing did.

@@ -212,6 +212,32 @@ TEST(Arrange, TakesSlicesWhereOneDoesNotFit) {
   EXPECT_GT(arrange(LinearRule{}, std::vector<Passes>{{r}}, c).passes.front().method.form.slices, 1);
 }
 
+/// 128 slices take more lanes than there are: the tool keeps to what is possible.
+TEST(Arrange, LeavesOutSlicesThatAreNotPossible) {
+  PlanRequest r = request_of_64();
+  r.problem.ranks = 4;
+  r.problem.shape = {4 * 64, 4 * 64, 1, 128, 128, 8, Dtype::kBf16};
+  r.method.form.tile = {2, 2};
+  r.method.choose_slices = true;
+  Cluster c = shared_nics(1e15);
+  c.node.gpus = 128;
+  EXPECT_LE(arrange(LinearRule{}, std::vector<Passes>{{r}}, c).passes.front().method.form.slices, 64);
+}
+
+/// Of several ways to deal the tokens those that an algorithm refuses are left out; the only one is refused aloud.
+TEST(Arrange, LeavesOutAlternativesThatAreRefused) {
+  PlanRequest contiguous = request_of_64();
+  contiguous.problem.mask = Mask::kCausal;
+  contiguous.method = method_of("light-seq", contiguous.problem, {}, 4);
+  PlanRequest zigzag = contiguous;
+  zigzag.problem.partition = Partition::kZigzag;
+  const Cluster c = shared_nics(1e12);
+  const std::vector<Passes> both{{zigzag}, {contiguous}};
+  EXPECT_EQ(arrange(LinearRule{}, both, c).passes.front().problem.partition, Partition::kContiguous);
+  const std::vector<Passes> refused{{zigzag}, {zigzag}};
+  EXPECT_THROW((void)arrange(LinearRule{}, refused, c), InvalidInput);
+}
+
 /// Two passes count together: what is taken is the best of their sum, even where one pass alone would do better
 /// elsewhere, as it does in some of these.
 TEST(Arrange, AddsUpThePasses) {

@@ -109,6 +109,7 @@ TEST_F(Cli, BadInputIsOneLineAndStatusTwo) {
       {"plan " + ring + "--text a --pass both", "--text writes one schedule"},
       {"plan " + ring + "--text - --json -", "cannot both write to standard output"},
       {"compare " + ideal(8, "--tile 3x3"), "tile 3x3 does not make 8 ranks"},
+      {"compare " + ideal(8, "--pass both --tile-backward 3x3"), "tile 3x3 does not make 8 ranks"},
       {"compare " + ideal(8, "--memory-limit 1K"), "none of 23 ways is possible"},
       {"validate", "--table is missing"},
       {"validate --table missing.csv", "cannot read missing.csv"},
@@ -148,13 +149,18 @@ TEST_F(Cli, CompareListsEveryAlgorithm) {
   }
 }
 
-/// Documents of a sixteenth: contiguous chunks stay within theirs. What is chosen is no slower than what is asked for.
+/// Eight documents over 16 GPUs: what is chosen is no slower than what is asked for, and each row says what it has.
 TEST_F(Cli, DocumentsAreDealtAsIsFastest) {
   std::ofstream(folder_ / "docs.txt") << "4096 4096 4096 4096 4096 4096 4096 4096";
   const std::string problem =
       "simulate --cluster dgx-h100 --gpus 16 --model llama-2-7b --seq 32K --algorithm ring --mask documents:docs.txt ";
   const json free = results(problem);
-  EXPECT_EQ(free.at("partition"), free.at("problem").at("partition"));
+  EXPECT_EQ(free.at("problem").at("partition"), "contiguous");
+  const json rows = results("compare" + problem.substr(8));
+  EXPECT_EQ(rows.at("problem").at("partition"), "fastest");
+  EXPECT_EQ(rows.at("rows")[0].at("partition"), "contiguous");
+  EXPECT_THAT(meshattn("compare" + problem.substr(8)).out,
+              ContainsRegex("fastest partition\n.*\n\n.*\n.*ring +1x16, contiguous"));
   for (const char* partition : {"contiguous", "zigzag", "document-zigzag"})
     EXPECT_LE(free.at("makespan_s").get<double>(),
               1.001 * results(problem + "--partition " + partition).at("makespan_s").get<double>())
@@ -175,6 +181,13 @@ TEST_F(Cli, CompareKeepsThePassesApart) {
       "compare --cluster dgx-h100 --gpus 32 --model llama-3.1-8b --seq 64K --mask causal --algorithm mesh --pass both");
   EXPECT_THAT(pair.out,
               ContainsRegex("mesh 8x4 forward .* and mesh 4x8 backward .* together, and tokens need not move"));
+  // Two grids of one name are not one placement.
+  const ProgramRun grids = meshattn(
+      "compare --cluster dgx-h100 --gpus 32 --model llama-3.1-8b --seq 64K --mask causal --algorithm mesh --pass both "
+      "--placement grid:2x4");
+  EXPECT_THAT(grids.out, testing::Not(HasSubstr("together")));
+  EXPECT_THAT(meshattn("compare " + ideal(16, "--algorithm ring --placement grid:2x4")).out,
+              HasSubstr("ring 1x16: not possible because grid 2x4"));
   const ProgramRun apart = meshattn(
       "compare --cluster dgx-h100 --model llama-2-7b --seq 128K --gpus 16 --pass both --set nic.bandwidth_GBps=2");
   EXPECT_EQ(apart.status, 0) << apart.err;
@@ -275,7 +288,7 @@ TEST_F(Cli, CompareWithAGridSaysWhichTilesItDoesNotFit) {
   for (const json& row : rows) EXPECT_NE(row.contains("placed"), row.contains("not_possible")) << row;
 }
 
-/// A table of one row that is 10 % slower than what the row's options simulate: the error is 1 / 1.1 − 1.
+/// Two rows that are 10 % slower than what the row's options simulate: the error is 1 / 1.1 − 1.
 TEST_F(Cli, ValidateComparesWithWhatSimulateSays) {
   const std::string options = ideal(8, "--algorithm ring --pass both");
   const double seconds = results("simulate " + options).at("makespan_s");
@@ -290,7 +303,12 @@ TEST_F(Cli, ValidateComparesWithWhatSimulateSays) {
   EXPECT_DOUBLE_EQ(r.at("rows")[0].at("predicted_s").get<double>(), seconds);
   for (const json& row : r.at("rows")) EXPECT_NEAR(row.at("error").get<double>(), 1 / 1.1 - 1, 1e-6);
   EXPECT_NEAR(r.at("median_error").get<double>(), 1 - 1 / 1.1, 1e-6);
-  EXPECT_THAT(meshattn("validate --table table.csv").out, HasSubstr("2 rows: median error 9.1 %, worst 9.1 %"));
+  const std::string text = meshattn("validate --table table.csv").out;
+  EXPECT_THAT(text, HasSubstr("2 rows: median error 9.1 %, worst 9.1 %"));
+  EXPECT_THAT(text, HasSubstr("order of all: rank correlation unknown"));
+  EXPECT_TRUE(r.at("rank_correlation").at("all").is_null());
+  write(options + " --json x.json");
+  EXPECT_THAT(meshattn("validate --table table.csv").err, HasSubstr("table.csv:2: --json has no place in a table"));
   write(options + " --tile 3x3");
   const ProgramRun wrong = meshattn("validate --table table.csv");
   EXPECT_EQ(wrong.status, 2);

@@ -59,6 +59,8 @@ TEST_F(Published, WhatIsWrongIsToldWithItsLine) {
   EXPECT_THAT(refusal(heading_ + "f,ring,0,ms,--x,s\n"), HasSubstr("not above zero"));
   EXPECT_THAT(refusal(heading_ + "f,ring,1,ms,--x,\n"), HasSubstr("must not be empty"));
   EXPECT_THAT(refusal(heading_ + "f,ring,1,ms,--x,\\s\n"), HasSubstr(":2: a backslash"));
+  EXPECT_THAT(refusal(heading_ + "f,ring,1,ms,--x,\"s\n"), HasSubstr(":2: a quote that is not closed"));
+  EXPECT_EQ(refusal("block,name,value,unit,options,source\r\nf,ring,1,ms,--x,s\r\n"), "accepted");
   EXPECT_THROW((void)read_published("/nowhere/table.csv"), InvalidInput);
 }
 
@@ -66,11 +68,12 @@ TEST_F(Published, WhatIsWrongIsToldWithItsLine) {
 /// against 1, 2, 3, 4: 4.5 / √(4.5 · 5).
 TEST(RankCorrelation, IsSpearmans) {
   const auto of = [](std::vector<double> a, std::vector<double> b) { return rank_correlation(a, b); };
-  EXPECT_DOUBLE_EQ(of({1, 2, 3}, {10, 20, 90}), 1);
-  EXPECT_DOUBLE_EQ(of({1, 2, 3}, {3, 2, 1}), -1);
-  EXPECT_DOUBLE_EQ(of({1, 2, 3, 4}, {1, 3, 2, 4}), 0.8);
-  EXPECT_DOUBLE_EQ(of({1, 2, 2, 4}, {1, 2, 3, 4}), 4.5 / std::sqrt(4.5 * 5));
-  EXPECT_DOUBLE_EQ(of({1}, {2}), 1);
+  EXPECT_DOUBLE_EQ(of({1, 2, 3}, {10, 20, 90}).value(), 1);
+  EXPECT_DOUBLE_EQ(of({1, 2, 3}, {3, 2, 1}).value(), -1);
+  EXPECT_DOUBLE_EQ(of({1, 2, 3, 4}, {1, 3, 2, 4}).value(), 0.8);
+  EXPECT_DOUBLE_EQ(of({1, 2, 2, 4}, {1, 2, 3, 4}).value(), 4.5 / std::sqrt(4.5 * 5));
+  EXPECT_FALSE(of({1}, {2}));
+  EXPECT_FALSE(of({1, 2}, {3, 3}));  // a model to which all are the same orders nothing
 }
 
 TEST(Median, IsTheMiddleOne) {
