@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <exception>
 #include <limits>
-#include <numeric>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -39,15 +38,6 @@ struct Choice {
   Plan plan;
 };
 
-/// Compute of the rank that has most, seconds.
-double busiest_compute_s(const Schedule& s, const CostModel& cost) {
-  const std::vector<double> seconds = cost.seconds(s);  // of exchanges: 0
-  double busiest = 0;
-  for (Rank r = 0; r < s.problem.ranks; ++r)
-    busiest = std::max(busiest, std::accumulate(seconds.begin() + s.ops_begin(r), seconds.begin() + s.ops_end(r), 0.0));
-  return busiest;
-}
-
 /// A pass in one slice or, if that is faster by more than the estimate's error, in several.
 /// @throws MemoryLimitTooLow if it fits in no number of them.
 Choice with_slices(PlanRequest request, const Network& network, const CostModel& cost) {
@@ -66,7 +56,7 @@ Choice with_slices(PlanRequest request, const Network& network, const CostModel&
       best = {request, std::move(plan)};
       to_beat_s = slices == 1 ? estimate_s / kCertain : estimate_s;
       // More slices compute no less.
-      if (slices == 1 && to_beat_s <= busiest_compute_s(best->plan.schedule, cost)) break;
+      if (slices == 1 && to_beat_s <= busiest_compute_s(best->plan.schedule, cost.seconds(best->plan.schedule))) break;
     } catch (const MemoryLimitTooLow&) {
       if (!refused) refused = std::current_exception();
     } catch (const InvalidInput&) {  // too many lanes or transfers for so many slices

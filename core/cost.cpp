@@ -7,6 +7,7 @@
 #include <iterator>
 #include <limits>
 #include <map>
+#include <numeric>
 #include <tuple>
 
 #include "core/error.h"
@@ -206,6 +207,13 @@ std::vector<double> CostModel::seconds(const Schedule& s) const {
     }
   }
   return seconds;
+}
+
+double busiest_compute_s(const Schedule& s, std::span<const double> op_s) {
+  double busiest = 0;
+  for (Rank r = 0; r < s.problem.ranks; ++r)
+    busiest = std::max(busiest, std::accumulate(op_s.begin() + s.ops_begin(r), op_s.begin() + s.ops_end(r), 0.0));
+  return busiest;
 }
 
 }  // namespace meshattn

@@ -73,4 +73,7 @@ class CostModel {
   std::vector<Rate> full_, causal_;
 };
 
+/// Compute of the rank that has most. Seconds; `op_s`, by op, as `CostModel::seconds` gives them.
+[[nodiscard]] double busiest_compute_s(const Schedule& schedule, std::span<const double> op_s);
+
 }  // namespace meshattn

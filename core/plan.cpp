@@ -27,7 +27,8 @@ constexpr double kBytesPerTransfer = 200;
 
 void check_size(const PlanRequest& request) {
   const bool backward = request.problem.pass == Pass::kBackward;
-  const auto [form, u] = std::pair(request.method.form, 1.0 * request.method.form.ulysses);
+  const MeshForm& form = request.method.form;
+  const double u = form.ulysses;
   // A hop brings what each rank of a place has of a tensor, Q (backward Q, dO, delta) or KV, and one partial result.
   const double of_slice =
       (form.tile.rows - 1) * ((backward ? 3 : 1) * u + 1) + (form.tile.columns - 1) * (u + (backward ? 1 : 0));

@@ -174,9 +174,8 @@ void add_request_options(po::options_description& options) {
       ("inner", text("N"), "double-ring, burst: GPUs of an inner ring; those of a node if not given")                 //
       ("exchange", text("STYLE"), "ring (usual: from neighbour to neighbour) or direct (from the owner to each)")     //
       ("slices", text("N"),
-       "cut the heads into N slices, each moving on a lane of its own and entering nodes elsewhere; auto: as many as "
-       "are "
-       "estimated to be the fastest (1)")  //
+       "cut the heads into N slices, each moving on a lane of its own and entering nodes elsewhere (1); auto: as many "
+       "as are estimated to be the fastest, at most the GPUs of a node")  //
       ("order", text("NAME"),
        "of communication and blocks: naive, greedy (the paper's), optimal, topology (optimal with queries and keys on "
        "two "

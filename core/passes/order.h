@@ -27,8 +27,8 @@ struct TileCosts {
   double row_out = 0;     ///< partial O forward, dQ backward
   double column_out = 0;  ///< dKV; backward only
   double block = 0;       ///< one (row, column) block
-  double busiest_link =
-      0;  ///< all hops, on the link that is busy for longest: what lanes side by side cannot do without
+  /// All hops, on the link that is busy for longest: what lanes side by side cannot do without.
+  double busiest_link = 0;
 };
 
 /// Bytes that one rank of the tile holds of each kind, all equal over the tile.

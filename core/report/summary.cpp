@@ -15,14 +15,13 @@ struct Compute {
   double mean = 0;
 };
 
-/// Sums seconds(op) over the compute lane of every rank.
-template <typename Seconds>
-Compute compute_of(const Schedule& s, Seconds&& seconds) {
+/// How long the compute lanes of all ranks were busy.
+Compute compute_of(const Schedule& s, const Trace& trace) {
   Compute all;
   for (Rank r = 0; r < s.problem.ranks; ++r) {
     double busy = 0;
     for (OpId op = s.ops_begin(r); op < s.ops_end(r); ++op)
-      if (s.lane(s.ops[op]) == kComputeLane) busy += seconds(op);
+      if (s.lane(s.ops[op]) == kComputeLane) busy += trace.end_s[op] - trace.start_s[op];
     all.busiest = std::max(all.busiest, busy);
     all.mean += busy;
   }
@@ -84,14 +83,13 @@ Summary summarise(const Schedule& s, const Network& network, const CostModel& co
                   const WallTimes& wall) {
   Summary sum;
   sum.placed = network.placement().name;
-  const Compute busy = compute_of(s, [&](OpId op) { return trace.end_s[op] - trace.start_s[op]; });
+  const Compute busy = compute_of(s, trace);
   sum.makespan_s = trace.makespan_s;
   sum.compute_s = busy.busiest;
   sum.waiting = trace.makespan_s > 0 ? std::max(0.0, 1 - busy.mean / trace.makespan_s) : 0;  // not below by rounding
   sum.compute_balance = busy.mean > 0 ? std::max(1.0, busy.busiest / busy.mean) : 1;         // not below by rounding
   sum.links = link_loads(s, network, trace.makespan_s);
-  const std::vector<double> op_s = cost.seconds(s);
-  sum.bounds.compute_s = down_to_picoseconds(compute_of(s, [&](OpId op) { return op_s[op]; }).busiest);
+  sum.bounds.compute_s = down_to_picoseconds(busiest_compute_s(s, cost.seconds(s)));
   if (!sum.links.empty()) {
     sum.bounds.busiest_link_s = down_to_picoseconds(sum.links.front().busy_s);
     sum.bounds.busiest_link = sum.links.front().name;

@@ -182,31 +182,24 @@ TEST(Arrange, TakesSlicesWhereOneNicCarriesAll) {
 
 /// No plan in one slice fits, one in several does; and where none does, the least of one slice is told.
 TEST(Arrange, TakesSlicesWhereOneDoesNotFit) {
-  PlanRequest r = request_of_64();
   const Cluster c = shared_nics(1e12);
-  const auto least = [&](PlanRequest request) {
-    request.memory_limit = 1;
+  PlanRequest r = request_of_64();
+  r.method.choose_slices = true;
+  PlanRequest cut = request_of_64();
+  cut.method.form.slices = 4;
+  r.memory_limit = cut.memory_limit = 1;
+  const auto least = [](auto&& plan) {
     try {
-      (void)arrange(LinearRule{}, std::vector<Passes>{{request}}, c);
+      plan();
     } catch (const MemoryLimitTooLow& e) {
       return e.least();
     }
     return std::uint64_t{0};
   };
-  r.method.choose_slices = true;
-  const std::uint64_t whole = least(r);
-  PlanRequest cut = r;
-  cut.method.choose_slices = false;
-  EXPECT_EQ(least(cut), 0u);  // an arrangement that leaves nothing open is not planned
-  cut.method.form.slices = 4;
-  const Network network(c, 64);
-  cut.memory_limit = 1;
-  std::uint64_t sliced = 0;
-  try {
-    (void)make_plan(cut, network, CostModel(c.gpu, cut.problem));
-  } catch (const MemoryLimitTooLow& e) {
-    sliced = e.least();
-  }
+  const std::uint64_t whole = least([&] { (void)arrange(LinearRule{}, std::vector<Passes>{{r}}, c); });
+  const std::uint64_t sliced = least([&] { (void)make_plan(cut, Network(c, 64), CostModel(c.gpu, cut.problem)); });
+  // What leaves nothing open is not planned.
+  EXPECT_EQ(least([&] { (void)arrange(LinearRule{}, std::vector<Passes>{{cut}}, c); }), 0u);
   ASSERT_LT(sliced, whole);
   r.memory_limit = (sliced + whole) / 2;
   EXPECT_GT(arrange(LinearRule{}, std::vector<Passes>{{r}}, c).passes.front().method.form.slices, 1);
