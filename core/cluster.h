@@ -29,21 +29,38 @@ struct AttentionPoint {
   int heads = 1;
   int kv_heads = 1;
   int head_dim = 128;
+  int batch = 1;           ///< items
   double flops_per_s = 0;  ///< by the convention of `flops`, pairs counted under the mask
   std::string source;
 };
 
-/// What one GPU is good at.
+/// What a program does round its kernels. Bytes are moved for each element of a sum, read and written together.
+struct Framework {
+  double merge_bytes = 12;     ///< a block's output into a sum that has begun: one kernel, all in fp32
+  double gradient_bytes = 12;  ///< likewise a gradient
+  double part_bytes = 0;       ///< more, where a kernel contributes to some tokens of a sum only
+  double output_bytes = 0;     ///< once, of a sum that is an output: casts before and after
+  int merge_kernels = 1;       ///< that merge what a kernel contributes
+  double host_s = 0;           ///< a compute op takes no less: the host issues the next one meanwhile
+};
+
+/// What one GPU is good at, and the program that runs on it.
 struct GpuProfile {
   std::string name;
   double memory_bytes = 0;
+  int sms = 0;                       ///< streaming multiprocessors; 0: kernels have no tail, and lose nothing to NCCL
   double attention_flops_per_s = 0;  ///< one rate for everything, where there are no points
   std::vector<AttentionPoint> attention;
+  double attention_scale = 1;    ///< of all these rates
+  std::map<Pass, double> tails;  ///< waves that the end of a kernel that is not full idles, where it is not half a one
   double combine_bytes_per_s = std::numeric_limits<double>::infinity();  ///< read + written while merging partials
-  /// Moved to merge one element of a block's output into a sum that has begun; one kernel: sum read, output read, sum
-  /// written, 4 bytes each.
-  double merge_bytes = 12;
-  double launch_s = 0;  ///< start of one compute op
+  double launch_s = 0;                                                   ///< start of one compute op
+  Framework framework;
+
+  [[nodiscard]] double tail(Pass pass) const {
+    const auto known = tails.find(pass);
+    return known == tails.end() ? 0.5 : known->second;
+  }
 };
 
 /// One server: GPUs joined by a switch (NVSwitch or PCIe), each with a port into it.
@@ -54,8 +71,12 @@ struct Node {
   int gpus_per_switch = 0;        ///< GPUs under one PCIe switch or socket; 0: all under one
   double switch_bytes_per_s = 0;  ///< between such switches, each direction, shared by the GPUs of a switch
   int gpus_per_nic = 1;
-  double nic_bytes_per_s = 0;  ///< of one NIC, each direction, as a transfer can use it
-  double nic_startup_s = 0;    ///< of one message between nodes
+  double nic_bytes_per_s = 0;   ///< of one NIC, each direction, as a transfer can use it
+  double nic_startup_s = 0;     ///< of one message between nodes
+  int gpus_per_root = 0;        ///< GPUs on the ports of one CPU, which is their PCIe switch; 0: not on CPUs
+  double root_bytes_per_s = 0;  ///< that a CPU passes on of many messages at once, all directions together
+  int link_sms = 0;             ///< SMs that an exchange within the node takes from compute
+  int nic_sms = 0;              ///< SMs that an exchange between nodes takes from compute
 };
 
 /// What joins the nodes.
@@ -74,6 +95,7 @@ struct Fabric {
 struct Figure {
   std::string value;
   std::string source;
+  double spread = 0;  ///< how far it may be off either way, as far as is known
 };
 
 /// A cluster of any number of such nodes.

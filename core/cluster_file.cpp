@@ -21,20 +21,24 @@ constexpr NameTable<KernelMask, 2> kKernelMasks{{{KernelMask::kFull, "full"}, {K
 using Kind = Key::Kind;
 
 constexpr Key kClusterKeys[] = {
-    {"cluster", "gpu", Kind::kText},                         // a GPU profile: name or path
-    {"node", "gpus", Kind::kCount},                          // GPUs in one node
-    {"node", "gpus_per_nic", Kind::kCount, false},           // GPUs that share one NIC; 1 if not said
-    {"node", "gpus_per_switch", Kind::kCount, false},        // GPUs under one PCIe switch; all if not said
-    {"link", "bandwidth_GBps", Kind::kPositive},             // of one GPU's port inside the node, each direction
-    {"link", "efficiency", Kind::kFraction},                 // of it that a transfer reaches
-    {"link", "startup_us", Kind::kAmount},                   // of one message inside the node
-    {"switch", "bandwidth_GBps", Kind::kPositive, false},    // between the switches of a node, each direction
-    {"switch", "efficiency", Kind::kFraction, false},        //
-    {"nic", "bandwidth_GBps", Kind::kPositive, false},       // of one NIC, each direction
-    {"nic", "efficiency", Kind::kFraction, false},           //
-    {"nic", "startup_us", Kind::kAmount, false},             // of one message between nodes
-    {"fabric", "kind", Kind::kText, false},                  // non-blocking (if not said), fat-tree, rail
-    {"fabric", "nodes_per_leaf", Kind::kCount, false},       //
+    {"cluster", "gpu", Kind::kText},                       // a GPU profile: name or path
+    {"node", "gpus", Kind::kCount},                        // GPUs in one node
+    {"node", "gpus_per_nic", Kind::kCount, false},         // GPUs that share one NIC; 1 if not said
+    {"node", "gpus_per_switch", Kind::kCount, false},      // GPUs under one PCIe switch; all if not said
+    {"link", "bandwidth_GBps", Kind::kPositive},           // of one GPU's port inside the node, each direction
+    {"link", "efficiency", Kind::kFraction},               // of it that a transfer reaches
+    {"link", "startup_us", Kind::kAmount},                 // of one message inside the node
+    {"link", "sms", Kind::kCount, false},                  // SMs that an exchange takes from compute; none if not said
+    {"switch", "bandwidth_GBps", Kind::kPositive, false},  // between the switches of a node, each direction
+    {"switch", "efficiency", Kind::kFraction, false},      //
+    {"root", "gpus", Kind::kCount, false},                 // on the ports of one CPU
+    {"root", "many_GBps", Kind::kPositive, false},         // that it passes on of many messages at once, together
+    {"nic", "bandwidth_GBps", Kind::kPositive, false},     // of one NIC, each direction
+    {"nic", "efficiency", Kind::kFraction, false},         //
+    {"nic", "startup_us", Kind::kAmount, false},           // of one message between nodes
+    {"nic", "sms", Kind::kCount, false},                   // likewise
+    {"fabric", "kind", Kind::kText, false},                // non-blocking (if not said), fat-tree, rail
+    {"fabric", "nodes_per_leaf", Kind::kCount, false},     //
     {"fabric", "oversubscription", Kind::kPositive, false},  // from 1
 };
 
@@ -44,9 +48,20 @@ constexpr Key kGpuKeys[] = {
     {"gpu", "combine", Kind::kText, false},                 // "free", in place of the next two
     {"gpu", "hbm_GBps", Kind::kPositive, false},            // data sheet
     {"gpu", "combine_efficiency", Kind::kFraction, false},  // of hbm_GBps while merging partials, read + written
-    {"gpu", "merge_bytes", Kind::kPositive, false},         // moved to merge an element of a block's output
-    {"gpu", "launch_us", Kind::kAmount},                    // start of one compute op
+    {"gpu", "sms", Kind::kCount, false},                 // streaming multiprocessors; no tails of kernels if not said
+    {"gpu", "attention_scale", Kind::kPositive, false},  // of all rates of attention; 1 if not said
+    {"gpu", "launch_us", Kind::kAmount},                 // start of one compute op
     {"attention", "point", Kind::kList, false},
+    {"attention", "tail", Kind::kList, false},  // waves that a kernel's end idles; a half if not said
+};
+
+constexpr Key kFrameworkKeys[] = {
+    {"framework", "merge_bytes", Kind::kAmount, false},     // each: see Framework
+    {"framework", "gradient_bytes", Kind::kAmount, false},  //
+    {"framework", "part_bytes", Kind::kAmount, false},      //
+    {"framework", "output_bytes", Kind::kAmount, false},    //
+    {"framework", "merge_kernels", Kind::kCount, false},    //
+    {"framework", "host_us", Kind::kAmount, false},         //
 };
 
 constexpr NameTable<Fabric::Kind, 3> kFabrics{{{Fabric::Kind::kNonBlocking, "non-blocking"},
@@ -66,14 +81,17 @@ auto at(const std::string& where, Read&& read) {
 /// "forward full bf16 q 4096 kv 4096 heads 64/8 dim 128 671 TFLOPs"
 AttentionPoint parse_point(const KeyedLine& line) {
   std::istringstream in(line.value);
-  const std::vector<std::string> words{std::istream_iterator<std::string>(in), {}};
+  std::vector<std::string> words{std::istream_iterator<std::string>(in), {}};
   const std::string& where = line.where;
+  const bool batched = words.size() > 4 && words[3] == "batch";
+  const std::string batch = batched ? words[4] : "1";
+  if (batched) words.erase(words.begin() + 3, words.begin() + 5);
   const bool shaped = words.size() == 13 && words[3] == "q" && words[5] == "kv" && words[7] == "heads" &&
                       words[9] == "dim" && words[12] == "TFLOPs" && words[8].find('/') != std::string::npos;
   if (!shaped)
     throw InvalidInput(
         fmt::format("{}: point '{}': write it as 'forward full bf16 q 4096 kv 4096 heads 64/8 dim 128 "
-                    "671 TFLOPs'",
+                    "671 TFLOPs', with 'batch 2' before the q of 2 batch items",
                     where, printable(line.value)));
   const auto count = [&](std::string_view word, std::string_view what) {
     return parse_count(word, fmt::format("{}: {} of the point", where, what));
@@ -88,6 +106,7 @@ AttentionPoint parse_point(const KeyedLine& line) {
   point.heads = count(std::string_view(words[8]).substr(0, slash), "heads");
   point.kv_heads = count(std::string_view(words[8]).substr(slash + 1), "kv heads");
   point.head_dim = count(words[10], "dim");
+  point.batch = count(batch, "batch");
   const double rate = parse_number(words[11], fmt::format("{}: rate of the point", where));
   if (!(rate >= 1e-6 && rate <= 1e6))
     throw InvalidInput(
@@ -97,10 +116,39 @@ AttentionPoint parse_point(const KeyedLine& line) {
   return point;
 }
 
+/// "forward 2.1"
+void add_tail(const KeyedLine& line, GpuProfile& gpu) {
+  std::istringstream in(line.value);
+  const std::vector<std::string> words{std::istream_iterator<std::string>(in), {}};
+  if (words.size() != 2)
+    throw InvalidInput(fmt::format("{}: tail '{}': write it as 'forward 2.1'", line.where, printable(line.value)));
+  const Pass pass = at(line.where, [&] { return parse_pass(printable(words[0])); });
+  const double waves = parse_number(words[1], fmt::format("{}: waves of the tail", line.where));
+  if (!(waves >= 0 && waves <= 1000))
+    throw InvalidInput(
+        fmt::format("{}: a tail of '{}' waves: from 0 to 1000 is possible", line.where, printable(words[1])));
+  if (!gpu.tails.emplace(pass, waves).second)
+    throw InvalidInput(fmt::format("{}: a second tail of {} kernels", line.where, name_of(pass)));
+}
+
+Framework framework_of(const KeyedFile& file) {
+  Framework framework;
+  const auto read = [&](const char* key, double& into, double unit) {
+    if (file.has("framework", key)) into = file.number("framework", key) * unit;
+  };
+  read("merge_bytes", framework.merge_bytes, 1);
+  read("gradient_bytes", framework.gradient_bytes, 1);
+  read("part_bytes", framework.part_bytes, 1);
+  read("output_bytes", framework.output_bytes, 1);
+  if (file.has("framework", "merge_kernels")) framework.merge_kernels = file.count("framework", "merge_kernels");
+  read("host_us", framework.host_s, 1e-6);
+  return framework;
+}
+
 void add_figures(const KeyedFile& file, Cluster& cluster) {
   for (const KeyedLine& line : file.lines())
     if (line.key->kind != Kind::kText && line.key->kind != Kind::kList)
-      cluster.figures[fmt::format("{}.{}", line.key->section, line.key->name)] = {line.value, line.source};
+      cluster.figures[fmt::format("{}.{}", line.key->section, line.key->name)] = {line.value, line.source, line.spread};
 }
 
 /// How fast merging partials goes: part of the memory's bandwidth, or free.
@@ -122,7 +170,8 @@ GpuProfile gpu_of(const KeyedFile& file, const std::filesystem::path& path) {
   gpu.name = path.stem().string();
   gpu.memory_bytes = file.number("gpu", "memory_GB") * 1e9;
   gpu.combine_bytes_per_s = combine_rate(file, path.string());
-  if (file.has("gpu", "merge_bytes")) gpu.merge_bytes = file.number("gpu", "merge_bytes");
+  if (file.has("gpu", "sms")) gpu.sms = file.count("gpu", "sms");
+  if (file.has("gpu", "attention_scale")) gpu.attention_scale = file.number("gpu", "attention_scale");
   gpu.launch_s = file.number("gpu", "launch_us") * 1e-6;
   const bool points = file.has("attention", "point");
   const bool flat = file.has("gpu", "attention_TFLOPs");
@@ -131,9 +180,10 @@ GpuProfile gpu_of(const KeyedFile& file, const std::filesystem::path& path) {
     throw InvalidInput(fmt::format("{}: {} of 'attention_TFLOPs' in [gpu] and points in [attention]: give one of them",
                                    path.string(), flat ? "both" : "neither"));
   if (flat) gpu.attention_flops_per_s = file.number("gpu", "attention_TFLOPs") * 1e12;
-  if (!flat)
-    for (const KeyedLine& line : file.lines())
-      if (line.key->kind == Kind::kList) gpu.attention.push_back(parse_point(line));
+  for (const KeyedLine& line : file.lines()) {
+    if (line.key->name == "point" && !flat) gpu.attention.push_back(parse_point(line));
+    if (line.key->name == "tail") add_tail(line, gpu);
+  }
   return gpu;
 }
 
@@ -146,6 +196,7 @@ Node node_of(const KeyedFile& file, const std::string& name) {
   node.gpus = file.count("node", "gpus");
   node.link_bytes_per_s = bandwidth(file, "link");
   node.link_startup_s = file.number("link", "startup_us") * 1e-6;
+  if (file.has("link", "sms")) node.link_sms = file.count("link", "sms");
   if (file.has("node", "gpus_per_nic")) node.gpus_per_nic = file.count("node", "gpus_per_nic");
   if (file.has("node", "gpus_per_switch") != file.has("switch"))
     throw InvalidInput(fmt::format("{}: 'gpus_per_switch' in [node] and a section [switch] go together", name));
@@ -153,9 +204,17 @@ Node node_of(const KeyedFile& file, const std::string& name) {
     node.gpus_per_switch = file.count("node", "gpus_per_switch");
     node.switch_bytes_per_s = bandwidth(file, "switch");
   }
+  if (file.has("root")) {
+    node.gpus_per_root = file.count("root", "gpus");
+    node.root_bytes_per_s = file.number("root", "many_GBps") * 1e9;
+    if (node.gpus % node.gpus_per_root != 0)
+      throw InvalidInput(fmt::format("{}: {} GPUs on a root complex of {} in a node: must divide them",
+                                     file.line("root", "gpus").where, node.gpus_per_root, node.gpus));
+  }
   if (file.has("nic")) {
     node.nic_bytes_per_s = bandwidth(file, "nic");
     node.nic_startup_s = file.number("nic", "startup_us") * 1e-6;
+    if (file.has("nic", "sms")) node.nic_sms = file.count("nic", "sms");
   }
   for (const char* key : {"gpus_per_nic", "gpus_per_switch"})
     if (file.has("node", key) && node.gpus % file.count("node", key) != 0)
@@ -194,9 +253,10 @@ std::string_view name_of(KernelMask mask) { return kKernelMasks.name_of(mask); }
 KernelMask parse_kernel_mask(std::string_view name) { return kKernelMasks.parse("mask", name); }
 
 Cluster read_cluster(const std::string& name_or_path, const std::filesystem::path& topologies,
-                     std::span<const std::string> settings) {
+                     std::span<const std::string> settings, const std::string& framework) {
   std::vector<Key> all(std::begin(kClusterKeys), std::end(kClusterKeys));
   all.insert(all.end(), std::begin(kGpuKeys), std::end(kGpuKeys));
+  all.insert(all.end(), std::begin(kFrameworkKeys), std::end(kFrameworkKeys));
   const auto apply = [&](KeyedFile& file, std::span<const Key> keys) {
     for (const std::string& setting : settings) {
       const Key& key = key_of_setting(setting, all);
@@ -214,13 +274,23 @@ Cluster read_cluster(const std::string& name_or_path, const std::filesystem::pat
       at(gpu.where, [&] { return find_ini("GPU profile", gpu.value, topologies / "gpus"); });
   KeyedFile gpu_file = KeyedFile::read(gpu_path, kGpuKeys);
   apply(gpu_file, kGpuKeys);
+  KeyedFile framework_file = KeyedFile::parse("", "framework", kFrameworkKeys);
+  if (!framework.empty())
+    framework_file = KeyedFile::read(find_ini("framework", framework, topologies / "frameworks"), kFrameworkKeys);
+  apply(framework_file, kFrameworkKeys);
   Cluster cluster;
   cluster.name = path.stem().string();
   cluster.gpu = gpu_of(gpu_file, gpu_path);
+  cluster.gpu.framework = framework_of(framework_file);
   cluster.node = node_of(file, path.string());
+  for (int sms : {cluster.node.link_sms, cluster.node.nic_sms})
+    if (sms >= std::max(1, cluster.gpu.sms) && sms > 0)
+      throw InvalidInput(fmt::format("{}: exchanges take {} SMs of the {} that {} has: some must be left to compute",
+                                     path.string(), sms, cluster.gpu.sms, cluster.gpu.name));
   cluster.fabric = fabric_of(file, path.string());
   add_figures(file, cluster);
   add_figures(gpu_file, cluster);
+  add_figures(framework_file, cluster);
   return cluster;
 }
 

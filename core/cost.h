@@ -5,6 +5,7 @@
 
 #include "core/blocks.h"
 #include "core/cluster.h"
+#include "core/kernel_rates.h"
 #include "core/schedule.h"
 
 namespace meshattn {
@@ -12,17 +13,12 @@ namespace meshattn {
 /// How long compute ops take on one GPU. The only place that turns an op into seconds; what sharing adds is the
 /// simulator's.
 ///
-/// One Attend or AttendBackward is one kernel: the floating-point operations of its blocks over a rate, plus a launch.
-/// The rate comes from the profile's points, of one series for full blocks and one for all others, a causal kernel's,
-/// by the pairs that a window or documents leave of them: same pass; bf16 and fp16 stand for each other; then the
-/// nearest, in this order, by mask (the other one if there is none), head dim, dtype, heads, heads a kv-head. In a
-/// series the time of an operation is linear in 1 / length, √(q tokens · kv tokens) of the whole kernel (points of one
-/// such length: their mean): of a work of length², a part that grows with the length alone is start and end of rows.
-/// Below the first point it goes on as between the first two, but never falls (from one point: as 1 / length), beyond
-/// the last it stays. What a kernel contributes to a sum that has begun is merged into it, by moving the profile's
-/// merge_bytes for each element of O and 12 of a gradient (a kernel that reads the sum and the contribution and writes
-/// the sum): once an op, however many rows share the sum, and all of it. Combine and Delta move the bytes of what they
-/// make and of the part that they read.
+/// One Attend or AttendBackward is one kernel: the floating-point operations of its blocks at the profile's rates
+/// (`KernelRates`), full ones and all others apart, these by the pairs that the mask leaves of them, plus a launch.
+/// What a kernel contributes to a sum that has begun is merged into it, by moving the framework's merge_bytes (of a
+/// gradient gradient_bytes) for each element of the tokens that it contributes to: one more kernel an op, which reads
+/// the sum and the contribution and writes the sum. Combine and Delta move the bytes of what they make and of the part
+/// that they read.
 class CostModel {
  public:
   /// @throws InvalidInput if the profile has no rate and no point of the problem's pass and dtype.
@@ -34,43 +30,45 @@ class CostModel {
   /// Seconds of one kernel over `pairs` (query, key) pairs of each head, q_tokens × kv_tokens a batch item.
   [[nodiscard]] double attention_s(double pairs, double q_tokens, double kv_tokens, KernelMask mask) const;
 
-  /// The best rate at which this GPU attends at all, by its points: no kernel here is taken to be faster.
-  [[nodiscard]] double best_flops_per_s() const { return best_flops_per_s_; }
+  /// No kernel is taken to be faster.
+  [[nodiscard]] double best_flops_per_s() const { return rates_.best_flops_per_s(); }
 
  private:
-  /// Rates by length, ascending.
-  struct Rate {
-    double length;
-    double flops_per_s;
-  };
   /// The kernel that a rectangle is. Pairs are summed over heads, of one batch item.
   struct Kernel {
     double full_pairs = 0;
     double causal_pairs = 0;
     double q_tokens = 0;
     double kv_tokens = 0;
+    double tiles = 1;
   };
+  /// By row or column of a rectangle: the tokens of its value, and those of which the mask leaves something.
+  struct Touched {
+    double tokens = 0;
+    double touched = 0;
+  };
+  struct Rectangle {
+    Kernel kernel;
+    std::vector<Touched> rows, columns;
+  };
+  class Merges;
 
-  [[nodiscard]] std::vector<Rate> series(const GpuProfile& gpu, KernelMask mask) const;
-  [[nodiscard]] static double rate(std::span<const Rate> series, double length);
   [[nodiscard]] double kernel_s(const Kernel& kernel) const;
   template <typename Rows, typename Columns>
-  [[nodiscard]] Kernel kernel_of(const Schedule& schedule, const Rows& rows, const Columns& columns) const;
-  /// Adds the blocks of one query value × one key/value value under a mask that is not full.
-  void add_masked(const Region& q, const Region& kv, double heads, Kernel& kernel) const;
-  template <typename Rectangle>
-  [[nodiscard]] double rectangle_s(const Schedule& schedule, OpId op, const Rectangle& rect,
-                                   std::vector<OpId>& merged_by) const;
+  [[nodiscard]] Rectangle rectangle_of(const Schedule& schedule, const Rows& rows, const Columns& columns) const;
+  template <typename Rows, typename Columns>
+  void add_masked(const Schedule& schedule, const Rows& rows, const Columns& columns, Rectangle& rectangle) const;
+  template <typename Op>
+  [[nodiscard]] double rectangle_s(const Schedule& schedule, OpId id, const Op& op, Merges& merges) const;
   /// A kernel that reads and writes so many bytes in all.
   [[nodiscard]] double memory_s(double bytes) const;
 
   Problem problem_;
   Blocks blocks_;
+  KernelRates rates_;
   double combine_bytes_per_s_;
-  double merge_bytes_;
   double launch_s_;
-  double best_flops_per_s_ = 0;
-  std::vector<Rate> full_, causal_;
+  Framework framework_;
 };
 
 /// Compute of the rank that has most. Seconds; `op_s`, by op, as `CostModel::seconds` gives them.

@@ -17,7 +17,11 @@ namespace {
 class EqualShares {
  public:
   explicit EqualShares(const Network& network)
-      : network_(network), on_link_(network.links().size()), share_of_(on_link_.size()), is_touched_(on_link_.size()) {}
+      : network_(network),
+        crowds_(network),
+        on_link_(network.links().size()),
+        share_of_(on_link_.size()),
+        is_touched_(on_link_.size()) {}
 
   [[nodiscard]] double now() const { return now_s_; }
   void after(double seconds, Event event) { due_.push({now_s_ + seconds, event, kNone, 0}); }
@@ -27,6 +31,7 @@ class EqualShares {
 
  private:
   struct Flow {
+    Rank from = 0, to = 0;
     Route route;
     double bytes_left = 0;  ///< at `since_s`
     double since_s = 0;
@@ -53,6 +58,7 @@ class EqualShares {
   void share(std::uint32_t flow);
 
   const Network& network_;
+  Crowds crowds_;
   double now_s_ = 0;
   std::priority_queue<Due, std::vector<Due>, std::greater<>> due_;
   std::vector<Flow> flows_;
@@ -76,7 +82,10 @@ void EqualShares::send(Rank from, Rank to, double bytes, Event arrived) {
   const std::uint32_t id = idle_.back();
   idle_.pop_back();
   Flow& flow = flows_[id];
+  flow.from = from;
+  flow.to = to;
   flow.route = network_.route(from, to);
+  crowds_.come(from, to, flow.route);
   flow.bytes_left = bytes;
   flow.since_s = now_s_;
   flow.bytes_per_s = 0;
@@ -91,6 +100,7 @@ void EqualShares::send(Rank from, Rank to, double bytes, Event arrived) {
 
 void EqualShares::leave_links(std::uint32_t id) {
   const Flow& flow = flows_[id];
+  crowds_.leave(flow.from, flow.to, flow.route);
   for (std::size_t i = 0; i < static_cast<std::size_t>(flow.route.count); ++i) {
     const LinkId link = flow.route.links[i];
     const std::uint32_t last = on_link_[link].back();
@@ -116,7 +126,8 @@ void EqualShares::share(std::uint32_t id) {
 
 void EqualShares::share() {
   for (LinkId link : touched_)
-    share_of_[link] = network_.links()[link].bytes_per_s / static_cast<double>(on_link_[link].size());
+    share_of_[link] =
+        network_.links()[link].capacity(crowds_.pairs_on(link)) / static_cast<double>(on_link_[link].size());
   for (LinkId link : touched_) {
     is_touched_[link] = false;
     for (std::uint32_t flow : on_link_[link]) share(flow);

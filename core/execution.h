@@ -43,7 +43,8 @@ struct LaneProgress {
 
 /// Steps through a schedule in time: every lane of a rank runs its ops in order, an op waits for what it depends on, a
 /// transfer starts when both its exchanges have started, passes its start-up and then its bytes, an exchange ends with
-/// its last transfer. What links do to each other is the clock's business:
+/// its last transfer. While an exchange runs on a rank, its compute runs slower, by the part that a route takes of it:
+/// of several exchanges the one that takes most counts. What links do to each other is the clock's business:
 ///
 ///     double now();                                       // seconds
 ///     void after(double seconds, Event);
@@ -70,6 +71,7 @@ class Execution {
   }
   [[nodiscard]] bool may_start(Rank rank, OpId op) const;
   [[nodiscard]] bool brings_partials(const Exchange& exchange) const;
+  [[nodiscard]] double taken_by(const Exchange& exchange) const;
   void seek(Rank rank, Lane lane, OpId from);
   void advance(Rank rank);
   bool start(Rank rank, Lane lane);
@@ -79,6 +81,16 @@ class Execution {
   void leave(Rank rank, Lane lane);
   void end_op(Rank rank, Lane lane);
   void happened(Event event);
+  [[nodiscard]] bool has_computed(Rank rank) const;
+  void change_speed(Rank rank);
+
+  /// The op on the compute lane of a rank, where exchanges take from it.
+  struct Compute {
+    double left_s = 0;  ///< at `since_s`, at full speed
+    double since_s = 0;
+    double speed = 1;
+    double due_s = 0;  ///< when it ends if nothing changes: an event before it is one that a change made void
+  };
 
   const Schedule& schedule_;
   const Network& network_;
@@ -90,6 +102,8 @@ class Execution {
   std::vector<Lane> lane_of_;           ///< by op
   std::vector<std::uint8_t> posted_;    ///< by transfer: how many of its two exchanges have started
   std::vector<LaneProgress> progress_;  ///< by rank, then lane
+  std::vector<Compute> compute_;        ///< by rank; none where exchanges take nothing from it
+  std::vector<double> taken_;           ///< by rank, then lane: by the exchange that runs there
   Trace trace_;
 };
 
@@ -106,6 +120,10 @@ Execution<Clock>::Execution(const Schedule& schedule, const Network& network, st
       posted_(schedule.transfers.size()),
       progress_(static_cast<std::size_t>(schedule.problem.ranks) * static_cast<std::size_t>(lanes_)),
       trace_{std::vector<double>(schedule.ops.size(), kNotYet), std::vector<double>(schedule.ops.size(), kNotYet), 0} {
+  if (network.takes_compute()) {
+    compute_.resize(static_cast<std::size_t>(schedule.problem.ranks));
+    taken_.resize(progress_.size());
+  }
   lane_of_.reserve(schedule.ops.size());
   for (const Op& op : schedule.ops) lane_of_.push_back(schedule.lane(op));
 }
@@ -156,16 +174,61 @@ bool Execution<Clock>::start(Rank rank, Lane lane) {
   const auto* exchange = std::get_if<Exchange>(&schedule_.ops[p.op]);
   if (exchange != nullptr && exchange->count > 0) {
     p.outstanding = exchange->count;
+    if (!taken_.empty()) {
+      taken_[index(rank, lane)] = taken_by(*exchange);
+      change_speed(rank);
+    }
     for (TransferId t : schedule_.transfers_of(*exchange))
       if (++posted_[t] == 2) start_transfer(t);
     return false;
   }
   if (const double seconds = compute_s_[p.op]; seconds > 0) {
-    clock_.after(seconds, {Event::Kind::kComputed, static_cast<std::uint32_t>(rank)});
+    if (compute_.empty()) {
+      clock_.after(seconds, {Event::Kind::kComputed, static_cast<std::uint32_t>(rank)});
+    } else {
+      compute_[static_cast<std::size_t>(rank)] = {seconds, clock_.now(), 0, 0};
+      change_speed(rank);
+    }
     return false;
   }
   leave(rank, lane);
   return true;
+}
+
+template <typename Clock>
+double Execution<Clock>::taken_by(const Exchange& exchange) const {
+  double taken = 0;
+  for (TransferId t : schedule_.transfers_of(exchange)) {
+    const Transfer& transfer = schedule_.transfers[t];
+    taken = std::max(
+        taken, network_.route(schedule_.values[transfer.source].rank, schedule_.values[transfer.made].rank).taken);
+  }
+  return taken;
+}
+
+/// After an op or an exchange of the rank has started, or an exchange has ended.
+template <typename Clock>
+void Execution<Clock>::change_speed(Rank rank) {
+  if (!progress_[index(rank, kComputeLane)].running) return;
+  double speed = 1;
+  for (int lane = 0; lane < lanes_; ++lane) speed = std::min(speed, 1 - taken_[index(rank, static_cast<Lane>(lane))]);
+  Compute& op = compute_[static_cast<std::size_t>(rank)];
+  if (speed == op.speed) return;
+  const double now_s = clock_.now();
+  op.left_s -= (now_s - op.since_s) * op.speed;
+  op.since_s = now_s;
+  op.speed = speed;
+  const double seconds = std::max(0.0, op.left_s) / speed;
+  op.due_s = now_s + seconds;
+  clock_.after(seconds, {Event::Kind::kComputed, static_cast<std::uint32_t>(rank)});
+}
+
+/// Whether an event that says so is to be believed: not if the op has lost speed since.
+template <typename Clock>
+bool Execution<Clock>::has_computed(Rank rank) const {
+  constexpr double kSameTime_s = 1e-10;  // more than a clock is off
+  return compute_.empty() || (progress_[index(rank, kComputeLane)].running &&
+                              clock_.now() >= compute_[static_cast<std::size_t>(rank)].due_s - kSameTime_s);
 }
 
 /// Both ends are there: the start-up passes, then the bytes flow.
@@ -199,6 +262,9 @@ void Execution<Clock>::leave(Rank rank, Lane lane) {
   const OpId op = progress_[index(rank, lane)].op;
   trace_.end_s[op] = clock_.now();
   seek(rank, lane, op + 1);
+  if (taken_.empty() || taken_[index(rank, lane)] == 0) return;
+  taken_[index(rank, lane)] = 0;
+  change_speed(rank);
 }
 
 template <typename Clock>
@@ -211,7 +277,8 @@ template <typename Clock>
 void Execution<Clock>::happened(Event event) {
   switch (event.kind) {
     case Event::Kind::kComputed:
-      return end_op(static_cast<Rank>(event.id), kComputeLane);
+      if (has_computed(static_cast<Rank>(event.id))) end_op(static_cast<Rank>(event.id), kComputeLane);
+      return;
     case Event::Kind::kStartedUp:
       return send(event.id);
     case Event::Kind::kArrived:

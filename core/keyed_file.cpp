@@ -87,6 +87,21 @@ void check_value(const KeyedLine& line) {
   if (key.kind == Key::Kind::kAmount && x != 0 && !(x >= kSmallest && x <= kLargest)) refuse("0 or more (to 1e12)");
 }
 
+/// Takes the spread of a number off its value.
+void split_spread(KeyedLine& line) {
+  const Key& key = *line.key;
+  const std::size_t sign = line.value.find("+-");
+  if (sign == std::string::npos || key.kind == Key::Kind::kText || key.kind == Key::Kind::kList) return;
+  const std::string_view behind = trim(std::string_view(line.value).substr(sign + 2));
+  line.spread = parse_number(behind, fmt::format("{}: what stands behind +- of '{}'", line.where, key.name));
+  if (!(line.spread >= kSmallest && line.spread <= kLargest))
+    throw InvalidInput(
+        fmt::format("{}: a spread of {} of '{}': must be above 0", line.where, in_quotes(behind), key.name));
+  if (key.kind == Key::Kind::kCount)
+    throw InvalidInput(fmt::format("{}: '{}' is a count, which has no spread", line.where, key.name));
+  line.value = trim(std::string_view(line.value).substr(0, sign));
+}
+
 void check_source(const KeyedLine& line) {
   if (line.key->kind == Key::Kind::kText) return;
   if (line.source.empty())
@@ -193,6 +208,7 @@ void KeyedFile::set(std::string_view setting) {
 }
 
 const KeyedLine& KeyedFile::add(KeyedLine line) {
+  split_spread(line);
   check_value(line);
   lines_.push_back(std::move(line));
   return lines_.back();

@@ -32,10 +32,12 @@ struct KeyedLine {
   std::string source;  ///< what follows '#'
   std::string where;   ///< "file:line", or the setting: what an error about it begins with
   bool by_setting = false;
+  double spread = 0;  ///< of a number "value +- spread"
 };
 
 /// A file of lines "key = value  # source" under "[section]" headings; blank lines and lines of comment are free.
-/// Every number must carry its source. Any bytes are either read or refused with file, line and what would be right.
+/// Every number must carry its source, and may carry its spread: "key = value +- spread  # source". Any bytes are
+/// either read or refused with file, line and what would be right.
 class KeyedFile {
  public:
   /// `keys` is what the file may have; it must outlive the object. @throws InvalidInput.

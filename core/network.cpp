@@ -2,6 +2,7 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "core/error.h"
@@ -48,7 +49,14 @@ Network::Network(const Cluster& cluster, Placement placement) : cluster_(cluster
   if (gpus > per_node && gpus % per_node != 0)
     throw InvalidInput(
         fmt::format("{} GPUs on nodes of {}: must be at most {} or a multiple of it", gpus, per_node, per_node));
-  if (gpus > 1 && per_node > 1) add_ports();
+  if (cluster.gpu.sms > 0) {
+    taken_in_node_ = 1.0 * cluster.node.link_sms / cluster.gpu.sms;
+    taken_between_nodes_ = 1.0 * cluster.node.nic_sms / cluster.gpu.sms;
+  }
+  if (gpus > 1 && per_node > 1) {
+    add_ports();
+    add_roots();
+  }
   if (gpus > per_node) {
     add_nics();
     add_trunks();
@@ -78,6 +86,21 @@ void Network::add_ports() {
     for (int s = 0; s < switches; ++s)
       add_pair(fmt::format("node {} switch {} out", n, s), fmt::format("node {} switch {} in", n, s),
                node.switch_bytes_per_s);
+}
+
+/// GPUs that each send to one other and receive from one other are in at most two pairs a GPU.
+void Network::add_roots() {
+  const Node& node = cluster_.node;
+  if (node.gpus_per_root == 0) return;
+  check_divides(node.gpus_per_root, node.gpus, "GPUs per root complex");
+  check_bandwidth(node.root_bytes_per_s, "a root complex", "a node with GPUs on it");
+  const int roots = node.gpus / node.gpus_per_root;
+  const double all_ports = 2 * node.gpus_per_root * node.link_bytes_per_s;
+  first_root_ = static_cast<LinkId>(links_.size());
+  for (int n = 0; n < nodes(); ++n)
+    for (int k = 0; k < roots; ++k)
+      links_.push_back({fmt::format("node {} root {}", n, k), std::max(all_ports, node.root_bytes_per_s),
+                        2 * static_cast<std::size_t>(node.gpus_per_root), node.root_bytes_per_s});
 }
 
 void Network::add_nics() {
@@ -121,11 +144,17 @@ Route Network::route(Rank from, Rank to) const {
 void Network::cross_node(int from, int to, Route& route) const {
   const Node& node = cluster_.node;
   route.startup_s = node.link_startup_s;
+  route.taken = taken_in_node_;
   add(route, out(first_port_, from));
   // A node holds a whole number of switches, so that GPUs are numbered through them.
   if (node.gpus_per_switch > 0 && from / node.gpus_per_switch != to / node.gpus_per_switch) {
     add(route, out(first_switch_, from / node.gpus_per_switch));
     add(route, in(first_switch_, to / node.gpus_per_switch));
+  }
+  if (node.gpus_per_root > 0) {
+    const int first = from / node.gpus_per_root, last = to / node.gpus_per_root;
+    add(route, first_root_ + static_cast<LinkId>(first));
+    if (last != first) add(route, first_root_ + static_cast<LinkId>(last));
   }
   add(route, in(first_port_, to));
 }
@@ -133,6 +162,7 @@ void Network::cross_node(int from, int to, Route& route) const {
 void Network::cross_fabric(int from, int to, Route& route) const {
   const Node& node = cluster_.node;
   route.startup_s = node.nic_startup_s;
+  route.taken = taken_between_nodes_;
   route.inter_node = true;
   add(route, out(first_nic_, from / node.gpus_per_nic));
   if (cluster_.fabric.kind != Fabric::Kind::kNonBlocking) cross_trunk(from, to, route);

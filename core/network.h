@@ -1,9 +1,11 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "core/cluster.h"
@@ -18,6 +20,10 @@ using LinkId = std::uint32_t;
 struct Link {
   std::string name;
   double bytes_per_s;
+  std::size_t crowd = SIZE_MAX;    ///< pairs of GPUs with a message on it that it still serves at that rate
+  double crowded_bytes_per_s = 0;  ///< with more of them
+
+  [[nodiscard]] double capacity(std::size_t pairs) const { return pairs > crowd ? crowded_bytes_per_s : bytes_per_s; }
 };
 
 /// Links that a message crosses, in order, and the delay before its first byte. Bytes flow over all links at once.
@@ -27,6 +33,7 @@ struct Route {
   int count = 0;
   double startup_s = 0;
   bool inter_node = false;
+  double taken = 0;  ///< part of its compute that a GPU loses for as long as an exchange with this message runs
 
   [[nodiscard]] const LinkId* begin() const { return links.data(); }
   [[nodiscard]] const LinkId* end() const { return links.data() + count; }
@@ -54,6 +61,11 @@ class Network {
   [[nodiscard]] bool share_node(Rank a, Rank b) const { return node_of(a) == node_of(b); }
   [[nodiscard]] std::span<const Link> links() const { return links_; }
 
+  /// Whether any of its links serves a crowd worse.
+  [[nodiscard]] bool can_crowd() const { return cluster_.node.gpus_per_root > 0 && gpus() > 1; }
+  /// Whether exchanges take anything from compute.
+  [[nodiscard]] bool takes_compute() const { return taken_in_node_ > 0 || taken_between_nodes_ > 0; }
+
   /// From one rank to another; from ≠ to.
   [[nodiscard]] Route route(Rank from, Rank to) const;
 
@@ -65,6 +77,7 @@ class Network {
   // From here on GPUs, not ranks.
   [[nodiscard]] int node_of_gpu(int gpu) const { return gpu / cluster_.node.gpus; }
   void add_ports();
+  void add_roots();
   void add_nics();
   void add_trunks();
   LinkId add_pair(const std::string& out_name, const std::string& in_name, double bytes_per_s);
@@ -77,10 +90,37 @@ class Network {
   Cluster cluster_;
   Placement placement_;
   std::vector<Link> links_;
+  double taken_in_node_ = 0, taken_between_nodes_ = 0;
   LinkId first_port_ = 0;    ///< one a GPU
   LinkId first_switch_ = 0;  ///< one a PCIe switch, where a node has several
+  LinkId first_root_ = 0;    ///< one a CPU, for both directions, where GPUs hang on it
   LinkId first_nic_ = 0;     ///< one a NIC
   LinkId first_trunk_ = 0;   ///< fat tree: one a leaf; rail: one a rail of a group
+};
+
+/// The pairs of ranks between which messages are under way, by link.
+class Crowds {
+ public:
+  explicit Crowds(const Network& network) : on_link_(network.can_crowd() ? network.links().size() : 0) {}
+
+  void come(Rank from, Rank to, const Route& route) {
+    if (!on_link_.empty() && ++messages_[pair(from, to)] == 1)
+      for (LinkId link : route) ++on_link_[link];
+  }
+  void leave(Rank from, Rank to, const Route& route) {
+    if (!on_link_.empty() && --messages_[pair(from, to)] == 0)
+      for (LinkId link : route) --on_link_[link];
+  }
+  /// 0 where no link can be crowded.
+  [[nodiscard]] std::size_t pairs_on(LinkId link) const { return on_link_.empty() ? 0 : on_link_[link]; }
+
+ private:
+  [[nodiscard]] static std::uint64_t pair(Rank from, Rank to) {
+    return static_cast<std::uint64_t>(from) << 32 | static_cast<std::uint32_t>(to);
+  }
+
+  std::vector<std::size_t> on_link_;
+  std::unordered_map<std::uint64_t, int> messages_;  ///< by pair
 };
 
 }  // namespace meshattn

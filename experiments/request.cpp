@@ -140,6 +140,8 @@ void add_cluster_options(po::options_description& options) {
       ("cluster", po::value<std::string>()->value_name("NAME"), "a cluster of topologies/, or a file")  //
       ("set", po::value<Values>()->value_name("KEY=VALUE"),
        "change one number of the cluster, such as nic.bandwidth_GBps=25; may repeat")  //
+      ("framework", po::value<std::string>()->value_name("NAME"),
+       "what runs on it, if not this project's kernels: pytorch-ring, or a file such as topologies/frameworks has")  //
       ("topologies", po::value<std::string>()->value_name("DIR"),
        "where clusters are; also by environment: MESHATTN_TOPOLOGIES");
 }
@@ -205,7 +207,7 @@ std::filesystem::path topologies_of(const po::variables_map& given) {
 
 Cluster read_cluster_of(const po::variables_map& given) {
   const auto settings = given.count("set") ? given["set"].as<Values>() : Values();
-  return read_cluster(required(given, "cluster", "dgx-h100"), topologies_of(given), settings);
+  return read_cluster(required(given, "cluster", "dgx-h100"), topologies_of(given), settings, optional(given, "framework"));
 }
 
 Request read_request(const std::string& verb, const po::variables_map& given) {

@@ -53,7 +53,7 @@ void configure() {
 
 }  // namespace
 
-Platform::Platform(const Network& network) : network_(network), engine_(once_per_process()) {
+Platform::Platform(const Network& network) : network_(network), crowds_(network), engine_(once_per_process()) {
   std::signal(SIGINT, SIG_DFL);  // SimGrid's handler would list actors and leave through exit()
   configure();
   auto* zone = new ComputedZone(network, links_);  // SimGrid owns it
@@ -76,7 +76,7 @@ std::uint32_t Platform::make_flow(Rank from, Rank to) {
   // What has just been started is the last in the model's list.
   Action* action = &model_->get_started_action_set()->back();
   action->suspend();
-  flows_.push_back({action, nullptr, {}});
+  flows_.push_back({action, nullptr, {}, 0, 0, {}});
   flow_of_.emplace(action, flow);
   return flow;
 }
@@ -95,8 +95,16 @@ void Platform::send(Rank from, Rank to, double bytes, Event arrived) {
   flow.action->set_last_value(0);
   flow.action->set_last_update();
   flow.action->resume();
+  flow.from = from;
+  flow.to = to;
+  flow.route = network_.route(from, to);
+  crowds_.come(from, to, flow.route);
   // `resume` has only the first link shared anew, and not even what lies behind it if that is due already.
-  for (LinkId link : network_.route(from, to)) links_[link]->set_bandwidth(network_.links()[link].bytes_per_s);
+  for (LinkId link : flow.route) set_capacity(link);
+}
+
+void Platform::set_capacity(LinkId link) {
+  links_[link]->set_bandwidth(network_.links()[link].capacity(crowds_.pairs_on(link)));
 }
 
 /// Takes the flows that have ended from SimGrid, before it would end their communications too, and puts them by.
@@ -112,6 +120,10 @@ void Platform::collect() {
     const Flow& flow = flows_[finished_[i]];
     const Event arrived = flow.arrived;
     flow.idle->push_back(finished_[i]);
+    if (network_.can_crowd()) {
+      crowds_.leave(flow.from, flow.to, flow.route);
+      for (LinkId link : flow.route) set_capacity(link);
+    }
     happened_(arrived);
   }
   finished_.clear();

@@ -50,12 +50,16 @@ class Platform {
     Action* action;
     std::vector<std::uint32_t>* idle;  ///< where it rests: flows of its path that are not under way
     Event arrived;
+    Rank from = 0, to = 0;
+    Route route{};
   };
 
   std::uint32_t make_flow(Rank from, Rank to);
   void collect();
+  void set_capacity(LinkId link);
 
   const Network& network_;
+  Crowds crowds_;
   simgrid::s4u::Engine engine_;
   simgrid::kernel::resource::Model* model_ = nullptr;
   std::vector<simgrid::s4u::Host*> hosts_;  ///< by rank

@@ -23,7 +23,7 @@ Problem problem(std::int64_t seq, int ranks, Mask mask = Mask::kFull, Pass pass 
 }
 
 AttentionPoint point(Pass pass, KernelMask mask, std::int64_t tokens, double tflops) {
-  return {pass, mask, Dtype::kBf16, tokens, tokens, 32, 8, 128, tflops * 1e12, "test"};
+  return {pass, mask, Dtype::kBf16, tokens, tokens, 32, 8, 128, 1, tflops * 1e12, "test"};
 }
 
 /// Rates that grow with the length, other ones for each pass and mask.
@@ -239,7 +239,7 @@ TEST(Cost, ContributingToASumThatHasBegunTakesAMerge) {
     EXPECT_NEAR(rectangles[1] - rectangles[0], 3 * sum_bytes / 1e12 + 3e-6, 1e-15);
     // Merged in several kernels that move 38 bytes of an element of O, not 12; gradients are added as before.
     GpuProfile by_op = measured();
-    by_op.merge_bytes = 38;
+    by_op.framework.merge_bytes = 38;
     const std::vector<double> slower = CostModel(by_op, p).seconds(s);
     const double more =
         std::accumulate(slower.begin(), slower.end(), 0.0) - std::accumulate(seconds.begin(), seconds.end(), 0.0);
@@ -261,11 +261,12 @@ TEST(Cost, TheNearestSeriesStandsForOneThatIsNotThere) {
   };
   Problem p = problem(1 << 20, 8);
   EXPECT_NEAR(rate(p, KernelMask::kFull), 480, 1e-6);
-  p.shape.head_dim = 80;  // nearer to 64 (a quarter more) than to 128
-  EXPECT_NEAR(rate(p, KernelMask::kFull), 100, 1e-6);
+  p.shape.head_dim = 80;  // a quarter of the way from 64 to 128: a pair takes 3/4 · 64/100 + 1/4 · 128/480
+  EXPECT_NEAR(rate(p, KernelMask::kFull), 80 / (0.75 * 64 / 100 + 0.25 * 128 / 480), 1e-6);
   EXPECT_NEAR(rate(p, KernelMask::kCausal), 420, 1e-6);  // there is no causal point of 64: the mask comes first
-  p.shape.head_dim = 256;
-  EXPECT_NEAR(rate(p, KernelMask::kFull), 480, 1e-6);
+  p.shape.head_dim = 256;  // a pair that took less at 128 than at 64 does not take still less: as long as at 128
+  EXPECT_NEAR(rate(p, KernelMask::kFull), 600, 1e-6);  // which is beyond the best point
+  p.shape = problem(1 << 20, 8).shape;
   p.shape.dtype = Dtype::kFp16;
   EXPECT_NEAR(rate(p, KernelMask::kFull), 222, 1e-6);
   EXPECT_NEAR(rate(p, KernelMask::kCausal), 420, 1e-6);  // bf16 stands for fp16

@@ -144,13 +144,15 @@ std::vector<double> errors_without_themselves(const GpuProfile& gpu) {
     const auto same_series = [&](const AttentionPoint& p) {
       return p.pass == left_out.pass && p.mask == left_out.mask && p.head_dim == left_out.head_dim;
     };
+    std::vector<std::int64_t> lengths;
+    for (const AttentionPoint& p : gpu.attention)
+      if (same_series(p)) lengths.push_back(p.q_tokens);
+    const auto [least, most] = std::ranges::minmax(lengths);
+    if (left_out.q_tokens == least || left_out.q_tokens == most) continue;  // nothing lies beyond
     GpuProfile others = gpu;
-    std::erase_if(others.attention, [&](const AttentionPoint& p) { return !same_series(p); });
-    const auto length = [](const AttentionPoint& p) { return p.q_tokens; };
-    const auto [least, most] = std::ranges::minmax(others.attention, {}, length);
-    if (left_out.q_tokens == least.q_tokens || left_out.q_tokens == most.q_tokens) continue;  // nothing lies beyond
-    std::erase_if(others.attention, [&](const AttentionPoint& p) { return p.q_tokens == left_out.q_tokens; });
-    Problem p{{1 << 20, 1 << 20, 1, left_out.heads, left_out.kv_heads, left_out.head_dim, left_out.dtype},
+    std::erase_if(others.attention,
+                  [&](const AttentionPoint& p) { return same_series(p) && p.q_tokens == left_out.q_tokens; });
+    Problem p{{1 << 20, 1 << 20, left_out.batch, left_out.heads, left_out.kv_heads, left_out.head_dim, left_out.dtype},
               Mask::kFull,
               Partition::kContiguous,
               left_out.pass,
@@ -158,7 +160,8 @@ std::vector<double> errors_without_themselves(const GpuProfile& gpu) {
     const auto tokens = static_cast<double>(left_out.q_tokens);
     others.launch_s = 0;
     const double seconds = CostModel(others, p).attention_s(tokens * tokens, tokens, tokens, left_out.mask);
-    const double found = flops(tokens * tokens * left_out.heads, left_out.head_dim, left_out.pass) / seconds;
+    const double pairs = tokens * tokens * left_out.heads * left_out.batch;
+    const double found = flops(pairs, left_out.head_dim, left_out.pass) / seconds;
     errors.push_back(std::abs(found / left_out.flops_per_s - 1));
   }
   std::ranges::sort(errors);

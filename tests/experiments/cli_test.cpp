@@ -178,12 +178,12 @@ TEST_F(Cli, CompareKeepsThePassesApart) {
   const json backward = results("compare " + ideal(16, "--pass backward --tile-backward 4x4 --algorithm mesh"));
   EXPECT_EQ(backward.at("rows").size(), 2u);  // ring and one mesh
   const ProgramRun pair = meshattn(
-      "compare --cluster dgx-h100 --gpus 32 --model llama-3.1-8b --seq 64K --mask causal --algorithm mesh --pass both");
+      "compare --cluster dgx-h100 --gpus 16 --model llama-3.1-8b --seq 32K --mask causal --algorithm mesh --pass both");
   EXPECT_THAT(pair.out,
-              ContainsRegex("mesh 8x4 forward .* and mesh 4x8 backward .* together, and tokens need not move"));
+              ContainsRegex("mesh 4x4 forward .* and mesh 8x2 backward .* together, and tokens need not move"));
   // Two grids of one name are not one placement.
   const ProgramRun grids = meshattn(
-      "compare --cluster dgx-h100 --gpus 32 --model llama-3.1-8b --seq 64K --mask causal --algorithm mesh --pass both "
+      "compare --cluster dgx-h100 --gpus 32 --model llama-3.1-8b --seq 32K --mask causal --algorithm mesh --pass both "
       "--placement grid:2x4");
   EXPECT_THAT(grids.out, testing::Not(HasSubstr("together")));
   EXPECT_THAT(meshattn("compare " + ideal(16, "--algorithm ring --placement grid:2x4")).out,

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <limits>
+#include <set>
+#include <utility>
+#include <vector>
 
 #include "core/error.h"
 
@@ -111,8 +114,13 @@ bool Fluid::settle() {
 
 /// Max-min by progressive filling: the link with the least for each of its flows fixes them, and so on.
 void Fluid::share() {
+  std::vector<std::set<std::pair<LinkId, LinkId>>> pairs(network_.links().size());  // by the ends of their routes
+  for (const Flow& f : flows_)
+    if (flowing(f))
+      for (LinkId link : f.route.span()) pairs[link].insert({f.route.span().front(), f.route.span().back()});
   std::vector<double> left;
-  for (const Link& link : network_.links()) left.push_back(link.bytes_per_s);
+  for (LinkId link = 0; link < pairs.size(); ++link)
+    left.push_back(network_.links()[link].capacity(pairs[link].size()));
   for (Flow& f : flows_) f.rate = 0;
   while (true) {
     std::vector<int> open(left.size());
