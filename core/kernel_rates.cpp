@@ -42,7 +42,7 @@ std::vector<int> nearest_dims(const std::set<int>& dims, int head_dim) {
 
 }  // namespace
 
-double kernel_tiles(double tokens, double heads) { return std::max(1.0, std::ceil(tokens / 128) * heads); }
+double kernel_tiles(double tokens, double heads) { return tokens * heads / 128; }
 
 KernelRates::KernelRates(const GpuProfile& gpu, const AttentionShape& shape, Pass pass)
     : head_dim_(shape.head_dim), sms_(gpu.sms), tail_(gpu.tail(pass)) {

@@ -82,7 +82,8 @@ std::string answer_of(const Request& request, const Row& row) {
   const auto [placement, passes] = request.arranged(row.methods, row.placement);
   const Network network(request.cluster, placement);
   std::string lines = std::string(name_of(passes.front().problem.partition)) + '\n';
-  for (const PlanRequest& pass : passes) lines += to_text(evaluate(pass, network, request.cluster.gpu).summary) + '\n';
+  for (const PlanRequest& pass : passes)
+    lines += to_text(evaluate(pass, network, request.cluster.gpu, request.corners).summary) + '\n';
   return lines;
 }
 
@@ -136,6 +137,12 @@ const Outcome* fastest(const std::vector<Outcome>& rows) {
   return best;
 }
 
+/// Marks the rows that are closer to the fastest than how far off its own prediction may be.
+void mark(std::vector<Outcome>& rows, const Outcome& best) {
+  const double most_s = range_s(best.total()).second;
+  for (Outcome& row : rows) row.within_range = !row.passes.empty() && total_s(row) <= most_s;
+}
+
 std::string name_of(const Outcome& row) {
   return row.choice.empty() ? row.algorithm : fmt::format("{} {}", row.algorithm, row.choice);
 }
@@ -150,7 +157,7 @@ std::string table_of(const Request& request, const std::vector<Outcome>& rows, c
   const bool show_placed = !placed_linearly(request.question);
   if (show_placed) cells.front().push_back("placed");
   for (const Outcome& row : rows) {
-    cells.push_back({&row == best ? "*" : "", row.algorithm, row.choice});
+    cells.push_back({&row == best ? "*" : row.within_range ? "~" : "", row.algorithm, row.choice});
     if (row.passes.empty()) continue;
     const Summary s = row.total();
     for (std::string& cell : std::vector{
@@ -165,7 +172,9 @@ std::string table_of(const Request& request, const std::vector<Outcome>& rows, c
   for (const Outcome& row : rows)
     if (row.passes.empty()) text += fmt::format("{}: not possible because {}\n", name_of(row), row.impossible);
   return text +
-         "* fastest (of equals, the one that receives least); speed-up over ring; received and between nodes: bytes "
+         "* fastest (of equals, the one that receives least); ~ may be as fast, by the spread of the cluster's "
+         "figures; "
+         "speed-up over ring; received and between nodes: bytes "
          "into a GPU, average; at most: between nodes, into any GPU; a chunk is one GPU's Q\n";
 }
 
@@ -199,11 +208,13 @@ std::string pair_text(const std::vector<Outcome>& rows, const Outcome& best) {
 /// The answer in words.
 std::string closing(const Request& request, const std::vector<Outcome>& rows, const Outcome& best) {
   const Summary s = best.total();
+  const auto [least_s, most_s] = range_s(s);
   std::string text = fmt::format(
-      "\n{} is the fastest: {}{}{}. Each GPU receives {} ({:.2f} chunks), {} of it from other nodes (at most {}), and "
+      "\n{} is the fastest: {} ({} to {} by the spread of the cluster's figures){}{}. Each GPU receives {} ({:.2f} "
+      "chunks), {} of it from other nodes (at most {}), and "
       "holds at most "
       "{}.\nCompute lanes wait {} of the time: {}. It is near {}; no schedule can take less than {}.\n",
-      name_of(best), time_text(s.makespan_s),
+      name_of(best), time_text(s.makespan_s), time_text(least_s), time_text(most_s),
       &best == &rows.front() || rows.front().passes.empty()
           ? ""
           : fmt::format(", {} times as fast as ring", speed_up(rows.front(), s.makespan_s)),
@@ -225,6 +236,7 @@ int compare(const po::variables_map& given) {
   std::vector<Outcome> rows;
   for (Row& row : asked) rows.push_back(std::move(row.outcome));
   const Outcome* best = fastest(rows);
+  if (best != nullptr) mark(rows, *best);
   if (!json.empty()) write_file(json, [&](std::ostream& out) { write_json(out, request.question, rows); });
   if (json != "-") {
     std::cout << headline(request) << '\n' << table_of(request, rows, best);

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "core/estimate.h"
 #include "core/passes/validate.h"
 #include "experiments/findings.h"
 #include "sim/simulator.h"
@@ -38,12 +39,14 @@ Trace simulated(const Schedule& schedule, const Network& network, const CostMode
 
 void require_simulator() {}
 
-Evaluation evaluate(const PlanRequest& request, const Network& network, const GpuProfile& gpu) {
+Evaluation evaluate(const PlanRequest& request, const Network& network, const GpuProfile& gpu,
+                    std::span<const Cluster> corners) {
   const CostModel cost(gpu, request.problem);
   Stopwatch watch;
   WallTimes wall;
   Evaluation result;
-  result.schedule = make_plan(request, network, cost).schedule;
+  Plan plan = make_plan(request, network, cost);
+  result.schedule = std::move(plan.schedule);
   wall.plan_s = watch.lap_s();
   spdlog::info("{} planned: {} ops in {:.3f} s", name_of(request.problem.pass), result.schedule.ops.size(),
                wall.plan_s);
@@ -56,6 +59,12 @@ Evaluation evaluate(const PlanRequest& request, const Network& network, const Gp
   spdlog::info("simulated in {:.3f} s", wall.simulate_s);
   result.summary = summarise(result.schedule, network, cost, result.trace, wall);
   result.summary.slices = request.method.form.slices;
+  for (const Cluster& corner : corners) {
+    const double estimate_s = estimate(result.schedule, Network(corner, network.placement()),
+                                       CostModel(corner.gpu, request.problem).seconds(result.schedule))
+                                  .makespan_s;
+    result.summary.corners_s.push_back(result.summary.makespan_s * estimate_s / plan.estimate_s);
+  }
   return result;
 }
 

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <span>
+
 #include "core/plan.h"
 #include "core/report/summary.h"
 
@@ -16,6 +18,9 @@ struct Evaluation {
 void require_simulator();
 
 /// @throws InvalidInput if the tile or the memory limit does not fit, InvalidSchedule if the proof finds something.
-[[nodiscard]] Evaluation evaluate(const PlanRequest& request, const Network& network, const GpuProfile& gpu);
+/// `corners`: what the cluster may be besides; the schedule is planned for the cluster as it stands, and how long it
+/// would take on these is estimated.
+[[nodiscard]] Evaluation evaluate(const PlanRequest& request, const Network& network, const GpuProfile& gpu,
+                                  std::span<const Cluster> corners);
 
 }  // namespace meshattn

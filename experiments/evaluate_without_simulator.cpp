@@ -7,7 +7,7 @@ void require_simulator() {
   throw InvalidInput("this meshattn was built without the simulator (MESHATTN_SIM=OFF): only plan and topology work");
 }
 
-Evaluation evaluate(const PlanRequest&, const Network&, const GpuProfile&) {
+Evaluation evaluate(const PlanRequest&, const Network&, const GpuProfile&, std::span<const Cluster>) {
   require_simulator();
   return {};
 }

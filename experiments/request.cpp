@@ -11,6 +11,7 @@
 #include "core/keyed_file.h"
 #include "core/report/figures.h"
 #include "core/report/file.h"
+#include "core/spread.h"
 #include "experiments/masks.h"
 #include "experiments/models.h"
 #include "experiments/units.h"
@@ -205,9 +206,11 @@ std::filesystem::path topologies_of(const po::variables_map& given) {
   return optional(given, "topologies", folder("MESHATTN_TOPOLOGIES", "topologies").string());
 }
 
-Cluster read_cluster_of(const po::variables_map& given) {
-  const auto settings = given.count("set") ? given["set"].as<Values>() : Values();
-  return read_cluster(required(given, "cluster", "dgx-h100"), topologies_of(given), settings, optional(given, "framework"));
+Cluster read_cluster_of(const po::variables_map& given, const std::vector<std::string>& more) {
+  auto settings = given.count("set") ? given["set"].as<Values>() : Values();
+  settings.insert(settings.end(), more.begin(), more.end());
+  return read_cluster(required(given, "cluster", "dgx-h100"), topologies_of(given), settings,
+                      optional(given, "framework"));
 }
 
 Request read_request(const std::string& verb, const po::variables_map& given) {
@@ -223,6 +226,8 @@ Request read_request(const std::string& verb, const po::variables_map& given) {
   if (question.wire == Dtype::kFp16) throw InvalidInput("--wire-dtype fp16: partial results travel in fp32 or bf16");
   question.placement = parse_placement(optional(given, "placement", "linear"), "--placement");
   request.cluster = read_cluster_of(given);
+  for (const std::vector<std::string>& settings : corners_of(request.cluster))
+    request.corners.push_back(read_cluster_of(given, settings));
   question.cluster = request.cluster.name;
   request.algorithm = optional(given, "algorithm");
   request.partition_given = given.count("partition") > 0;

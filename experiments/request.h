@@ -18,7 +18,8 @@ namespace meshattn {
 struct Request {
   Question question;
   Cluster cluster;
-  std::string algorithm;  ///< empty if not given
+  std::vector<Cluster> corners;  ///< what the cluster may be besides: see corners_of
+  std::string algorithm;         ///< empty if not given
   Choices choices;
   bool partition_given = false;  ///< else what suits the mask and the algorithm, the best of several
   std::uint64_t memory_limit = UINT64_MAX;
@@ -39,7 +40,8 @@ void add_request_options(boost::program_options::options_description& options);
 
 /// --cluster, --set and --topologies: which cluster is meant. Part of the options above.
 void add_cluster_options(boost::program_options::options_description& options);
-[[nodiscard]] Cluster read_cluster_of(const boost::program_options::variables_map& given);
+[[nodiscard]] Cluster read_cluster_of(const boost::program_options::variables_map& given,
+                                      const std::vector<std::string>& more_settings = {});
 [[nodiscard]] std::filesystem::path topologies_of(const boost::program_options::variables_map& given);
 
 /// Whether the option was given. @throws InvalidInput `required` was not.

@@ -63,7 +63,7 @@ int simulate(const po::variables_map& given) {
                   {},
                   {}};
   for (const PlanRequest& pass : passes) {
-    const Evaluation done = evaluate(pass, network, request.cluster.gpu);
+    const Evaluation done = evaluate(pass, network, request.cluster.gpu, request.corners);
     outcome.passes.push_back(done.summary);
     if (!files.trace.empty())
       write_file(files.trace, [&](std::ostream& out) {

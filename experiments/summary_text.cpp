@@ -40,8 +40,12 @@ std::string text_of(const Summary& s) {
     return s.makespan_s > 0 ? percent_text(seconds / s.makespan_s) + " of the makespan" : std::string();
   };
   const std::string& link = s.bounds.busiest_link;
+  const auto [least_s, most_s] = range_s(s);
   std::string text = aligned(
       {{"makespan", time_text(s.makespan_s), "near " + near_text(s)},
+       {"  may be", time_text(least_s),
+        s.corners_s.empty() ? "as nothing is known of how far its figures may be off"
+                            : fmt::format("to {}, by the spread of the cluster's figures", time_text(most_s))},
        {"compute", time_text(s.compute_s),
         fmt::format("on the busiest GPU, {:.3f} times the mean; {}", s.compute_balance, of_makespan(s.compute_s))},
        {"waiting", percent_text(s.waiting), "of all compute time: " + waits_text(s)},

@@ -41,6 +41,10 @@ std::string speed(double bytes_per_s) { return bytes_text(bytes_per_s) + "/s eac
 
 std::string switches(const Node& node) {
   const bool several = node.gpus_per_switch > 0 && node.gpus_per_switch < node.gpus;
+  if (!several && node.gpus_per_root > 0)
+    return bar(node, fmt::format("{} CPUs with {} GPUs each, which pass on {}/s to more than {} pairs at once",
+                                 node.gpus / node.gpus_per_root, node.gpus_per_root, bytes_text(node.root_bytes_per_s),
+                                 2 * node.gpus_per_root));
   if (!several) return bar(node, "switch of the node");
   std::string line = "  ";
   for (int g = 0; g < drawn(node); g += node.gpus_per_switch) {
@@ -60,9 +64,14 @@ std::string kind_of(const std::string& name) {
   return kind;
 }
 
+std::string value_text(const Figure& figure) {
+  return figure.spread > 0 ? fmt::format("{} +- {}", figure.value, figure.spread) : figure.value;
+}
+
 std::string point_text(const AttentionPoint& p) {
-  return fmt::format("{} {} {} q {} kv {} heads {}/{} dim {}", name_of(p.pass), name_of(p.mask), name_of(p.dtype),
-                     p.q_tokens, p.kv_tokens, p.heads, p.kv_heads, p.head_dim);
+  return fmt::format("{} {} {} {}q {} kv {} heads {}/{} dim {}", name_of(p.pass), name_of(p.mask), name_of(p.dtype),
+                     p.batch > 1 ? fmt::format("batch {} ", p.batch) : "", p.q_tokens, p.kv_tokens, p.heads, p.kv_heads,
+                     p.head_dim);
 }
 
 }  // namespace
@@ -117,7 +126,7 @@ std::string links_text(const Network& network) {
 
 std::string sources_text(const Cluster& cluster) {
   std::vector<std::vector<std::string>> rows{{"key", "value", "source"}};
-  for (const auto& [key, figure] : cluster.figures) rows.push_back({key, figure.value, figure.source});
+  for (const auto& [key, figure] : cluster.figures) rows.push_back({key, value_text(figure), figure.source});
   for (const AttentionPoint& p : cluster.gpu.attention)
     rows.push_back({point_text(p), fmt::format("{:.4g} TFLOP/s", p.flops_per_s * 1e-12), p.source});
   return aligned(rows, 1);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -12,8 +13,11 @@ namespace meshattn {
 enum class Travel : std::uint8_t {
   kRing,    ///< from neighbour to neighbour, a hop at a time
   kDirect,  ///< from the owner to the member s places on, s = 1, 2, …: one exchange each
-  kGather,  ///< from the owner to all members: one exchange
+  kGather,  ///< from the owner to all members, kPeersAtOnce an exchange
 };
+
+/// NCCL's send/recv kernel has 16 channels, and uses two for a peer: it serves so many at the same time.
+inline constexpr std::size_t kPeersAtOnce = 8;
 
 /// The places of a mesh that one node holds: `rows` places of a row group (they share queries) × `columns` of a column
 /// group (they share keys).

@@ -187,7 +187,7 @@ Schedule MeshGenerator::run() {
     if (hop != nullptr) {
       const bool in = *hop == Hop::kRowIn || *hop == Hop::kColumnIn;
       if ((in ? form_.in : form_.out) == Travel::kGather)
-        while (next < steps_.size() && steps_[next] == steps_[i]) ++next;
+        while (next < steps_.size() && steps_[next] == steps_[i] && next - i < kPeersAtOnce) ++next;
     }
     for (Slice& slice : slices_)
       if (hop != nullptr)

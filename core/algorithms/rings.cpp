@@ -4,7 +4,20 @@
 
 namespace meshattn {
 
-Rings::Rings(std::vector<Rank> order, int length, int inner)
+namespace {
+
+/// Puts hops that are issued together as far apart as they can all be.
+void spread(std::vector<int>& hops) {
+  const std::size_t exchanges = (hops.size() + kPeersAtOnce - 1) / kPeersAtOnce;
+  std::vector<int> order;
+  for (std::size_t first = 0; first < exchanges; ++first)
+    for (std::size_t i = first; i < hops.size(); i += exchanges) order.push_back(hops[i]);
+  hops = std::move(order);
+}
+
+}  // namespace
+
+Rings::Rings(std::vector<Rank> order, int length, int inner, const MeshForm& form)
     : order_(std::move(order)), place_(order_.size()), length_(length), inner_(inner == 0 ? length : inner) {
   for (std::size_t i = 0; i < order_.size(); ++i) place_[static_cast<std::size_t>(order_[i])] = static_cast<int>(i);
   for (int first = 0; first < length_; first += inner_) {
@@ -15,6 +28,8 @@ Rings::Rings(std::vector<Rank> order, int length, int inner)
     }
     if (first > 0) departures_.push_back(first);
   }
+  if (form.in == Travel::kGather) spread(arrivals_);
+  if (form.out == Travel::kGather) spread(departures_);
 }
 
 Rank Rings::moved(Rank r, int windows, int places) const {
@@ -48,7 +63,7 @@ Rings Rings::of_rows(const MeshForm& form, int slice) {
         const int C = k / s * s + (entry + k % s) % s;
         order.push_back((R * a + C) * form.ulysses + i);
       }
-  return {std::move(order), a, form.tile.columns == 1 ? form.inner : 0};
+  return {std::move(order), a, form.tile.columns == 1 ? form.inner : 0, form};
 }
 
 Rings Rings::of_columns(const MeshForm& form, const Problem& problem, int slice) {
@@ -64,7 +79,7 @@ Rings Rings::of_columns(const MeshForm& form, const Problem& problem, int slice)
         const int R = up ? k / t * t + (entry + step) % t : (b - 1 - k) / t * t + (entry + t - step) % t;
         order.push_back((R * a + C) * form.ulysses + i);
       }
-  return {std::move(order), b, form.tile.rows == 1 ? form.inner : 0};
+  return {std::move(order), b, form.tile.rows == 1 ? form.inner : 0, form};
 }
 
 }  // namespace meshattn

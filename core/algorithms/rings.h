@@ -27,7 +27,8 @@ class Rings {
   [[nodiscard]] int hops() const { return length_ - 1; }
   /// Hops in the order in which they are issued: a double ring crosses to the next window first …
   [[nodiscard]] const std::vector<int>& arrivals() const { return arrivals_; }
-  /// … and sends what has been summed up in a window on to the next window last.
+  /// … and sends what has been summed up in a window on to the next window last. Where several are issued together they
+  /// are some distance apart, so that links within nodes and between them are busy at the same time.
   [[nodiscard]] const std::vector<int>& departures() const { return departures_; }
   [[nodiscard]] bool crosses_window(int hop) const { return hop % inner_ == 0; }
 
@@ -47,7 +48,7 @@ class Rings {
   [[nodiscard]] Rank receiver(Rank r, int hop) const { return crosses_window(hop) ? moved(r, 1, 0) : moved(r, 0, 1); }
 
  private:
-  Rings(std::vector<Rank> order, int length, int inner);
+  Rings(std::vector<Rank> order, int length, int inner, const MeshForm& form);
   [[nodiscard]] Rank moved(Rank r, int windows, int places) const;
 
   std::vector<Rank> order_;  ///< ring after ring

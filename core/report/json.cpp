@@ -28,10 +28,13 @@ Json json_of(const Summary& s, std::size_t most_links) {
     const LinkLoad& l = s.links[i];
     links.push_back({{"name", l.name}, {"bytes", l.bytes}, {"busy_s", l.busy_s}, {"utilisation", l.utilisation}});
   }
+  const auto [least_s, most_s] = range_s(s);
   for (const Wait& w : s.waits) waits.push_back({{"for", w.what}, {"seconds", w.seconds}, {"share", w.share}});
   return {{"placed", s.placed},
           {"slices", s.slices},
           {"makespan_s", s.makespan_s},
+          {"range_s", {least_s, most_s}},
+          {"corners_s", s.corners_s},
           {"compute_s", s.compute_s},
           {"waiting", s.waiting},
           {"compute_balance", s.compute_balance},
@@ -151,7 +154,10 @@ void write_json(std::ostream& out, const Question& question, const Outcome& outc
 
 void write_json(std::ostream& out, const Question& question, std::span<const Outcome> outcomes) {
   Json json = json_of(question), rows = Json::array();
-  for (const Outcome& outcome : outcomes) append(rows.emplace_back(Json::object()), question, outcome);
+  for (const Outcome& outcome : outcomes) {
+    append(rows.emplace_back(Json::object()), question, outcome);
+    if (!outcome.passes.empty()) rows.back()["within_range"] = outcome.within_range;
+  }
   json["rows"] = std::move(rows);
   out << json.dump(2) << '\n';
 }
@@ -174,6 +180,7 @@ Summary summary_from(std::string_view text) {
   read(json, "placed", s.placed);
   read(json, "slices", s.slices);
   read(json, "makespan_s", s.makespan_s);
+  read(json, "corners_s", s.corners_s);
   read(json, "compute_s", s.compute_s);
   read(json, "waiting", s.waiting);
   read(json, "compute_balance", s.compute_balance);

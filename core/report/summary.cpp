@@ -109,6 +109,7 @@ Summary one_after_other(const Summary& a, const Summary& b) {
   sum.placed = a.placed;
   sum.slices = std::max(a.slices, b.slices);
   sum.makespan_s = a.makespan_s + b.makespan_s;
+  for (std::size_t i = 0; i < a.corners_s.size(); ++i) sum.corners_s.push_back(a.corners_s[i] + b.corners_s[i]);
   sum.compute_s = a.compute_s + b.compute_s;
   const double mean = (1 - a.waiting) * a.makespan_s + (1 - b.waiting) * b.makespan_s;
   sum.waiting = sum.makespan_s > 0 ? 1 - mean / sum.makespan_s : 0;
@@ -131,6 +132,12 @@ Summary one_after_other(const Summary& a, const Summary& b) {
   sum.waits =
       ranked(merged(a.waits, b.waits, &Wait::what, [](Wait& to, const Wait& from) { to.seconds += from.seconds; }));
   return sum;
+}
+
+std::pair<double, double> range_s(const Summary& s) {
+  std::pair<double, double> range{s.makespan_s, s.makespan_s};
+  for (double corner_s : s.corners_s) range = {std::min(range.first, corner_s), std::max(range.second, corner_s)};
+  return range;
 }
 
 std::string near_bound(const Summary& s) {

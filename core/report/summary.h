@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/cost.h"
@@ -44,6 +45,8 @@ struct Summary {
   std::string placed;  ///< name of the placement that it ran with
   int slices = 1;      ///< that the heads were cut into; of two passes the most
   double makespan_s = 0;
+  /// Makespans of this schedule on what the cluster may be (see corners_of), in that order; empty if nothing is known.
+  std::vector<double> corners_s;
   double compute_s = 0;        ///< busy time of the busiest rank's compute lane
   double waiting = 0;          ///< 1 − mean busy time / makespan
   double compute_balance = 1;  ///< busiest / mean
@@ -64,6 +67,9 @@ struct Summary {
 
 [[nodiscard]] Summary summarise(const Schedule& schedule, const Network& network, const CostModel& cost,
                                 const Trace& trace, const WallTimes& wall);
+
+/// The least and the largest makespan that the spread of the cluster's figures leaves possible.
+[[nodiscard]] std::pair<double, double> range_s(const Summary& summary);
 
 /// One schedule after the other, on one placement: times, volumes and counts added, the larger peak.
 [[nodiscard]] Summary one_after_other(const Summary& first, const Summary& second);
