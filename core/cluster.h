@@ -63,6 +63,12 @@ struct GpuProfile {
   }
 };
 
+/// How long one message of some size took alone, from start to end.
+struct MessagePoint {
+  double bytes = 0;
+  double seconds = 0;
+};
+
 /// One server: GPUs joined by a switch (NVSwitch or PCIe), each with a port into it.
 struct Node {
   int gpus = 8;
@@ -75,8 +81,10 @@ struct Node {
   double nic_startup_s = 0;     ///< of one message between nodes
   int gpus_per_root = 0;        ///< GPUs on the ports of one CPU, which is their PCIe switch; 0: not on CPUs
   double root_bytes_per_s = 0;  ///< that a CPU passes on of many messages at once, all directions together
-  int link_sms = 0;             ///< SMs that an exchange within the node takes from compute
-  int nic_sms = 0;              ///< SMs that an exchange between nodes takes from compute
+  /// Messages of which more is known than start-up and bandwidth, ascending by size.
+  std::vector<MessagePoint> link_messages = {}, nic_messages = {};
+  int link_sms = 0;  ///< SMs that an exchange within the node takes from compute
+  int nic_sms = 0;   ///< SMs that an exchange between nodes takes from compute
 };
 
 /// What joins the nodes.

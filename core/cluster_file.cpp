@@ -28,6 +28,7 @@ constexpr Key kClusterKeys[] = {
     {"link", "bandwidth_GBps", Kind::kPositive},           // of one GPU's port inside the node, each direction
     {"link", "efficiency", Kind::kFraction},               // of it that a transfer reaches
     {"link", "startup_us", Kind::kAmount},                 // of one message inside the node
+    {"link", "message", Kind::kList, false},               // "1000000 bytes 15.3 us": one of that size, alone
     {"link", "sms", Kind::kCount, false},                  // SMs that an exchange takes from compute; none if not said
     {"switch", "bandwidth_GBps", Kind::kPositive, false},  // between the switches of a node, each direction
     {"switch", "efficiency", Kind::kFraction, false},      //
@@ -36,6 +37,7 @@ constexpr Key kClusterKeys[] = {
     {"nic", "bandwidth_GBps", Kind::kPositive, false},     // of one NIC, each direction
     {"nic", "efficiency", Kind::kFraction, false},         //
     {"nic", "startup_us", Kind::kAmount, false},           // of one message between nodes
+    {"nic", "message", Kind::kList, false},                // likewise
     {"nic", "sms", Kind::kCount, false},                   // likewise
     {"fabric", "kind", Kind::kText, false},                // non-blocking (if not said), fat-tree, rail
     {"fabric", "nodes_per_leaf", Kind::kCount, false},     //
@@ -191,11 +193,34 @@ double bandwidth(const KeyedFile& file, std::string_view section) {
   return file.number(section, "bandwidth_GBps") * 1e9 * file.number(section, "efficiency");
 }
 
+/// "1000000 bytes 15.3 us", all of a section.
+std::vector<MessagePoint> messages_of(const KeyedFile& file, std::string_view section) {
+  std::vector<MessagePoint> messages;
+  for (const KeyedLine& line : file.lines()) {
+    if (line.key->section != section || line.key->name != "message") continue;
+    std::istringstream in(line.value);
+    const std::vector<std::string> words{std::istream_iterator<std::string>(in), {}};
+    if (words.size() != 4 || words[1] != "bytes" || words[3] != "us")
+      throw InvalidInput(
+          fmt::format("{}: message '{}': write it as '1000000 bytes 15.3 us'", line.where, printable(line.value)));
+    const auto number = [&](const std::string& word, double most) {
+      const double x = parse_number(word, fmt::format("{}: '{}' of the message", line.where, printable(word)));
+      if (!(x >= 1e-3 && x <= most))
+        throw InvalidInput(fmt::format("{}: '{}': from 0.001 to {} is possible", line.where, printable(word), most));
+      return x;
+    };
+    messages.push_back({number(words[0], 1e15), number(words[2], 1e12) * 1e-6});
+  }
+  std::ranges::sort(messages, {}, &MessagePoint::bytes);
+  return messages;
+}
+
 Node node_of(const KeyedFile& file, const std::string& name) {
   Node node;
   node.gpus = file.count("node", "gpus");
   node.link_bytes_per_s = bandwidth(file, "link");
   node.link_startup_s = file.number("link", "startup_us") * 1e-6;
+  node.link_messages = messages_of(file, "link");
   if (file.has("link", "sms")) node.link_sms = file.count("link", "sms");
   if (file.has("node", "gpus_per_nic")) node.gpus_per_nic = file.count("node", "gpus_per_nic");
   if (file.has("node", "gpus_per_switch") != file.has("switch"))
@@ -214,6 +239,7 @@ Node node_of(const KeyedFile& file, const std::string& name) {
   if (file.has("nic")) {
     node.nic_bytes_per_s = bandwidth(file, "nic");
     node.nic_startup_s = file.number("nic", "startup_us") * 1e-6;
+    node.nic_messages = messages_of(file, "nic");
     if (file.has("nic", "sms")) node.nic_sms = file.count("nic", "sms");
   }
   for (const char* key : {"gpus_per_nic", "gpus_per_switch"})

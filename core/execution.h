@@ -236,7 +236,8 @@ template <typename Clock>
 void Execution<Clock>::start_transfer(TransferId t) {
   const Transfer& transfer = schedule_.transfers[t];
   const Route route = network_.route(schedule_.values[transfer.source].rank, schedule_.values[transfer.made].rank);
-  clock_.after(route.startup_s, {Event::Kind::kStartedUp, t});
+  const auto bytes = static_cast<double>(schedule_.bytes(transfer.made));
+  clock_.after(network_.startup_s(route, bytes), {Event::Kind::kStartedUp, t});
 }
 
 template <typename Clock>

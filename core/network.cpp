@@ -49,6 +49,8 @@ Network::Network(const Cluster& cluster, Placement placement) : cluster_(cluster
   if (gpus > per_node && gpus % per_node != 0)
     throw InvalidInput(
         fmt::format("{} GPUs on nodes of {}: must be at most {} or a multiple of it", gpus, per_node, per_node));
+  in_node_ = startups_of(cluster.node.link_startup_s, cluster.node.link_messages, cluster.node.link_bytes_per_s);
+  between_nodes_ = startups_of(cluster.node.nic_startup_s, cluster.node.nic_messages, cluster.node.nic_bytes_per_s);
   if (cluster.gpu.sms > 0) {
     taken_in_node_ = 1.0 * cluster.node.link_sms / cluster.gpu.sms;
     taken_between_nodes_ = 1.0 * cluster.node.nic_sms / cluster.gpu.sms;
@@ -141,9 +143,24 @@ Route Network::route(Rank from, Rank to) const {
   return route;
 }
 
+std::vector<Network::Startup> Network::startups_of(double least_s, std::span<const MessagePoint> messages,
+                                                   double bytes_per_s) {
+  std::vector<Startup> startups{{0, least_s}};
+  for (const MessagePoint& m : messages)
+    startups.push_back({m.bytes, std::max(0.0, m.seconds - m.bytes / bytes_per_s)});
+  return startups;
+}
+
+double Network::startup_s(const Route& route, double bytes) const {
+  const std::vector<Startup>& startups = route.inter_node ? between_nodes_ : in_node_;
+  const auto above = std::ranges::upper_bound(startups, bytes, {}, &Startup::bytes);
+  const Startup& below = *(above - 1);
+  if (above == startups.end() || above->bytes == below.bytes) return below.seconds;
+  return below.seconds + (above->seconds - below.seconds) * (bytes - below.bytes) / (above->bytes - below.bytes);
+}
+
 void Network::cross_node(int from, int to, Route& route) const {
   const Node& node = cluster_.node;
-  route.startup_s = node.link_startup_s;
   route.taken = taken_in_node_;
   add(route, out(first_port_, from));
   // A node holds a whole number of switches, so that GPUs are numbered through them.
@@ -161,7 +178,6 @@ void Network::cross_node(int from, int to, Route& route) const {
 
 void Network::cross_fabric(int from, int to, Route& route) const {
   const Node& node = cluster_.node;
-  route.startup_s = node.nic_startup_s;
   route.taken = taken_between_nodes_;
   route.inter_node = true;
   add(route, out(first_nic_, from / node.gpus_per_nic));

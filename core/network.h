@@ -26,12 +26,11 @@ struct Link {
   [[nodiscard]] double capacity(std::size_t pairs) const { return pairs > crowd ? crowded_bytes_per_s : bytes_per_s; }
 };
 
-/// Links that a message crosses, in order, and the delay before its first byte. Bytes flow over all links at once.
-/// A range of its links: `for (LinkId link : network.route(a, b))`.
+/// Links that a message crosses, in order. Bytes flow over all links at once. A range of its links: `for (LinkId link :
+/// network.route(a, b))`.
 struct Route {
   std::array<LinkId, 6> links{};
   int count = 0;
-  double startup_s = 0;
   bool inter_node = false;
   double taken = 0;  ///< part of its compute that a GPU loses for as long as an exchange with this message runs
 
@@ -69,6 +68,10 @@ class Network {
   /// From one rank to another; from ≠ to.
   [[nodiscard]] Route route(Rank from, Rank to) const;
 
+  /// The delay before the first byte of a message. Where the cluster knows how long messages of some sizes take alone,
+  /// what they take longer than their bytes at full bandwidth, between sizes in proportion; beyond the largest as that.
+  [[nodiscard]] double startup_s(const Route& route, double bytes) const;
+
  private:
   /// The two directions of link `index` of a kind whose links begin at `first`.
   [[nodiscard]] static LinkId out(LinkId first, int index) { return first + 2 * static_cast<LinkId>(index); }
@@ -90,6 +93,15 @@ class Network {
   Cluster cluster_;
   Placement placement_;
   std::vector<Link> links_;
+  /// By size of message, ascending, from 0: one kind of route.
+  struct Startup {
+    double bytes;
+    double seconds;
+  };
+  [[nodiscard]] static std::vector<Startup> startups_of(double least_s, std::span<const MessagePoint> messages,
+                                                        double bytes_per_s);
+
+  std::vector<Startup> in_node_, between_nodes_;
   double taken_in_node_ = 0, taken_between_nodes_ = 0;
   LinkId first_port_ = 0;    ///< one a GPU
   LinkId first_switch_ = 0;  ///< one a PCIe switch, where a node has several

@@ -64,7 +64,7 @@ HopPrices::Price HopPrices::price(const std::vector<Rings>& slices, int hop, boo
     const Route route = network_.route(from, to);
     double slowest = 0;
     for (LinkId link : route) slowest = std::max(slowest, price.busy_s[link]);
-    price.seconds = std::max(price.seconds, route.startup_s + slowest);
+    price.seconds = std::max(price.seconds, network_.startup_s(route, bytes) + slowest);
   });
   return price;
 }

@@ -70,13 +70,17 @@ Platform::Platform(const Network& network) : network_(network), crowds_(network)
 
 std::uint32_t Platform::make_flow(Rank from, Rank to) {
   const auto flow = static_cast<std::uint32_t>(flows_.size());
+  // SimGrid bounds a communication by its links' bandwidths when it is made, for good: they must not be crowded then.
+  const Route route = network_.route(from, to);
+  for (LinkId link : route) links_[link]->set_bandwidth(network_.links()[link].bytes_per_s);
   const s4u::CommPtr comm =
       s4u::Comm::sendto_async(hosts_[static_cast<std::size_t>(from)], hosts_[static_cast<std::size_t>(to)], 1);
   comm->set_state(s4u::Activity::State::FINISHED);  // nobody will wait for it
   // What has just been started is the last in the model's list.
   Action* action = &model_->get_started_action_set()->back();
   action->suspend();
-  flows_.push_back({action, nullptr, {}, 0, 0, {}});
+  for (LinkId link : route) set_capacity(link);
+  flows_.push_back({action, nullptr, {}, from, to, route});
   flow_of_.emplace(action, flow);
   return flow;
 }
@@ -95,9 +99,6 @@ void Platform::send(Rank from, Rank to, double bytes, Event arrived) {
   flow.action->set_last_value(0);
   flow.action->set_last_update();
   flow.action->resume();
-  flow.from = from;
-  flow.to = to;
-  flow.route = network_.route(from, to);
   crowds_.come(from, to, flow.route);
   // `resume` has only the first link shared anew, and not even what lies behind it if that is due already.
   for (LinkId link : flow.route) set_capacity(link);

@@ -38,7 +38,7 @@ double alone_s(const Network& network, Rank from, Rank to, double bytes) {
   const Route way = network.route(from, to);
   double slowest = network.links()[way.links[0]].bytes_per_s;
   for (LinkId link : way.span()) slowest = std::min(slowest, network.links()[link].bytes_per_s);
-  return way.startup_s + bytes / slowest;
+  return network.startup_s(way, bytes) + bytes / slowest;
 }
 
 std::string refusal(const Cluster& c, int gpus) {
@@ -56,8 +56,8 @@ TEST(Network, PortsInsideANodeNicsBetweenNodes) {
   EXPECT_THAT(names(network, 3, 4), ElementsAre("node 0 nic 3 out", "node 1 nic 0 in"));
   EXPECT_FALSE(network.route(1, 2).inter_node);
   EXPECT_TRUE(network.route(3, 4).inter_node);
-  EXPECT_EQ(network.route(1, 2).startup_s, 1e-6);
-  EXPECT_EQ(network.route(3, 4).startup_s, 3e-6);
+  EXPECT_EQ(network.startup_s(network.route(1, 2), 1e6), 1e-6);
+  EXPECT_EQ(network.startup_s(network.route(3, 4), 1e6), 3e-6);
   // 10 MB: 1 µs + 10e6 / 400e9 = 26 µs; 3 µs + 10e6 / 50e9 = 203 µs.
   EXPECT_DOUBLE_EQ(alone_s(network, 1, 2, 10e6), 26e-6);
   EXPECT_DOUBLE_EQ(alone_s(network, 3, 4, 10e6), 203e-6);

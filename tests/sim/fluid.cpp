@@ -33,6 +33,7 @@ class Fluid {
  private:
   [[nodiscard]] bool flowing(const Flow& f) const { return !f.done && f.flows_from <= now_; }
   [[nodiscard]] bool ready(Rank rank, OpId op) const;
+  [[nodiscard]] double speed(Rank rank) const;
   bool step(Rank rank, OpId op);
   bool settle();
   void share();
@@ -40,7 +41,7 @@ class Fluid {
 
   const Schedule& s_;
   const Network& network_;
-  std::vector<double> compute_s_;  ///< by op
+  std::vector<double> left_s_;  ///< by op: compute, at full speed
   std::vector<Flow> flows_;
   std::vector<int> makers_left_;  ///< of each value: ops that have still to contribute
   std::vector<bool> started_, ended_;
@@ -51,7 +52,7 @@ class Fluid {
 Fluid::Fluid(const Schedule& schedule, const Network& network, const CostModel& cost)
     : s_(schedule),
       network_(network),
-      compute_s_(cost.seconds(schedule)),
+      left_s_(cost.seconds(schedule)),
       flows_(s_.transfers.size()),
       makers_left_(s_.values.size()),
       started_(s_.ops.size()),
@@ -77,25 +78,35 @@ bool Fluid::ready(Rank rank, OpId op) const {
   return ready;
 }
 
+/// What is left to a rank's compute by the exchange that takes most of those that run.
+double Fluid::speed(Rank rank) const {
+  double speed = 1;
+  for (OpId op = s_.ops_begin(rank); op < s_.ops_end(rank); ++op)
+    if (const auto* exchange = std::get_if<Exchange>(&s_.ops[op]); exchange != nullptr && started_[op] && !ended_[op])
+      for (TransferId t : s_.transfers_of(*exchange)) speed = std::min(speed, 1 - flows_[t].route.taken);
+  return speed;
+}
+
 /// Starts or ends an op if it is time. @returns whether it did.
 bool Fluid::step(Rank rank, OpId op) {
   const auto* exchange = std::get_if<Exchange>(&s_.ops[op]);
   if (!started_[op] && ready(rank, op)) {
     started_[op] = true;
     trace_.start_s[op] = now_;
-    if (exchange == nullptr) trace_.end_s[op] = now_ + compute_s_[op];
     if (exchange != nullptr)
       for (TransferId t : s_.transfers_of(*exchange))
-        if (++flows_[t].posted == 2) flows_[t].flows_from = now_ + flows_[t].route.startup_s;
+        if (++flows_[t].posted == 2)
+          flows_[t].flows_from = now_ + network_.startup_s(flows_[t].route, flows_[t].bytes_left);
     return true;
   }
   if (!started_[op] || ended_[op]) return false;
   if (exchange != nullptr) {
     for (TransferId t : s_.transfers_of(*exchange))
       if (!flows_[t].done) return false;
-    trace_.end_s[op] = now_;
+  } else if (left_s_[op] > 0) {
+    return false;
   }
-  if (trace_.end_s[op] > now_) return false;
+  trace_.end_s[op] = now_;
   ended_[op] = true;
   for_each_operand(
       s_, s_.ops[op], rank, [](ValueId) {}, [&](ValueId v) { --makers_left_[v]; });
@@ -143,7 +154,8 @@ void Fluid::share() {
 double Fluid::next_event() const {
   double next = kNever;
   for (OpId op = 0; op < s_.ops.size(); ++op)
-    if (started_[op] && !ended_[op]) next = std::min(next, trace_.end_s[op]);
+    if (started_[op] && !ended_[op] && !std::holds_alternative<Exchange>(s_.ops[op]))
+      next = std::min(next, now_ + left_s_[op] / speed(s_.rank_of(op)));
   for (const Flow& f : flows_)
     if (!f.done && f.flows_from < kNever)
       next = std::min(next, flowing(f) ? now_ + f.bytes_left / f.rate : f.flows_from);
@@ -160,6 +172,11 @@ Trace Fluid::run() {
       if (flowing(f)) {
         f.bytes_left -= f.rate * (next - now_);
         if (f.bytes_left < 1e-3) f.bytes_left = 0;  // rounding; a thousandth of a byte takes less than a picosecond
+      }
+    for (OpId op = 0; op < s_.ops.size(); ++op)
+      if (started_[op] && !ended_[op] && !std::holds_alternative<Exchange>(s_.ops[op])) {
+        left_s_[op] -= speed(s_.rank_of(op)) * (next - now_);
+        if (left_s_[op] < 1e-14) left_s_[op] = 0;
       }
     now_ = next;
   }

@@ -37,6 +37,16 @@ Cluster random_cluster(Random& random, int gpus) {
   c.node.nic_startup_s = pick(random, {0, 1e-6, 7.13e-6});
   c.fabric = {static_cast<Fabric::Kind>(pick(random, 0, 2)), pick(random, 1, 3), pick(random, {1, 2, 3.7})};
   c.gpu.attention_flops_per_s = pick(random, {1e12, 1e13, 1e14});
+  if (pick(random, 0, 2) == 0) {
+    c.gpu.sms = 10;
+    c.node.link_sms = pick(random, 0, 4);
+    c.node.nic_sms = pick(random, 0, 4);
+  }
+  if (pick(random, 0, 2) == 0) {
+    c.node.gpus_per_root = divisor();
+    c.node.root_bytes_per_s = pick(random, {10e9, 33.3e9});
+  }
+  if (pick(random, 0, 2) == 0) c.node.link_messages = {{1e5, 7e-6}, {2e6, 3e-5}};
   return c;
 }
 

@@ -135,6 +135,28 @@ TEST(Simulator, SharedNicHalves) {
   expect_ends(m.finish(), c, {405e-6, 405e-6});
 }
 
+/// Four GPUs on one CPU that passes on 10 GB/s to more than 8 pairs. Round a ring of four pairs, 10 MB take 2 + 100 µs.
+/// From each to each, 12 pairs share the 10 GB/s: after 12 ms 10 MB of every message have come; of the ring's, 10 MB more
+/// are left, which are as fast as those alone.
+TEST(Simulator, ACpuServesManyPairsWorse) {
+  Cluster c = cluster();
+  c.node.gpus = 4;
+  c.node.gpus_per_root = 4;
+  c.node.root_bytes_per_s = 10e9;
+  for (auto [steps, megabytes, seconds] : {std::tuple{1, 10, 102e-6}, {3, 20, 12.102e-3}}) {
+    Messages m(4);
+    std::vector<std::vector<TransferId>> of(4);
+    for (Rank from : {0, 1, 2, 3})
+      for (int step = 1; step <= steps; ++step) {
+        const Rank to = (from + step) % 4;
+        const TransferId t = m.message(from, to, step == 1 ? megabytes : 10);
+        for (Rank end : {from, to}) of[static_cast<std::size_t>(end)].push_back(t);
+      }
+    for (Rank r : {0, 1, 2, 3}) m.exchange(r, of[static_cast<std::size_t>(r)]);
+    expect_ends(m.finish(), c, std::vector<double>(static_cast<std::size_t>(4 * steps), seconds));
+  }
+}
+
 /// Leaves of 2 nodes, 4:1: trunks of 2 nodes × 2 NICs × 50 / 4 = 50 GB/s. Four flows over one: 12.5 GB/s, 5 + 800 µs.
 TEST(Simulator, FatTreeTrunkIsShared) {
   Cluster c = cluster();
