@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -43,8 +44,9 @@ struct LaneProgress {
 
 /// Steps through a schedule in time: every lane of a rank runs its ops in order, an op waits for what it depends on, a
 /// transfer starts when both its exchanges have started, passes its start-up and then its bytes, an exchange ends with
-/// its last transfer. While an exchange runs on a rank, its compute runs slower, by the part that a route takes of it:
-/// of several exchanges the one that takes most counts. What links do to each other is the clock's business:
+/// its last transfer. From the start of an exchange to the end of each of its transfers compute of the rank is slower,
+/// by what such a transfer takes of it: of several the one that takes most counts. What links do to each other is the
+/// clock's business:
 ///
 ///     double now();                                       // seconds
 ///     void after(double seconds, Event);
@@ -71,7 +73,6 @@ class Execution {
   }
   [[nodiscard]] bool may_start(Rank rank, OpId op) const;
   [[nodiscard]] bool brings_partials(const Exchange& exchange) const;
-  [[nodiscard]] double taken_by(const Exchange& exchange) const;
   void seek(Rank rank, Lane lane, OpId from);
   void advance(Rank rank);
   bool start(Rank rank, Lane lane);
@@ -82,6 +83,7 @@ class Execution {
   void end_op(Rank rank, Lane lane);
   void happened(Event event);
   [[nodiscard]] bool has_computed(Rank rank) const;
+  void count_transfer(Rank rank, TransferId t, int by);
   void change_speed(Rank rank);
 
   /// The op on the compute lane of a rank, where exchanges take from it.
@@ -99,11 +101,11 @@ class Execution {
   Dependencies dependencies_;
   std::span<const double> compute_s_;  ///< by op
   int lanes_;
-  std::vector<Lane> lane_of_;           ///< by op
-  std::vector<std::uint8_t> posted_;    ///< by transfer: how many of its two exchanges have started
-  std::vector<LaneProgress> progress_;  ///< by rank, then lane
-  std::vector<Compute> compute_;        ///< by rank; none where exchanges take nothing from it
-  std::vector<double> taken_;           ///< by rank, then lane: by the exchange that runs there
+  std::vector<Lane> lane_of_;                ///< by op
+  std::vector<std::uint8_t> posted_;         ///< by transfer: how many of its two exchanges have started
+  std::vector<LaneProgress> progress_;       ///< by rank, then lane
+  std::vector<Compute> compute_;             ///< by rank; none where exchanges take nothing from it
+  std::vector<std::array<int, 2>> running_;  ///< by rank: transfers of its exchanges that run, in the node and beyond
   Trace trace_;
 };
 
@@ -122,7 +124,7 @@ Execution<Clock>::Execution(const Schedule& schedule, const Network& network, st
       trace_{std::vector<double>(schedule.ops.size(), kNotYet), std::vector<double>(schedule.ops.size(), kNotYet), 0} {
   if (network.takes_compute()) {
     compute_.resize(static_cast<std::size_t>(schedule.problem.ranks));
-    taken_.resize(progress_.size());
+    running_.resize(compute_.size());
   }
   lane_of_.reserve(schedule.ops.size());
   for (const Op& op : schedule.ops) lane_of_.push_back(schedule.lane(op));
@@ -174,10 +176,8 @@ bool Execution<Clock>::start(Rank rank, Lane lane) {
   const auto* exchange = std::get_if<Exchange>(&schedule_.ops[p.op]);
   if (exchange != nullptr && exchange->count > 0) {
     p.outstanding = exchange->count;
-    if (!taken_.empty()) {
-      taken_[index(rank, lane)] = taken_by(*exchange);
-      change_speed(rank);
-    }
+    for (TransferId t : schedule_.transfers_of(*exchange)) count_transfer(rank, t, 1);
+    if (!compute_.empty()) change_speed(rank);
     for (TransferId t : schedule_.transfers_of(*exchange))
       if (++posted_[t] == 2) start_transfer(t);
     return false;
@@ -195,23 +195,23 @@ bool Execution<Clock>::start(Rank rank, Lane lane) {
   return true;
 }
 
+/// A transfer of an exchange that has started on the rank (by = 1), or of one that runs there has ended (−1).
 template <typename Clock>
-double Execution<Clock>::taken_by(const Exchange& exchange) const {
-  double taken = 0;
-  for (TransferId t : schedule_.transfers_of(exchange)) {
-    const Transfer& transfer = schedule_.transfers[t];
-    taken = std::max(
-        taken, network_.route(schedule_.values[transfer.source].rank, schedule_.values[transfer.made].rank).taken);
-  }
-  return taken;
+void Execution<Clock>::count_transfer(Rank rank, TransferId t, int by) {
+  if (compute_.empty()) return;
+  const Transfer& transfer = schedule_.transfers[t];
+  const Rank from = schedule_.values[transfer.source].rank, to = schedule_.values[transfer.made].rank;
+  running_[static_cast<std::size_t>(rank)][network_.share_node(from, to) ? 0 : 1] += by;
 }
 
-/// After an op or an exchange of the rank has started, or an exchange has ended.
+/// After an op of the rank's compute lane has started, or transfers have started to run there or ended.
 template <typename Clock>
 void Execution<Clock>::change_speed(Rank rank) {
   if (!progress_[index(rank, kComputeLane)].running) return;
+  const auto& [in_node, between_nodes] = running_[static_cast<std::size_t>(rank)];
   double speed = 1;
-  for (int lane = 0; lane < lanes_; ++lane) speed = std::min(speed, 1 - taken_[index(rank, static_cast<Lane>(lane))]);
+  if (in_node > 0) speed = std::min(speed, 1 - network_.taken_in_node());
+  if (between_nodes > 0) speed = std::min(speed, 1 - network_.taken_between_nodes());
   Compute& op = compute_[static_cast<std::size_t>(rank)];
   if (speed == op.speed) return;
   const double now_s = clock_.now();
@@ -254,6 +254,8 @@ void Execution<Clock>::end_transfer(TransferId t) {
   const Transfer& transfer = schedule_.transfers[t];
   for (ValueId end : {transfer.source, transfer.made}) {
     const Rank rank = schedule_.values[end].rank;
+    count_transfer(rank, t, -1);
+    if (!compute_.empty()) change_speed(rank);
     if (--progress_[index(rank, transfer.lane)].outstanding == 0) end_op(rank, transfer.lane);
   }
 }
@@ -263,9 +265,6 @@ void Execution<Clock>::leave(Rank rank, Lane lane) {
   const OpId op = progress_[index(rank, lane)].op;
   trace_.end_s[op] = clock_.now();
   seek(rank, lane, op + 1);
-  if (taken_.empty() || taken_[index(rank, lane)] == 0) return;
-  taken_[index(rank, lane)] = 0;
-  change_speed(rank);
 }
 
 template <typename Clock>

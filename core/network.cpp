@@ -161,7 +161,6 @@ double Network::startup_s(const Route& route, double bytes) const {
 
 void Network::cross_node(int from, int to, Route& route) const {
   const Node& node = cluster_.node;
-  route.taken = taken_in_node_;
   add(route, out(first_port_, from));
   // A node holds a whole number of switches, so that GPUs are numbered through them.
   if (node.gpus_per_switch > 0 && from / node.gpus_per_switch != to / node.gpus_per_switch) {
@@ -178,7 +177,6 @@ void Network::cross_node(int from, int to, Route& route) const {
 
 void Network::cross_fabric(int from, int to, Route& route) const {
   const Node& node = cluster_.node;
-  route.taken = taken_between_nodes_;
   route.inter_node = true;
   add(route, out(first_nic_, from / node.gpus_per_nic));
   if (cluster_.fabric.kind != Fabric::Kind::kNonBlocking) cross_trunk(from, to, route);

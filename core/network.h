@@ -32,7 +32,6 @@ struct Route {
   std::array<LinkId, 6> links{};
   int count = 0;
   bool inter_node = false;
-  double taken = 0;  ///< part of its compute that a GPU loses for as long as an exchange with this message runs
 
   [[nodiscard]] const LinkId* begin() const { return links.data(); }
   [[nodiscard]] const LinkId* end() const { return links.data() + count; }
@@ -62,7 +61,9 @@ class Network {
 
   /// Whether any of its links serves a crowd worse.
   [[nodiscard]] bool can_crowd() const { return cluster_.node.gpus_per_root > 0 && gpus() > 1; }
-  /// Whether exchanges take anything from compute.
+  /// The part of its compute that a GPU loses while it has a transfer within its node, or to or from another one.
+  [[nodiscard]] double taken_in_node() const { return taken_in_node_; }
+  [[nodiscard]] double taken_between_nodes() const { return taken_between_nodes_; }
   [[nodiscard]] bool takes_compute() const { return taken_in_node_ > 0 || taken_between_nodes_ > 0; }
 
   /// From one rank to another; from ≠ to.

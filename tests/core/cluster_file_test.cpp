@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <spdlog/fmt/fmt.h>
 
 #include <cmath>
 #include <fstream>
@@ -104,7 +105,7 @@ TEST_F(ClusterFile, UnitsAndEfficienciesAreMultipliedOut) {
 
 TEST_F(ClusterFile, WindowsLineEndsAndNoLineEndAtTheEndAreRead) {
   std::string text(kCluster);
-  for (std::size_t at = 0; (at = text.find('\n', at)) != std::string::npos; at += 2) text.insert(at, "\r");
+  for (std::size_t at = 0; (at = text.find('\n', at)) != std::string::npos; at += 2) text.insert(at, 1, '\r');
   text.resize(text.size() - 2);
   EXPECT_DOUBLE_EQ(read(text, kGpu).node.link_startup_s, 2e-6);
 }
@@ -271,6 +272,87 @@ TEST_F(ClusterFile, AnyBytesAreReadOrRefused) {
     }
   }
   EXPECT_GT(refused, 100);
+}
+
+TEST_F(ClusterFile, NumbersMayCarryTheirSpread) {
+  const Cluster c = read(with(kCluster, "efficiency = 0.5 ", "efficiency = 0.5 +- 0.1 "), kGpu);
+  EXPECT_DOUBLE_EQ(c.node.link_bytes_per_s, 50e9);
+  EXPECT_EQ(c.figures.at("link.efficiency").value, "0.5");
+  EXPECT_DOUBLE_EQ(c.figures.at("link.efficiency").spread, 0.1);
+  EXPECT_EQ(c.figures.at("link.startup_us").spread, 0);
+  EXPECT_DOUBLE_EQ(read(kCluster, kGpu, {"gpu.launch_us=3+-1"}).figures.at("gpu.launch_us").spread, 1);
+  for (auto [value, wrong] : {std::pair{"0.5 +- x", "what stands behind +- of 'efficiency' must be a finite"},
+                              {"0.5 +-", "what stands behind +-"},
+                              {"0.5 +- 0", "must be above 0"},
+                              {"0.5 +- -1", "must be above 0"},
+                              {"+- 0.1", "'efficiency' has no value"}})
+    EXPECT_THAT(error_of(with(kCluster, "efficiency = 0.5 ", fmt::format("efficiency = {} ", value)), kGpu),
+                HasSubstr(wrong))
+        << value;
+  EXPECT_THAT(error_of(with(kCluster, "gpus = 8 ", "gpus = 8 +- 1 "), kGpu), HasSubstr("a count, which has no spread"));
+}
+
+TEST_F(ClusterFile, KernelsMayHaveTails) {
+  const std::string gpu = with(kGpu, "[attention]\n", "sms = 132  # sheet\n[attention]\ntail = backward 2.1  # here\n");
+  const Cluster c = read(kCluster, gpu);
+  EXPECT_EQ(c.gpu.sms, 132);
+  EXPECT_EQ(c.gpu.tail(Pass::kForward), 0.5);
+  EXPECT_EQ(c.gpu.tail(Pass::kBackward), 2.1);
+  const Cluster batched = read(kCluster, with(kGpu, "bf16 q", "bf16 batch 3 q"));
+  EXPECT_EQ(batched.gpu.attention.front().batch, 3);
+  EXPECT_EQ(batched.gpu.attention.front().q_tokens, 1024);
+  for (auto [tail, wrong] : {std::pair{"backward", "write it as 'forward 2.1'"},
+                             {"sideways 1", "unknown pass 'sideways'"},
+                             {"backward -1", "from 0 to 1000 is possible"},
+                             {"backward 2.1  # twice\ntail = backward 2", "a second tail of backward kernels"}})
+    EXPECT_THAT(error_of(kCluster, with(gpu, "backward 2.1", tail)), HasSubstr(wrong)) << tail;
+}
+
+TEST_F(ClusterFile, ExchangesMayTakeSms) {
+  const std::string gpu = with(kGpu, "[attention]\n", "sms = 132  # sheet\n[attention]\n");
+  EXPECT_EQ(read(kCluster, gpu, {"link.sms=16"}).node.link_sms, 16);
+  EXPECT_EQ(read(fmt::format("{}{}", kCluster, kNic), gpu, {"nic.sms=2"}).node.nic_sms, 2);
+  EXPECT_THAT(error_of(kCluster, gpu, {"link.sms=132"}), HasSubstr("take 132 SMs of the 132 that g has"));
+  EXPECT_THAT(error_of(kCluster, kGpu, {"link.sms=1"}), HasSubstr("take 1 SMs of the 0 that g has"));
+}
+
+TEST_F(ClusterFile, MessagesMayBeKnownBySize) {
+  const Cluster c = read(with(kCluster, "startup_us = 2 ",
+                              "message = 1e6 bytes 30 us  # here\nmessage = 1000 bytes 3 us  "
+                              "# here\nstartup_us = 2 "),
+                         kGpu);
+  ASSERT_EQ(c.node.link_messages.size(), 2u);
+  EXPECT_DOUBLE_EQ(c.node.link_messages[0].bytes, 1000);
+  EXPECT_DOUBLE_EQ(c.node.link_messages[1].seconds, 30e-6);
+  for (const char* message : {"1e6 bytes 30", "1e6 B 30 us", "0 bytes 30 us", "1e6 bytes nan us", "1e6 bytes 1e99 us"})
+    EXPECT_THAT(
+        error_of(with(kCluster, "startup_us = 2 ", fmt::format("message = {}  # x\nstartup_us = 2 ", message)), kGpu),
+        testing::StartsWith((directory_ / "clusters/c.ini").string() + ":9: "))
+        << message;
+}
+
+TEST_F(ClusterFile, GpusMayHangOnCpus) {
+  const std::string on_cpus = fmt::format("{}[root]\ngpus = 4 # board\nmany_GBps = 8 # measured\n", kCluster);
+  EXPECT_EQ(read(on_cpus, kGpu).node.gpus_per_root, 4);
+  EXPECT_DOUBLE_EQ(read(on_cpus, kGpu).node.root_bytes_per_s, 8e9);
+  EXPECT_THAT(error_of(on_cpus, kGpu, {"root.gpus=3"}),
+              HasSubstr("3 GPUs on a root complex of 8 in a node: must divide"));
+  EXPECT_THAT(error_of(with(on_cpus, "many_GBps = 8 # measured\n", ""), kGpu), HasSubstr("no 'many_GBps' in [root]"));
+}
+
+TEST_F(ClusterFile, AFrameworkIsAFileOfItsOwn) {
+  std::filesystem::create_directories(directory_ / "frameworks");
+  std::ofstream(directory_ / "frameworks/f.ini") << "[framework]\nmerge_bytes = 38 # counted\nhost_us = 20 # here\n";
+  (void)read(kCluster, kGpu);
+  const std::vector<std::string> settings{"framework.part_bytes=8"};
+  const Cluster c = read_cluster("c", directory_, settings, "f");
+  EXPECT_EQ(c.gpu.framework.merge_bytes, 38);
+  EXPECT_EQ(c.gpu.framework.gradient_bytes, 12);
+  EXPECT_EQ(c.gpu.framework.part_bytes, 8);
+  EXPECT_DOUBLE_EQ(c.gpu.framework.host_s, 20e-6);
+  EXPECT_EQ(c.figures.at("framework.merge_bytes").source, "counted");
+  EXPECT_EQ(read(kCluster, kGpu, {"framework.merge_bytes=20"}).gpu.framework.merge_bytes, 20);
+  EXPECT_THROW((void)read_cluster("c", directory_, {}, "g"), InvalidInput);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <numeric>
+#include <tuple>
 
 #include "core/algorithms.h"
 #include "core/algorithms/mesh.h"
@@ -272,6 +273,108 @@ TEST(Cost, TheNearestSeriesStandsForOneThatIsNotThere) {
   EXPECT_NEAR(rate(p, KernelMask::kCausal), 420, 1e-6);  // bf16 stands for fp16
   std::erase_if(gpu.attention, [](const AttentionPoint& a) { return a.mask == KernelMask::kCausal; });
   EXPECT_NEAR(rate(p, KernelMask::kCausal), 222, 1e-6);  // full stands for causal
+}
+
+/// 1,024 tiles on 100 SMs are 10.24 waves: as full blocks 11 of them; of others half a wave idles, or as many as said.
+TEST(Cost, TheEndOfAKernelIdles) {
+  GpuProfile gpu;
+  gpu.attention_flops_per_s = 1e12;
+  gpu.sms = 100;
+  gpu.tails[Pass::kBackward] = 2;
+  for (Pass pass : {Pass::kForward, Pass::kBackward}) {
+    const CostModel cost(gpu, problem(1 << 20, 8, Mask::kFull, pass));
+    const double alone = flops(4096.0 * 4096 * 32, 128, pass) / 1e12;  // 4,096 / 128 tiles of 32 heads
+    EXPECT_NEAR(cost.attention_s(4096.0 * 4096, 4096, 4096, KernelMask::kFull), alone * 11 / 10.24, 1e-12);
+    EXPECT_NEAR(cost.attention_s(4096.0 * 4096, 4096, 4096, KernelMask::kCausal),
+                alone * (1 + (pass == Pass::kForward ? 0.5 : 2) / 10.24), 1e-12);
+    // Tiles are of queries forward and of keys backward: twice as many of either do not change the other's.
+    const double queries = cost.attention_s(8192.0 * 4096, 8192, 4096, KernelMask::kFull);
+    EXPECT_NEAR(queries, 2 * alone * (pass == Pass::kForward ? 21 / 20.48 : 11 / 10.24), 1e-12);
+  }
+}
+
+TEST(Cost, EveryPointIsReproducedWithItsOwnEnd) {
+  GpuProfile gpu = measured();
+  gpu.sms = 132;
+  gpu.tails[Pass::kForward] = 1.7;
+  for (AttentionPoint& a : gpu.attention) a.batch = 3;
+  for (const AttentionPoint& a : gpu.attention) {
+    Problem p = problem(1 << 20, 8, Mask::kFull, a.pass);
+    p.shape.batch = a.batch;
+    const auto tokens = static_cast<double>(a.q_tokens);
+    const double seconds = CostModel(gpu, p).attention_s(tokens * tokens, tokens, tokens, a.mask);
+    EXPECT_NEAR(flops(tokens * tokens * 32 * 3, 128, a.pass) / (seconds - gpu.launch_s) / a.flops_per_s, 1, 1e-12);
+  }
+}
+
+/// A pair takes ∝ dim / rate: 64 / 400 = 0.16 and 128 / 480 = 0.2667, so 0.2133 at 96 and 0.1067 at 32. At 256 it would
+/// take 0.48: a rate of 533, which is above the best point.
+TEST(Cost, TheTimeOfAPairIsLinearInTheHeadDim) {
+  GpuProfile gpu;
+  gpu.attention = {point(Pass::kForward, KernelMask::kFull, 4096, 400),
+                   point(Pass::kForward, KernelMask::kFull, 4096, 480)};
+  gpu.attention.front().head_dim = 64;
+  for (auto [dim, rate] : {std::pair{64, 400.0}, {96, 450.0}, {32, 300.0}, {128, 480.0}, {256, 480.0}}) {
+    Problem p = problem(1 << 20, 8);
+    p.shape.head_dim = dim;
+    const double seconds = CostModel(gpu, p).attention_s(4096 * 4096, 4096, 4096, KernelMask::kFull);
+    EXPECT_NEAR(flops(4096.0 * 4096 * 32, dim, Pass::kForward) / seconds / 1e12, rate, 1e-6) << dim;
+  }
+}
+
+/// Causal rates are half of the full ones at 1,024 tokens and 0.9 of them at 4,096; 2,048 is two thirds of the way, so
+/// 0.7667 of the 500 there. Below the first point nothing is known of the full mask either: as the causal points go on.
+TEST(Cost, CausalRatesFollowTheFullOnes) {
+  GpuProfile gpu;
+  for (auto [mask, tokens, rate] : {std::tuple{KernelMask::kFull, 1024, 400.0},
+                                    {KernelMask::kFull, 2048, 500.0},
+                                    {KernelMask::kFull, 4096, 600.0},
+                                    {KernelMask::kCausal, 1024, 200.0},
+                                    {KernelMask::kCausal, 4096, 540.0}})
+    gpu.attention.push_back(point(Pass::kForward, mask, tokens, rate));
+  const CostModel cost(gpu, problem(1 << 20, 8));
+  const auto rate = [&](double tokens) {
+    return flops(tokens * tokens * 32, 128, Pass::kForward) /
+           cost.attention_s(tokens * tokens, tokens, tokens, KernelMask::kCausal) / 1e12;
+  };
+  EXPECT_NEAR(rate(2048), 500 * (0.5 + 0.4 * 2 / 3), 1e-6);
+  EXPECT_NEAR(rate(4096), 540, 1e-6);
+  EXPECT_NEAR(rate(512), 1 / (1 / 200.0 + 4 / 3.0 * (1 / 200.0 - 1 / 540.0)), 1e-6);
+}
+
+/// Zigzag on 4 ranks: of another's keys, rank 0 uses all of what is left with its second cell, rank 3 some with both.
+/// So each of rank 0's merges is of half its tokens, a part, and each of rank 3's of all.
+TEST(Cost, AFrameworkMovesItsBytes) {
+  const Problem p = problem(4096, 4, Mask::kCausal, Pass::kForward, Partition::kZigzag);
+  TilePlan plan{{1, 4}, p.pass, {}, 0, 0, 0};
+  for (int column = 0; column < 4; ++column) {
+    if (column > 0) plan.steps.emplace_back(Hop::kColumnIn);
+    plan.steps.emplace_back(Rectangle{0, 1, column, column + 1});
+  }
+  const Schedule s = mesh(p, plan, Dtype::kFp32);
+  GpuProfile gpu = measured();
+  const std::vector<double> seconds = CostModel(gpu, p).seconds(s);
+  const auto more = [&](Rank r) {
+    const std::vector<double> with = CostModel(gpu, p).seconds(s);
+    double more_s = 0;
+    for (OpId op = s.ops_begin(r); op < s.ops_end(r); ++op) more_s += with[op] - seconds[op];
+    return more_s;
+  };
+  const double elements = 1024.0 * 32 * 129;  // of an fp32 sum, its log-sum-exp included
+  gpu.framework.merge_bytes = 38;
+  EXPECT_NEAR(more(0), 3 * 26 * elements / 2 / 1e12, 1e-15);
+  EXPECT_NEAR(more(3), 3 * 26 * elements / 1e12, 1e-15);
+  gpu.framework = {.part_bytes = 8};
+  EXPECT_NEAR(more(0), 3 * 8 * elements / 2 / 1e12, 1e-15);
+  EXPECT_NEAR(more(3), 0, 1e-15);
+  gpu.framework = {.output_bytes = 12};
+  EXPECT_NEAR(more(0), 12 * 1024.0 * 32 * 130 / 1e12, 1e-15);  // the output is in bf16, and has its log-sum-exp
+  gpu.framework = {.merge_kernels = 9};
+  EXPECT_NEAR(more(3), 3 * 8 * gpu.launch_s, 1e-15);
+  gpu.framework = {.host_s = 1};
+  EXPECT_GT(more(0), 4 - 0.1);  // at least the four kernels
+  gpu.framework = {.gradient_bytes = 1e6};
+  EXPECT_EQ(more(0), 0);
 }
 
 TEST(Cost, WithoutAFittingPointItRefuses) {

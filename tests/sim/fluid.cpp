@@ -78,12 +78,15 @@ bool Fluid::ready(Rank rank, OpId op) const {
   return ready;
 }
 
-/// What is left to a rank's compute by the exchange that takes most of those that run.
+/// What is left to a rank's compute by the transfer that takes most of those that run.
 double Fluid::speed(Rank rank) const {
   double speed = 1;
   for (OpId op = s_.ops_begin(rank); op < s_.ops_end(rank); ++op)
     if (const auto* exchange = std::get_if<Exchange>(&s_.ops[op]); exchange != nullptr && started_[op] && !ended_[op])
-      for (TransferId t : s_.transfers_of(*exchange)) speed = std::min(speed, 1 - flows_[t].route.taken);
+      for (TransferId t : s_.transfers_of(*exchange))
+        if (!flows_[t].done)
+          speed = std::min(
+              speed, 1 - (flows_[t].route.inter_node ? network_.taken_between_nodes() : network_.taken_in_node()));
   return speed;
 }
 
