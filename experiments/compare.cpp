@@ -172,10 +172,11 @@ std::string table_of(const Request& request, const std::vector<Outcome>& rows, c
   for (const Outcome& row : rows)
     if (row.passes.empty()) text += fmt::format("{}: not possible because {}\n", name_of(row), row.impossible);
   return text +
-         "* fastest (of equals, the one that receives least); ~ may be as fast, by the spread of the cluster's "
-         "figures; "
-         "speed-up over ring; received and between nodes: bytes "
-         "into a GPU, average; at most: between nodes, into any GPU; a chunk is one GPU's Q\n";
+         "* fastest (of equals, the one that receives least); ~ no further from it than its prediction may be off; "
+         "speed-up "
+         "over ring; received and between nodes: bytes into a GPU, average; at most: between nodes, into any GPU; a "
+         "chunk "
+         "is one GPU's Q\n";
 }
 
 /// Whether one row's backward pass can follow another's forward pass as it is: tokens dealt alike, to the same GPUs,

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <iostream>
-#include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <sstream>
 #include <thread>
 
@@ -68,65 +68,82 @@ std::vector<Prediction> predict(const std::vector<PublishedRow>& rows) {
   return predictions;
 }
 
-/// What a table comes to: errors are predicted / published − 1.
-struct Verdict {
-  std::vector<double> errors;  ///< by row
-  double median = 0;           ///< of their sizes
+/// What some rows come to: errors are predicted / published − 1, their sizes counted.
+struct Errors {
+  std::size_t rows = 0;
+  double median = 0;
   double worst = 0;
   int within = 0;  ///< rows whose published time is in the predicted range
-  std::map<std::string, std::optional<double>> rank_correlation;  ///< by block
+  std::optional<double> rank_correlation;
 };
 
-Verdict verdict_of(const std::vector<PublishedRow>& rows, const std::vector<Prediction>& predicted) {
-  Verdict v;
-  std::map<std::string, std::pair<std::vector<double>, std::vector<double>>> blocks;
-  std::vector<double> sizes;
+double error_of(const PublishedRow& row, const Prediction& p) { return p.seconds / row.seconds - 1; }
+
+/// Of the rows of a block; of all rows, whose order means nothing, if none is named.
+Errors errors_of(const std::vector<PublishedRow>& rows, const std::vector<Prediction>& predicted,
+                 const std::optional<std::string>& block) {
+  Errors e;
+  std::vector<double> sizes, published, found;
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    v.errors.push_back(predicted[i].seconds / rows[i].seconds - 1);
-    if (predicted[i].least_s <= rows[i].seconds && rows[i].seconds <= predicted[i].most_s) ++v.within;
-    sizes.push_back(std::abs(v.errors.back()));
-    blocks[rows[i].block].first.push_back(rows[i].seconds);
-    blocks[rows[i].block].second.push_back(predicted[i].seconds);
+    if (block && rows[i].block != *block) continue;
+    published.push_back(rows[i].seconds);
+    found.push_back(predicted[i].seconds);
+    sizes.push_back(std::abs(error_of(rows[i], predicted[i])));
+    if (predicted[i].least_s <= rows[i].seconds && rows[i].seconds <= predicted[i].most_s) ++e.within;
   }
-  v.median = median(sizes);
-  v.worst = std::ranges::max(sizes);
-  for (const auto& [name, block] : blocks) v.rank_correlation[name] = rank_correlation(block.first, block.second);
-  return v;
+  e.rows = sizes.size();
+  e.median = median(sizes);
+  e.worst = std::ranges::max(sizes);
+  if (block) e.rank_correlation = rank_correlation(published, found);
+  return e;
 }
 
-std::string text_of(const std::vector<PublishedRow>& rows, const std::vector<Prediction>& predicted, const Verdict& v) {
+/// Names in order of their first row.
+std::vector<std::string> blocks_of(const std::vector<PublishedRow>& rows) {
+  std::vector<std::string> blocks;
+  for (const PublishedRow& row : rows)
+    if (std::ranges::find(blocks, row.block) == blocks.end()) blocks.push_back(row.block);
+  return blocks;
+}
+
+std::string text_of(const std::vector<PublishedRow>& rows, const std::vector<Prediction>& predicted) {
   std::vector<std::vector<std::string>> cells{{"block", "row", "published", "predicted", "error", "from", "to"}};
   for (std::size_t i = 0; i < rows.size(); ++i)
     cells.push_back({rows[i].block, rows[i].name, time_text(rows[i].seconds), time_text(predicted[i].seconds),
-                     fmt::format("{:+.1f} %", v.errors[i] * 100), time_text(predicted[i].least_s),
+                     fmt::format("{:+.1f} %", error_of(rows[i], predicted[i]) * 100), time_text(predicted[i].least_s),
                      time_text(predicted[i].most_s)});
-  std::string text = aligned(cells, 2);
-  text += fmt::format("\n{} rows: median error {}, worst {}; {} of them within the range predicted\n", rows.size(),
-                      percent_text(v.median), percent_text(v.worst), v.within);
-  for (const auto& [block, correlation] : v.rank_correlation)
-    text += fmt::format("order of {}: rank correlation {}\n", block,
-                        correlation ? fmt::format("{:.2f}", *correlation) : "unknown, nothing differs");
-  return text;
+  const std::string text = aligned(cells, 2);
+  cells = {{"block", "rows", "median", "worst", "from ... to", "order"}};
+  const auto add = [&](const std::string& name, const Errors& e) {
+    cells.push_back({name, std::to_string(e.rows), percent_text(e.median), percent_text(e.worst),
+                     fmt::format("{} of {}", e.within, e.rows),
+                     e.rank_correlation ? fmt::format("{:.2f}", *e.rank_correlation) : "-"});
+  };
+  for (const std::string& block : blocks_of(rows)) add(block, errors_of(rows, predicted, block));
+  add("all", errors_of(rows, predicted, {}));
+  return text + '\n' + aligned(cells, 1) +
+         "from ... to: rows whose published time is in the range predicted; order: rank correlation (Spearman)\n";
 }
 
-nlohmann::ordered_json json_of(const std::vector<PublishedRow>& rows, const std::vector<Prediction>& predicted,
-                               const Verdict& v) {
-  nlohmann::ordered_json list = nlohmann::ordered_json::array(), order = nlohmann::ordered_json::object();
+nlohmann::ordered_json json_of(const Errors& e) {
+  nlohmann::ordered_json json{
+      {"rows", e.rows}, {"median_error", e.median}, {"worst_error", e.worst}, {"within_range", e.within}};
+  if (e.rank_correlation) json["rank_correlation"] = *e.rank_correlation;
+  return json;
+}
+
+nlohmann::ordered_json json_of(const std::vector<PublishedRow>& rows, const std::vector<Prediction>& predicted) {
+  nlohmann::ordered_json list = nlohmann::ordered_json::array(), blocks = nlohmann::ordered_json::object();
   for (std::size_t i = 0; i < rows.size(); ++i)
     list.push_back({{"block", rows[i].block},
                     {"name", rows[i].name},
                     {"published_s", rows[i].seconds},
                     {"predicted_s", predicted[i].seconds},
                     {"range_s", {predicted[i].least_s, predicted[i].most_s}},
-                    {"error", v.errors[i]},
+                    {"error", error_of(rows[i], predicted[i])},
                     {"source", rows[i].source}});
-  for (const auto& [block, correlation] : v.rank_correlation)
-    order[block] = correlation ? nlohmann::ordered_json(*correlation) : nlohmann::ordered_json();
-  return {{"rows", list},
-          {"median_error", v.median},
-          {"worst_error", v.worst},
-          {"within_range", v.within},
-          {"rank_correlation", order}};
+  for (const std::string& block : blocks_of(rows)) blocks[block] = json_of(errors_of(rows, predicted, block));
+  return {{"rows", list}, {"blocks", blocks}, {"all", json_of(errors_of(rows, predicted, {}))}};
 }
 
 int validate_table(const po::variables_map& given) {
@@ -136,10 +153,8 @@ int validate_table(const po::variables_map& given) {
       read_published(required(given, "table", "experiments/validation/ring-flash-attention-a100.csv"));
   if (!json.empty()) check_writable(json);
   const std::vector<Prediction> predicted = predict(rows);
-  const Verdict verdict = verdict_of(rows, predicted);
-  if (!json.empty())
-    write_file(json, [&](std::ostream& out) { out << json_of(rows, predicted, verdict).dump(2) << '\n'; });
-  if (json != "-") std::cout << text_of(rows, predicted, verdict);
+  if (!json.empty()) write_file(json, [&](std::ostream& out) { out << json_of(rows, predicted).dump(2) << '\n'; });
+  if (json != "-") std::cout << text_of(rows, predicted);
   return 0;
 }
 
