@@ -39,7 +39,7 @@ struct Framework {
   double merge_bytes = 12;     ///< a block's output into a sum that has begun: one kernel, all in fp32
   double gradient_bytes = 12;  ///< likewise a gradient
   double part_bytes = 0;       ///< more, where a kernel contributes to some tokens of a sum only
-  double output_bytes = 0;     ///< once, of a sum that is an output: casts before and after
+  double output_bytes = 0;     ///< once, of a sum that is an output, before it is made so
   int merge_kernels = 1;       ///< that merge what a kernel contributes
   double host_s = 0;           ///< a compute op takes no less: the host issues the next one meanwhile
 };
@@ -63,8 +63,8 @@ struct GpuProfile {
   }
 };
 
-/// How long one message of some size took alone, from start to end.
-struct MessagePoint {
+/// The start-up of messages of a size.
+struct StartupPoint {
   double bytes = 0;
   double seconds = 0;
 };
@@ -81,8 +81,8 @@ struct Node {
   double nic_startup_s = 0;     ///< of one message between nodes
   int gpus_per_root = 0;        ///< GPUs on the ports of one CPU, which is their PCIe switch; 0: not on CPUs
   double root_bytes_per_s = 0;  ///< that a CPU passes on of many messages at once, all directions together
-  /// Messages of which more is known than start-up and bandwidth, ascending by size.
-  std::vector<MessagePoint> link_messages = {}, nic_messages = {};
+  /// Where start-up grows with the message: larger ones, ascending by size.
+  std::vector<StartupPoint> link_startups = {}, nic_startups = {};
   int link_sms = 0;  ///< SMs that an exchange within the node takes from compute
   int nic_sms = 0;   ///< SMs that an exchange between nodes takes from compute
 };

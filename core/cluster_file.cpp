@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <iterator>
 #include <limits>
 #include <sstream>
@@ -28,8 +29,8 @@ constexpr Key kClusterKeys[] = {
     {"link", "bandwidth_GBps", Kind::kPositive},           // of one GPU's port inside the node, each direction
     {"link", "efficiency", Kind::kFraction},               // of it that a transfer reaches
     {"link", "startup_us", Kind::kAmount},                 // of one message inside the node
-    {"link", "message", Kind::kList, false},               // "1000000 bytes 15.3 us": one of that size, alone
-    {"link", "sms", Kind::kCount, false},                  // SMs that an exchange takes from compute; none if not said
+    {"link", "startup", Kind::kList, false},               // "1000000 bytes 15.3 us": of messages of that size
+    {"link", "sms", Kind::kAmount, false},                 // SMs that an exchange takes from compute; none if not said
     {"switch", "bandwidth_GBps", Kind::kPositive, false},  // between the switches of a node, each direction
     {"switch", "efficiency", Kind::kFraction, false},      //
     {"root", "gpus", Kind::kCount, false},                 // on the ports of one CPU
@@ -37,8 +38,8 @@ constexpr Key kClusterKeys[] = {
     {"nic", "bandwidth_GBps", Kind::kPositive, false},     // of one NIC, each direction
     {"nic", "efficiency", Kind::kFraction, false},         //
     {"nic", "startup_us", Kind::kAmount, false},           // of one message between nodes
-    {"nic", "message", Kind::kList, false},                // likewise
-    {"nic", "sms", Kind::kCount, false},                   // likewise
+    {"nic", "startup", Kind::kList, false},                // likewise
+    {"nic", "sms", Kind::kAmount, false},                  // likewise
     {"fabric", "kind", Kind::kText, false},                // non-blocking (if not said), fat-tree, rail
     {"fabric", "nodes_per_leaf", Kind::kCount, false},     //
     {"fabric", "oversubscription", Kind::kPositive, false},  // from 1
@@ -149,7 +150,9 @@ Framework framework_of(const KeyedFile& file) {
 
 void add_figures(const KeyedFile& file, Cluster& cluster) {
   for (const KeyedLine& line : file.lines())
-    if (line.key->kind != Kind::kText && line.key->kind != Kind::kList)
+    if (line.key->kind == Kind::kList && line.key->name != "point")
+      cluster.figures[fmt::format("{}.{} {}", line.key->section, line.key->name, line.value)] = {"", line.source, 0};
+    else if (line.key->kind != Kind::kText && line.key->kind != Kind::kList)
       cluster.figures[fmt::format("{}.{}", line.key->section, line.key->name)] = {line.value, line.source, line.spread};
 }
 
@@ -193,26 +196,37 @@ double bandwidth(const KeyedFile& file, std::string_view section) {
   return file.number(section, "bandwidth_GBps") * 1e9 * file.number(section, "efficiency");
 }
 
+int sms_of(const KeyedFile& file, std::string_view section) {
+  const double sms = file.number(section, "sms");
+  if (sms != std::floor(sms) || sms > 1e6)
+    throw InvalidInput(
+        fmt::format("{}: {} SMs: a whole number, at most 1000000, is possible", file.line(section, "sms").where, sms));
+  return static_cast<int>(sms);
+}
+
 /// "1000000 bytes 15.3 us", all of a section.
-std::vector<MessagePoint> messages_of(const KeyedFile& file, std::string_view section) {
-  std::vector<MessagePoint> messages;
+std::vector<StartupPoint> startups_of(const KeyedFile& file, std::string_view section) {
+  std::vector<StartupPoint> startups;
   for (const KeyedLine& line : file.lines()) {
-    if (line.key->section != section || line.key->name != "message") continue;
+    if (line.key->section != section || line.key->name != "startup") continue;
     std::istringstream in(line.value);
     const std::vector<std::string> words{std::istream_iterator<std::string>(in), {}};
     if (words.size() != 4 || words[1] != "bytes" || words[3] != "us")
       throw InvalidInput(
-          fmt::format("{}: message '{}': write it as '1000000 bytes 15.3 us'", line.where, printable(line.value)));
+          fmt::format("{}: startup '{}': write it as '1000000 bytes 15.3 us'", line.where, printable(line.value)));
     const auto number = [&](const std::string& word, double most) {
-      const double x = parse_number(word, fmt::format("{}: '{}' of the message", line.where, printable(word)));
+      const double x = parse_number(word, fmt::format("{}: '{}' of the start-up", line.where, printable(word)));
       if (!(x >= 1e-3 && x <= most))
         throw InvalidInput(fmt::format("{}: '{}': from 0.001 to {} is possible", line.where, printable(word), most));
       return x;
     };
-    messages.push_back({number(words[0], 1e15), number(words[2], 1e12) * 1e-6});
+    startups.push_back({number(words[0], 1e15), number(words[2], 1e12) * 1e-6});
+    for (std::size_t i = 0; i + 1 < startups.size(); ++i)
+      if (startups[i].bytes == startups.back().bytes)
+        throw InvalidInput(fmt::format("{}: a second start-up of messages of {} bytes", line.where, words[0]));
   }
-  std::ranges::sort(messages, {}, &MessagePoint::bytes);
-  return messages;
+  std::ranges::sort(startups, {}, &StartupPoint::bytes);
+  return startups;
 }
 
 Node node_of(const KeyedFile& file, const std::string& name) {
@@ -220,8 +234,8 @@ Node node_of(const KeyedFile& file, const std::string& name) {
   node.gpus = file.count("node", "gpus");
   node.link_bytes_per_s = bandwidth(file, "link");
   node.link_startup_s = file.number("link", "startup_us") * 1e-6;
-  node.link_messages = messages_of(file, "link");
-  if (file.has("link", "sms")) node.link_sms = file.count("link", "sms");
+  node.link_startups = startups_of(file, "link");
+  if (file.has("link", "sms")) node.link_sms = sms_of(file, "link");
   if (file.has("node", "gpus_per_nic")) node.gpus_per_nic = file.count("node", "gpus_per_nic");
   if (file.has("node", "gpus_per_switch") != file.has("switch"))
     throw InvalidInput(fmt::format("{}: 'gpus_per_switch' in [node] and a section [switch] go together", name));
@@ -239,8 +253,8 @@ Node node_of(const KeyedFile& file, const std::string& name) {
   if (file.has("nic")) {
     node.nic_bytes_per_s = bandwidth(file, "nic");
     node.nic_startup_s = file.number("nic", "startup_us") * 1e-6;
-    node.nic_messages = messages_of(file, "nic");
-    if (file.has("nic", "sms")) node.nic_sms = file.count("nic", "sms");
+    node.nic_startups = startups_of(file, "nic");
+    if (file.has("nic", "sms")) node.nic_sms = sms_of(file, "nic");
   }
   for (const char* key : {"gpus_per_nic", "gpus_per_switch"})
     if (file.has("node", key) && node.gpus % file.count("node", key) != 0)
@@ -310,7 +324,7 @@ Cluster read_cluster(const std::string& name_or_path, const std::filesystem::pat
   cluster.gpu.framework = framework_of(framework_file);
   cluster.node = node_of(file, path.string());
   for (int sms : {cluster.node.link_sms, cluster.node.nic_sms})
-    if (sms >= std::max(1, cluster.gpu.sms) && sms > 0)
+    if (cluster.gpu.sms > 0 && sms >= cluster.gpu.sms)
       throw InvalidInput(fmt::format("{}: exchanges take {} SMs of the {} that {} has: some must be left to compute",
                                      path.string(), sms, cluster.gpu.sms, cluster.gpu.name));
   cluster.fabric = fabric_of(file, path.string());

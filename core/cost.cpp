@@ -27,8 +27,6 @@ struct Side {
   [[nodiscard]] double extent() const { return token_heads / head_count(); }
 };
 
-double length_of(double q_tokens, double kv_tokens) { return std::sqrt(q_tokens * kv_tokens); }
-
 double tokens_of(std::span<const Cell> cells, const std::vector<TokenRun>& runs) {
   std::int64_t tokens = 0;
   for (Cell cell : cells) tokens += runs[cell].count;
@@ -87,7 +85,7 @@ double CostModel::kernel_s(const Kernel& kernel) const {
     return flops(pairs * problem_.shape.batch, problem_.shape.head_dim, problem_.pass);
   };
   return rates_.seconds(operations(kernel.full_pairs), operations(kernel.causal_pairs),
-                        length_of(kernel.q_tokens, kernel.kv_tokens), kernel.tiles) +
+                        problem_.pass == Pass::kForward ? kernel.kv_tokens : kernel.q_tokens, kernel.tiles) +
          launch_s_;
 }
 
@@ -127,48 +125,47 @@ void CostModel::add_masked(const Schedule& s, const Rows& rows, const Columns& c
           pairs += static_cast<double>(block.pairs) * heads;
         }
       }
-      rectangle.rows[r].touched += static_cast<double>(queries_touched);
+      rectangle.rows[r] += static_cast<double>(queries_touched);
     }
   }
   for (std::size_t c = 0; c < columns.size(); ++c)
-    for (std::int64_t keys : keys_touched[c]) rectangle.columns[c].touched += static_cast<double>(keys);
+    for (std::int64_t keys : keys_touched[c]) rectangle.columns[c] += static_cast<double>(keys);
 }
 
 template <typename Rows, typename Columns>
 CostModel::Rectangle CostModel::rectangle_of(const Schedule& s, const Rows& rows, const Columns& columns) const {
   Rectangle rectangle;
   Side q, kv;
+  const bool full = problem_.mask.is_full();
   const int group = problem_.shape.group();
   for (const auto& row : rows) {
     const double tokens = tokens_of(s.region(row.q).cells, blocks_.q_runs());
     q.add(tokens, s.region(sum_of(row)).heads);
-    rectangle.rows.push_back({tokens, 0});
+    rectangle.rows.push_back(full ? tokens : 0);
   }
   const HeadRange read{q.heads.begin / group, (q.heads.end + group - 1) / group};  // of the columns
   for (const auto& column : columns) {
     const Region r = s.region(kv_of(column));
     const double tokens = tokens_of(r.cells, blocks_.kv_runs());
     kv.add(tokens, common(r.heads, read));
-    rectangle.columns.push_back({tokens, 0});
+    rectangle.columns.push_back(full ? tokens : 0);
   }
   Kernel& kernel = rectangle.kernel;
   kernel.q_tokens = q.extent();
   kernel.kv_tokens = kv.extent();
   const double tokens = problem_.pass == Pass::kForward ? kernel.q_tokens : kernel.kv_tokens;
   kernel.tiles = kernel_tiles(tokens, q.head_count() * problem_.shape.batch);
-  if (!problem_.mask.is_full()) {
+  if (!full) {
     add_masked(s, rows, columns, rectangle);
     return rectangle;
   }
-  for (Touched& row : rectangle.rows) row.touched = row.tokens;
-  for (Touched& column : rectangle.columns) column.touched = column.tokens;
   if (q.uniform && kv.uniform) {
     kernel.full_pairs = q.tokens * kv.tokens * common_heads(q.heads, kv.heads, group);
     return rectangle;
   }
   for (std::size_t r = 0; r < rows.size(); ++r)
     for (std::size_t c = 0; c < columns.size(); ++c)
-      kernel.full_pairs += rectangle.rows[r].tokens * rectangle.columns[c].tokens *
+      kernel.full_pairs += rectangle.rows[r] * rectangle.columns[c] *
                            common_heads(s.region(sum_of(rows[r])).heads, s.region(kv_of(columns[c])).heads, group);
   return rectangle;
 }
@@ -180,16 +177,19 @@ double CostModel::rectangle_s(const Schedule& s, OpId id, const Op& op, Merges& 
   const auto rows = s.rows_of(op);
   const auto columns = s.columns_of(op);
   const Rectangle rectangle = rectangle_of(s, rows, columns);
+  std::vector<std::pair<ValueId, double>> touched;  // of each sum, by its rows or columns together
+  for (std::size_t r = 0; r < rows.size(); ++r) touched.emplace_back(sum_of(rows[r]), rectangle.rows[r]);
+  for (std::size_t c = 0; c < columns.size(); ++c)
+    if (sum_of(columns[c]) != kNone) touched.emplace_back(sum_of(columns[c]), rectangle.columns[c]);
+  std::ranges::sort(touched, {}, &std::pair<ValueId, double>::first);
   double merged = 0;
-  for (std::size_t r = 0; r < rows.size(); ++r) {
-    const ValueId sum = sum_of(rows[r]);
-    merged += merges.bytes(id, sum, rectangle.rows[r].touched, tokens_of(s.region(sum).cells, blocks_.q_runs()));
+  for (auto begin = touched.begin(); begin != touched.end();) {
+    const ValueId sum = begin->first;
+    double tokens = 0;
+    for (; begin != touched.end() && begin->first == sum; ++begin) tokens += begin->second;
+    const bool kv = on_kv_side(s.values[sum].tensor);
+    merged += merges.bytes(id, sum, tokens, tokens_of(s.region(sum).cells, kv ? blocks_.kv_runs() : blocks_.q_runs()));
   }
-  if (problem_.pass == Pass::kBackward)
-    for (std::size_t c = 0; c < columns.size(); ++c) {
-      const ValueId sum = sum_of(columns[c]);
-      merged += merges.bytes(id, sum, rectangle.columns[c].touched, tokens_of(s.region(sum).cells, blocks_.kv_runs()));
-    }
   return kernel_s(rectangle.kernel) + (merged > 0 ? memory_s(merged) + (framework_.merge_kernels - 1) * launch_s_ : 0);
 }
 

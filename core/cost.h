@@ -42,14 +42,9 @@ class CostModel {
     double kv_tokens = 0;
     double tiles = 1;
   };
-  /// By row or column of a rectangle: the tokens of its value, and those of which the mask leaves something.
-  struct Touched {
-    double tokens = 0;
-    double touched = 0;
-  };
   struct Rectangle {
     Kernel kernel;
-    std::vector<Touched> rows, columns;
+    std::vector<double> rows, columns;  ///< tokens of each of which the mask leaves something
   };
   class Merges;
 

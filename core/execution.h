@@ -226,9 +226,9 @@ void Execution<Clock>::change_speed(Rank rank) {
 /// Whether an event that says so is to be believed: not if the op has lost speed since.
 template <typename Clock>
 bool Execution<Clock>::has_computed(Rank rank) const {
-  constexpr double kSameTime_s = 1e-10;  // more than a clock is off
+  const double now_s = clock_.now(), same_s = std::max(1e-10, 1e-12 * now_s);  // more than a clock is off
   return compute_.empty() || (progress_[index(rank, kComputeLane)].running &&
-                              clock_.now() >= compute_[static_cast<std::size_t>(rank)].due_s - kSameTime_s);
+                              now_s >= compute_[static_cast<std::size_t>(rank)].due_s - same_s);
 }
 
 /// Both ends are there: the start-up passes, then the bytes flow.

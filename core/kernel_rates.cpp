@@ -82,15 +82,15 @@ std::vector<KernelRates::Rate> KernelRates::rates_of(const GpuProfile& gpu, cons
   });
   const auto of = [&](const AttentionPoint& p) { return distance(p, shape); };
   const auto nearest = of(*std::ranges::min_element(points, {}, of));
-  std::map<double, std::pair<double, int>> by_area;  // sum and number of the rates measured at one length
+  std::map<double, std::pair<double, int>> by_length;  // sum and number of the rates measured at one length
   for (const AttentionPoint& p : points) {
     if (of(p) != nearest) continue;
-    auto& [sum, number] = by_area[static_cast<double>(p.q_tokens) * static_cast<double>(p.kv_tokens)];
+    auto& [sum, number] = by_length[static_cast<double>(pass == Pass::kForward ? p.kv_tokens : p.q_tokens)];
     sum += p.flops_per_s * gpu.attention_scale * end_of(mask, tiles_of(p));
     ++number;
   }
   std::vector<Rate> rates;
-  for (const auto& [area, mean] : by_area) rates.push_back({std::sqrt(area), mean.first / mean.second});
+  for (const auto& [length, mean] : by_length) rates.push_back({length, mean.first / mean.second});
   return rates;
 }
 

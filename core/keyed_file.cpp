@@ -20,7 +20,7 @@ std::string in_quotes(std::string_view text) { return fmt::format("'{}'", printa
 
 constexpr std::uintmax_t kMostBytes = 1 << 20;
 constexpr int kMostCount = 1'000'000'000;
-constexpr double kSmallest = 1e-9, kLargest = 1e12;  // of any number that is not 0: products of units stay finite
+constexpr double kSmallest = kSmallestNumber, kLargest = kLargestNumber;
 
 std::string_view trim(std::string_view s) {
   const auto blank = [](char c) { return c == ' ' || c == '\t' || c == '\r'; };
@@ -95,8 +95,8 @@ void split_spread(KeyedLine& line) {
   const std::string_view behind = trim(std::string_view(line.value).substr(sign + 2));
   line.spread = parse_number(behind, fmt::format("{}: what stands behind +- of '{}'", line.where, key.name));
   if (!(line.spread >= kSmallest && line.spread <= kLargest))
-    throw InvalidInput(
-        fmt::format("{}: a spread of {} of '{}': must be above 0", line.where, in_quotes(behind), key.name));
+    throw InvalidInput(fmt::format("{}: a spread of {} of '{}': must be above 0 (from 1e-9 to 1e12)", line.where,
+                                   in_quotes(behind), key.name));
   if (key.kind == Key::Kind::kCount)
     throw InvalidInput(fmt::format("{}: '{}' is a count, which has no spread", line.where, key.name));
   line.value = trim(std::string_view(line.value).substr(0, sign));

@@ -9,6 +9,9 @@
 
 namespace meshattn {
 
+/// Of any number that is not 0: products of units stay finite.
+inline constexpr double kSmallestNumber = 1e-9, kLargestNumber = 1e12;
+
 /// One key that a kind of file may have, and what may be written behind it.
 struct Key {
   enum class Kind : std::uint8_t {

@@ -49,8 +49,10 @@ Network::Network(const Cluster& cluster, Placement placement) : cluster_(cluster
   if (gpus > per_node && gpus % per_node != 0)
     throw InvalidInput(
         fmt::format("{} GPUs on nodes of {}: must be at most {} or a multiple of it", gpus, per_node, per_node));
-  in_node_ = startups_of(cluster.node.link_startup_s, cluster.node.link_messages, cluster.node.link_bytes_per_s);
-  between_nodes_ = startups_of(cluster.node.nic_startup_s, cluster.node.nic_messages, cluster.node.nic_bytes_per_s);
+  in_node_ = {{0, cluster.node.link_startup_s}};
+  in_node_.insert(in_node_.end(), cluster.node.link_startups.begin(), cluster.node.link_startups.end());
+  between_nodes_ = {{0, cluster.node.nic_startup_s}};
+  between_nodes_.insert(between_nodes_.end(), cluster.node.nic_startups.begin(), cluster.node.nic_startups.end());
   if (cluster.gpu.sms > 0) {
     taken_in_node_ = 1.0 * cluster.node.link_sms / cluster.gpu.sms;
     taken_between_nodes_ = 1.0 * cluster.node.nic_sms / cluster.gpu.sms;
@@ -143,19 +145,11 @@ Route Network::route(Rank from, Rank to) const {
   return route;
 }
 
-std::vector<Network::Startup> Network::startups_of(double least_s, std::span<const MessagePoint> messages,
-                                                   double bytes_per_s) {
-  std::vector<Startup> startups{{0, least_s}};
-  for (const MessagePoint& m : messages)
-    startups.push_back({m.bytes, std::max(0.0, m.seconds - m.bytes / bytes_per_s)});
-  return startups;
-}
-
 double Network::startup_s(const Route& route, double bytes) const {
-  const std::vector<Startup>& startups = route.inter_node ? between_nodes_ : in_node_;
-  const auto above = std::ranges::upper_bound(startups, bytes, {}, &Startup::bytes);
-  const Startup& below = *(above - 1);
-  if (above == startups.end() || above->bytes == below.bytes) return below.seconds;
+  const std::vector<StartupPoint>& startups = route.inter_node ? between_nodes_ : in_node_;
+  const auto above = std::ranges::upper_bound(startups, bytes, {}, &StartupPoint::bytes);
+  const StartupPoint& below = *(above - 1);
+  if (above == startups.end()) return below.seconds;
   return below.seconds + (above->seconds - below.seconds) * (bytes - below.bytes) / (above->bytes - below.bytes);
 }
 

@@ -69,8 +69,8 @@ class Network {
   /// From one rank to another; from ≠ to.
   [[nodiscard]] Route route(Rank from, Rank to) const;
 
-  /// The delay before the first byte of a message. Where the cluster knows how long messages of some sizes take alone,
-  /// what they take longer than their bytes at full bandwidth, between sizes in proportion; beyond the largest as that.
+  /// The delay before the first byte of a message: where the cluster knows it by size, between sizes in proportion, and
+  /// beyond the largest as that.
   [[nodiscard]] double startup_s(const Route& route, double bytes) const;
 
  private:
@@ -94,15 +94,7 @@ class Network {
   Cluster cluster_;
   Placement placement_;
   std::vector<Link> links_;
-  /// By size of message, ascending, from 0: one kind of route.
-  struct Startup {
-    double bytes;
-    double seconds;
-  };
-  [[nodiscard]] static std::vector<Startup> startups_of(double least_s, std::span<const MessagePoint> messages,
-                                                        double bytes_per_s);
-
-  std::vector<Startup> in_node_, between_nodes_;
+  std::vector<StartupPoint> in_node_, between_nodes_;  ///< of every kind of route: ascending by size, from 0
   double taken_in_node_ = 0, taken_between_nodes_ = 0;
   LinkId first_port_ = 0;    ///< one a GPU
   LinkId first_switch_ = 0;  ///< one a PCIe switch, where a node has several

@@ -15,38 +15,30 @@ bool is_slow_if_large(std::string_view key) {
   return key.ends_with("_us") || key.ends_with("_bytes") || key == "oversubscription";
 }
 
-/// The settings that move all figures of a kind to one end of their spread.
-std::vector<std::string> settings_of(const Cluster& cluster, bool compute, bool fast) {
+/// The end of a figure's spread, or how far the key lets it go.
+double end_of(const Figure& figure, std::string_view key, bool fast) {
+  const double value = parse_number(figure.value, key);
+  const double end = is_slow_if_large(key) == fast ? value - figure.spread : value + figure.spread;
+  const double within = std::clamp(end, value / 10, value * 10);
+  if (key == "oversubscription") return std::max(1.0, within);
+  if (key.ends_with("efficiency")) return std::min(1.0, within);
+  return std::clamp(within, kSmallestNumber, kLargestNumber);
+}
+
+std::vector<std::string> settings_of(const Cluster& cluster, bool fast) {
   std::vector<std::string> settings;
-  for (const auto& [name, figure] : cluster.figures) {
-    const std::string_view section = std::string_view(name).substr(0, name.find('.'));
-    const std::string_view key = std::string_view(name).substr(name.find('.') + 1);
-    if (figure.spread == 0 || (section == "gpu" || section == "framework") != compute) continue;
-    const double value = parse_number(figure.value, name);
-    double end = is_slow_if_large(key) == fast ? value - figure.spread : value + figure.spread;
-    if (end <= 0) end = is_slow_if_large(key) ? 0 : value / 10;  // a spread beyond all there is
-    if (key.find("efficiency") != std::string_view::npos) end = std::min(end, 1.0);
-    settings.push_back(fmt::format("{}={:.17g}", name, end));
-  }
+  for (const auto& [name, figure] : cluster.figures)
+    if (figure.spread > 0)
+      settings.push_back(
+          fmt::format("{}={:.17g}", name, end_of(figure, std::string_view(name).substr(name.find('.') + 1), fast)));
   return settings;
 }
 
 }  // namespace
 
 std::vector<std::vector<std::string>> corners_of(const Cluster& cluster) {
-  const auto ends = [&](bool compute) {
-    std::vector<std::vector<std::string>> both;
-    for (bool fast : {false, true}) both.push_back(settings_of(cluster, compute, fast));
-    if (both.front().empty()) both.resize(1);
-    return both;
-  };
-  std::vector<std::vector<std::string>> corners;
-  for (const std::vector<std::string>& compute : ends(true))
-    for (const std::vector<std::string>& network : ends(false)) {
-      corners.push_back(compute);
-      corners.back().insert(corners.back().end(), network.begin(), network.end());
-    }
-  if (corners.size() == 1) corners.clear();
+  std::vector<std::vector<std::string>> corners{settings_of(cluster, false), settings_of(cluster, true)};
+  if (corners.front().empty()) corners.clear();
   return corners;
 }
 

@@ -48,23 +48,18 @@ HopPrices::Price HopPrices::price(const std::vector<Rings>& slices, int hop, boo
   Price price{0, std::vector<double>(busy_s_.size())};
   const auto for_each_route = [&](auto&& visit) {
     for (const Rings& rings : slices)
-      for (Rank r = 0; r < ranks_; ++r) visit(direct ? rings.origin(r, hop) : rings.sender(r, hop).rank, r);
+      for (Rank r = 0; r < ranks_; ++r)
+        visit(network_.route(direct ? rings.origin(r, hop) : rings.sender(r, hop).rank, r));
   };
-  Crowds crowds(network_);
-  std::vector<double> messages(busy_s_.size());
-  for_each_route([&](Rank from, Rank to) {
-    const Route route = network_.route(from, to);
-    crowds.come(from, to, route);
-    for (LinkId link : route) ++messages[link];
+  for_each_route([&](const Route& route) {
+    for (LinkId link : route)
+      price.busy_s[link] += bytes / static_cast<double>(slices.size()) / network_.links()[link].bytes_per_s;
   });
-  for (LinkId link = 0; link < messages.size(); ++link)
-    price.busy_s[link] = bytes / static_cast<double>(slices.size()) * messages[link] /
-                         network_.links()[link].capacity(crowds.pairs_on(link));
-  for_each_route([&](Rank from, Rank to) {
-    const Route route = network_.route(from, to);
+  for_each_route([&](const Route& route) {
     double slowest = 0;
     for (LinkId link : route) slowest = std::max(slowest, price.busy_s[link]);
-    price.seconds = std::max(price.seconds, network_.startup_s(route, bytes) + slowest);
+    const double startup_s = network_.startup_s(route, bytes / static_cast<double>(slices.size()));
+    price.seconds = std::max(price.seconds, startup_s + slowest);
   });
   return price;
 }

@@ -85,6 +85,15 @@ Problem read_problem(const po::variables_map& given, Pass pass) {
   return problem;
 }
 
+void count_figures(const Cluster& cluster, Question& question) {
+  const auto count = [&](const std::string& source) {
+    ++question.figures;
+    if (source.starts_with("assumed")) ++question.assumed;
+  };
+  for (const auto& [key, figure] : cluster.figures) count(figure.source);
+  for (const AttentionPoint& point : cluster.gpu.attention) count(point.source);
+}
+
 Travel parse_exchange(const std::string& given) {
   if (given == "ring") return Travel::kRing;
   if (given == "direct") return Travel::kDirect;
@@ -229,6 +238,8 @@ Request read_request(const std::string& verb, const po::variables_map& given) {
   for (const std::vector<std::string>& settings : corners_of(request.cluster))
     request.corners.push_back(read_cluster_of(given, settings));
   question.cluster = request.cluster.name;
+  question.framework = optional(given, "framework");
+  count_figures(request.cluster, question);
   request.algorithm = optional(given, "algorithm");
   request.partition_given = given.count("partition") > 0;
   question.partition_open =
@@ -279,13 +290,14 @@ std::string headline(const Request& request) {
   const auto pass = q.passes.size() > 1 ? std::string_view("forward and backward") : name_of(q.passes.front());
   return fmt::format(
       "attention {}{}: {} tokens{}{}, {} heads ({} of keys) of {}, {}, {} mask, {}\n"
-      "on {} GPUs of {}: {} order, partial results in {}, placement {}\n",
+      "on {} GPUs of {}{} ({} of {} figures assumed): {} order, partial results in {}, placement {}\n",
       pass, q.model.empty() ? "" : " of " + q.model, count_text(static_cast<std::uint64_t>(s.seq_q)),
       s.seq_kv > s.seq_q ? fmt::format(" after {} cached", count_text(static_cast<std::uint64_t>(s.seq_kv - s.seq_q)))
                          : "",
       s.batch > 1 ? fmt::format(" x {} sequences", s.batch) : "", s.heads, s.kv_heads, s.head_dim, name_of(s.dtype),
       name_of(q.problem.mask), q.partition_open ? "fastest partition" : name_of(q.problem.partition), q.problem.ranks,
-      q.cluster, q.order ? name_of(*q.order) : "fastest", name_of(q.wire), name_of(q.placement));
+      q.cluster, q.framework.empty() ? "" : " with " + q.framework, q.assumed, q.figures,
+      q.order ? name_of(*q.order) : "fastest", name_of(q.wire), name_of(q.placement));
 }
 
 std::string placed_text(const Request& request, const std::string& placed) {

@@ -19,6 +19,13 @@ enum class Travel : std::uint8_t {
 /// NCCL's send/recv kernel has 16 channels, and uses two for a peer: it serves so many at the same time.
 inline constexpr std::size_t kPeersAtOnce = 8;
 
+/// Exchanges that so many gathered hops take.
+[[nodiscard]] constexpr std::size_t exchanges_of(std::size_t hops) { return (hops + kPeersAtOnce - 1) / kPeersAtOnce; }
+/// Hops of the i-th of them: i, i + exchanges, …
+[[nodiscard]] constexpr std::size_t hops_of_exchange(std::size_t hops, std::size_t i) {
+  return (hops - i + exchanges_of(hops) - 1) / exchanges_of(hops);
+}
+
 /// The places of a mesh that one node holds: `rows` places of a row group (they share queries) × `columns` of a column
 /// group (they share keys).
 struct Grid {

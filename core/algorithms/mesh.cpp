@@ -40,6 +40,7 @@ class MeshGenerator {
   void arrive(const Side& side, std::span<const Stream> streams, int& arrived, int count);
   void step(Slice& slice, Hop hop, int count);
   void compute(const Slice& slice, const Rectangle& rectangle);
+  std::size_t together(std::size_t first);
 
   ScheduleBuilder b_;
   const MeshForm& form_;
@@ -47,6 +48,8 @@ class MeshGenerator {
   std::span<const TileStep> steps_;
   Dtype wire_;
   std::vector<Slice> slices_;
+  std::size_t gathering_ = 0;  ///< hops that a run of them gathers …
+  std::size_t gathered_ = 0;   ///< … and how many exchanges of it have been issued
 };
 
 /// What forward left at each rank: its heads of every chunk of its place.
@@ -179,19 +182,27 @@ void MeshGenerator::compute(const Slice& slice, const Rectangle& rect) {
   }
 }
 
+/// How many of the steps from `first` on are one exchange: of hops that gather, as many as are issued together.
+std::size_t MeshGenerator::together(std::size_t first) {
+  const auto* hop = std::get_if<Hop>(&steps_[first]);
+  if (hop == nullptr) return 1;
+  const bool in = *hop == Hop::kRowIn || *hop == Hop::kColumnIn;
+  if ((in ? form_.in : form_.out) != Travel::kGather) return 1;
+  if (first == 0 || steps_[first - 1] != steps_[first]) {
+    gathered_ = 0;
+    gathering_ = 1;
+    while (first + gathering_ < steps_.size() && steps_[first + gathering_] == steps_[first]) ++gathering_;
+  }
+  return hops_of_exchange(gathering_, gathered_++);
+}
+
 Schedule MeshGenerator::run() {
   add_slices();
-  for (std::size_t i = 0, next = 0; i < steps_.size(); i = next) {
-    next = i + 1;
-    const auto* hop = std::get_if<Hop>(&steps_[i]);
-    if (hop != nullptr) {
-      const bool in = *hop == Hop::kRowIn || *hop == Hop::kColumnIn;
-      if ((in ? form_.in : form_.out) == Travel::kGather)
-        while (next < steps_.size() && steps_[next] == steps_[i] && next - i < kPeersAtOnce) ++next;
-    }
+  for (std::size_t i = 0, count = 0; i < steps_.size(); i += count) {
+    count = together(i);
     for (Slice& slice : slices_)
-      if (hop != nullptr)
-        step(slice, *hop, static_cast<int>(next - i));
+      if (const auto* hop = std::get_if<Hop>(&steps_[i]))
+        step(slice, *hop, static_cast<int>(count));
       else
         compute(slice, std::get<Rectangle>(steps_[i]));
   }

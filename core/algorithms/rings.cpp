@@ -8,7 +8,7 @@ namespace {
 
 /// Puts hops that are issued together as far apart as they can all be.
 void spread(std::vector<int>& hops) {
-  const std::size_t exchanges = (hops.size() + kPeersAtOnce - 1) / kPeersAtOnce;
+  const std::size_t exchanges = exchanges_of(hops.size());
   std::vector<int> order;
   for (std::size_t first = 0; first < exchanges; ++first)
     for (std::size_t i = first; i < hops.size(); i += exchanges) order.push_back(hops[i]);

@@ -69,6 +69,9 @@ Json json_of(const Question& q) {
   if (!q.model.empty()) json["model"] = q.model;
   json["problem"] = std::move(problem);
   json["cluster"] = q.cluster;
+  if (!q.framework.empty()) json["framework"] = q.framework;
+  json["figures"] = q.figures;
+  json["figures_assumed"] = q.assumed;
   json["order"] = q.order ? name_of(*q.order) : "fastest";
   json["pass"] = std::move(passes);
   json["wire_dtype"] = name_of(q.wire);

@@ -5,6 +5,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <random>
+#include <set>
 
 #include "core/error.h"
 #include "core/passes/volume.h"
@@ -110,6 +111,24 @@ TEST_P(EveryAlgorithm, GivesWhatDenseAttentionGives) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Algorithms, EveryAlgorithm, ::testing::Values(1, 2, 3, 4, 5, 6, 8, 12));
+
+/// A tile of 12 × 1 gathers 11 hops in two exchanges, 0, 2, … and 1, 3, …: six and five, from and to members that are
+/// as far apart as they can be; its partial results leave likewise.
+TEST(Algorithms, GatherFromEightPeersAtOnce) {
+  const Problem p{{96, 96, 1, 4, 4, 2, Dtype::kBf16}, Mask::kFull, Partition::kContiguous, Pass::kForward, 12};
+  const auto s = plan_of(p, "attention-2d", {.tile = Tile{12, 1}}, Dtype::kFp32, false);
+  ASSERT_TRUE(s);
+  std::vector<std::set<int>> distances;  // of what each exchange of rank 0 brings
+  for (OpId op = s->ops_begin(0); op < s->ops_end(0); ++op)
+    if (const auto* exchange = std::get_if<Exchange>(&s->ops[op])) {
+      distances.emplace_back();
+      for (TransferId t : s->transfers_of(*exchange))
+        if (s->values[s->transfers[t].made].rank == 0)
+          distances.back().insert((12 - s->values[s->transfers[t].source].rank) % 12);
+    }
+  const std::set<int> odd{1, 3, 5, 7, 9, 11}, even{2, 4, 6, 8, 10};
+  EXPECT_THAT(distances, ::testing::ElementsAre(odd, even, odd, even));
+}
 
 /// Chunks that each rank receives under the full mask when all chunks are alike; `w` is 2 where partials travel in fp32
 /// and values in bf16. With u ranks at a place, a rank's row of its tile is u chunks of 1/u of the heads: one chunk.

@@ -311,24 +311,28 @@ TEST_F(ClusterFile, KernelsMayHaveTails) {
 TEST_F(ClusterFile, ExchangesMayTakeSms) {
   const std::string gpu = with(kGpu, "[attention]\n", "sms = 132  # sheet\n[attention]\n");
   EXPECT_EQ(read(kCluster, gpu, {"link.sms=16"}).node.link_sms, 16);
+  EXPECT_EQ(read(kCluster, gpu, {"link.sms=0"}).node.link_sms, 0);  // a copy engine
+  EXPECT_EQ(read(kCluster, kGpu, {"link.sms=16"}).gpu.sms, 0);      // a GPU of which they are not known loses none
   EXPECT_EQ(read(fmt::format("{}{}", kCluster, kNic), gpu, {"nic.sms=2"}).node.nic_sms, 2);
   EXPECT_THAT(error_of(kCluster, gpu, {"link.sms=132"}), HasSubstr("take 132 SMs of the 132 that g has"));
-  EXPECT_THAT(error_of(kCluster, kGpu, {"link.sms=1"}), HasSubstr("take 1 SMs of the 0 that g has"));
+  EXPECT_THAT(error_of(kCluster, gpu, {"link.sms=1.5"}), HasSubstr("1.5 SMs: a whole number"));
 }
 
-TEST_F(ClusterFile, MessagesMayBeKnownBySize) {
-  const Cluster c = read(with(kCluster, "startup_us = 2 ",
-                              "message = 1e6 bytes 30 us  # here\nmessage = 1000 bytes 3 us  "
-                              "# here\nstartup_us = 2 "),
-                         kGpu);
-  ASSERT_EQ(c.node.link_messages.size(), 2u);
-  EXPECT_DOUBLE_EQ(c.node.link_messages[0].bytes, 1000);
-  EXPECT_DOUBLE_EQ(c.node.link_messages[1].seconds, 30e-6);
-  for (const char* message : {"1e6 bytes 30", "1e6 B 30 us", "0 bytes 30 us", "1e6 bytes nan us", "1e6 bytes 1e99 us"})
-    EXPECT_THAT(
-        error_of(with(kCluster, "startup_us = 2 ", fmt::format("message = {}  # x\nstartup_us = 2 ", message)), kGpu),
-        testing::StartsWith((directory_ / "clusters/c.ini").string() + ":9: "))
-        << message;
+TEST_F(ClusterFile, LargeMessagesMayTakeLongerToStart) {
+  const auto text = [](std::string_view lines) {
+    return with(kCluster, "startup_us = 2 ", fmt::format("{}startup_us = 2 ", lines));
+  };
+  const Cluster c = read(text("startup = 1e6 bytes 30 us  # here\nstartup = 1000 bytes 3 us  # here\n"), kGpu);
+  ASSERT_EQ(c.node.link_startups.size(), 2u);
+  EXPECT_DOUBLE_EQ(c.node.link_startups[0].bytes, 1000);
+  EXPECT_DOUBLE_EQ(c.node.link_startups[1].seconds, 30e-6);
+  EXPECT_EQ(c.figures.at("link.startup 1e6 bytes 30 us").source, "here");
+  for (const char* startup : {"1e6 bytes 30", "1e6 B 30 us", "0 bytes 30 us", "1e6 bytes nan us", "1e6 bytes 1e99 us"})
+    EXPECT_THAT(error_of(text(fmt::format("startup = {}  # x\n", startup)), kGpu),
+                testing::StartsWith((directory_ / "clusters/c.ini").string() + ":9: "))
+        << startup;
+  EXPECT_THAT(error_of(text("startup = 1e6 bytes 3 us # a\nstartup = 1000000 bytes 4 us # b\n"), kGpu),
+              HasSubstr(":10: a second start-up of messages of 1000000 bytes"));
 }
 
 TEST_F(ClusterFile, GpusMayHangOnCpus) {

@@ -11,6 +11,7 @@
 #include "core/algorithms/mesh.h"
 #include "core/cluster_file.h"
 #include "core/error.h"
+#include "core/plan.h"
 #include "core/schedule_builder.h"
 
 namespace meshattn {
@@ -113,7 +114,8 @@ TEST(Cost, TheTimeOfAnOperationIsLinearInTheInverseLength) {
   };
   EXPECT_NEAR(rate(cost, 2048, 2048), 1 / (1 / 400.0 - 2 / 3.0 * (1 / 400.0 - 1 / 480.0)), 1e-6);
   EXPECT_NEAR(rate(cost, 8192, 8192), 1 / (1 / 480.0 - 4 / 7.0 * (1 / 480.0 - 1 / 600.0)), 1e-6);
-  EXPECT_NEAR(rate(cost, 1024, 16384), 480, 1e-6);       // as long as 4,096 × 4,096
+  EXPECT_NEAR(rate(cost, 1024, 4096), 480, 1e-6);  // a tile runs over keys, whatever the queries
+  EXPECT_NEAR(rate(CostModel(gpu, problem(1 << 20, 8, Mask::kFull, Pass::kBackward)), 4096, 1024) * 2.5, 360, 1e-6);
   EXPECT_NEAR(rate(cost, 1 << 20, 1 << 20), 600, 1e-6);  // the last point's
   EXPECT_NEAR(rate(cost, 512, 512), 1 / (1 / 400.0 + 4 / 3.0 * (1 / 400.0 - 1 / 480.0)), 1e-6);
   EXPECT_DOUBLE_EQ(cost.best_flops_per_s(), 600e12);
@@ -123,34 +125,45 @@ TEST(Cost, TheTimeOfAnOperationIsLinearInTheInverseLength) {
   EXPECT_NEAR(rate(CostModel(one, problem(1 << 20, 8)), 256, 256), 100, 1e-6);  // a quarter of the only point's
 }
 
+/// Neither more queries nor more keys, with few heads or many, take less; nothing is faster than the best rate.
 TEST(Cost, MoreWorkNeverTakesLess) {
   for (const std::string& name : cluster_names(kTopologies))
     for (Pass pass : {Pass::kForward, Pass::kBackward})
       for (KernelMask mask : {KernelMask::kFull, KernelMask::kCausal})
-        for (int head_dim : {64, 128}) {
+        for (auto [heads, head_dim] : {std::pair{32, 64}, {32, 128}, {1, 128}, {8, 128}, {8, 96}, {64, 256}}) {
           Problem p = problem(1 << 20, 8, Mask::kFull, pass);
+          p.shape.heads = p.shape.kv_heads = heads;
           p.shape.head_dim = head_dim;
           const CostModel cost(read_cluster(name, kTopologies).gpu, p);
-          double before = 0;
-          for (double tokens = 16; tokens < 3e6; tokens *= 1.1) {
-            const double pairs = tokens * tokens * (mask == KernelMask::kFull ? 1 : 0.5);
-            const double seconds = cost.attention_s(pairs, tokens, tokens, mask);
-            EXPECT_GT(seconds, before) << name << ", " << tokens << " tokens";
-            EXPECT_GE(seconds, flops(pairs * p.shape.heads, head_dim, pass) / cost.best_flops_per_s());
-            before = seconds;
+          for (auto [queries, keys] : {std::pair{1, 1}, {0, 1}, {1, 0}}) {  // grow
+            double before = 0;
+            for (double tokens = 16; tokens < 3e6; tokens *= 1.1) {
+              const double q = queries == 1 ? tokens : 512, kv = keys == 1 ? tokens : 512;
+              const double pairs = q * kv * (mask == KernelMask::kFull ? 1 : 0.5);
+              const double seconds = cost.attention_s(pairs, q, kv, mask);
+              EXPECT_GE(seconds, before * (1 - 1e-12)) << name << ", " << name_of(pass) << ", " << name_of(mask) << ", "
+                                                       << heads << " heads of " << head_dim << ", " << q << " x " << kv;
+              EXPECT_GE(seconds, flops(pairs * heads, head_dim, pass) / cost.best_flops_per_s() * (1 - 1e-12));
+              before = seconds;
+            }
           }
         }
 }
 
 TEST(Cost, ARectangleIsOneKernel) {
-  // 4 × 2 cells of 4,096 tokens: one launch, and the rate of √(16,384 · 8,192) tokens; two launches if cut in two.
+  // 4 × 2 cells of 4,096 tokens: one launch. Cut between its tiles it is as fast, but for one more; cut across them, so
+  // that each runs over half as much, slower.
   const GpuProfile gpu = measured();
   for (Pass pass : {Pass::kForward, Pass::kBackward}) {
     const Problem p = problem(4096 * 8, 8, Mask::kFull, pass);
     const CostModel cost(gpu, p);
     const double whole = kernel_s(gpu, one_kernel(p, 4, 2));
     EXPECT_NEAR(whole, cost.attention_s(16384.0 * 8192, 16384, 8192, KernelMask::kFull), 1e-15);
-    EXPECT_GT(2 * kernel_s(gpu, one_kernel(p, 2, 2)), whole + gpu.launch_s);
+    const double rows_cut = 2 * kernel_s(gpu, one_kernel(p, 2, 2)),
+                 columns_cut = 2 * kernel_s(gpu, one_kernel(p, 4, 1));
+    const bool forward = pass == Pass::kForward;
+    EXPECT_NEAR(forward ? rows_cut : columns_cut, whole + gpu.launch_s, 1e-15);
+    EXPECT_GT(forward ? columns_cut : rows_cut, whole + 2 * gpu.launch_s);
   }
 }
 
@@ -293,6 +306,20 @@ TEST(Cost, TheEndOfAKernelIdles) {
   }
 }
 
+/// The tiles of a rectangle: forward of its queries, backward of its keys, of every head and batch item. 2 × 3 cells of
+/// 1,024 tokens, 32 heads, 3 items on 100 SMs: 1,536 tiles are 15.36 waves, 2,304 are 23.04.
+TEST(Cost, TheTilesOfARectangleAreOfItsOwnSide) {
+  GpuProfile gpu;
+  gpu.attention_flops_per_s = 1e12;
+  gpu.sms = 100;
+  for (Pass pass : {Pass::kForward, Pass::kBackward}) {
+    Problem p = problem(1024 * 8, 8, Mask::kFull, pass);
+    p.shape.batch = 3;
+    const double alone = flops(2048.0 * 3072 * 32 * 3, 128, pass) / 1e12;
+    EXPECT_NEAR(kernel_s(gpu, one_kernel(p, 2, 3)), alone * (pass == Pass::kForward ? 16 / 15.36 : 24 / 23.04), 1e-12);
+  }
+}
+
 TEST(Cost, EveryPointIsReproducedWithItsOwnEnd) {
   GpuProfile gpu = measured();
   gpu.sms = 132;
@@ -367,14 +394,51 @@ TEST(Cost, AFrameworkMovesItsBytes) {
   gpu.framework = {.part_bytes = 8};
   EXPECT_NEAR(more(0), 3 * 8 * elements / 2 / 1e12, 1e-15);
   EXPECT_NEAR(more(3), 0, 1e-15);
-  gpu.framework = {.output_bytes = 12};
-  EXPECT_NEAR(more(0), 12 * 1024.0 * 32 * 130 / 1e12, 1e-15);  // the output is in bf16, and has its log-sum-exp
+  gpu.framework = {.output_bytes = 6};
+  EXPECT_NEAR(more(0), 6 * 1024.0 * 32 * 130 / 1e12, 1e-15);  // the output is in bf16, and has its log-sum-exp
   gpu.framework = {.merge_kernels = 9};
   EXPECT_NEAR(more(3), 3 * 8 * gpu.launch_s, 1e-15);
   gpu.framework = {.host_s = 1};
   EXPECT_GT(more(0), 4 - 0.1);  // at least the four kernels
   gpu.framework = {.gradient_bytes = 1e6};
   EXPECT_EQ(more(0), 0);
+}
+
+/// Stripes on 4 ranks: of a later rank's stripe no first query sees a key, and no last key is seen: all but one of the
+/// 1,024 tokens are merged, a part. Rank 3 sees something of all others with every query.
+TEST(Cost, AStripeIsMergedButForOneToken) {
+  for (Pass pass : {Pass::kForward, Pass::kBackward}) {
+    const Problem p = problem(4096, 4, Mask::kCausal, pass, Partition::kStriped);
+    TilePlan plan{{1, 4}, pass, {}, 0, 0, 0};
+    for (int column = 0; column < 4; ++column) {
+      if (column > 0) plan.steps.emplace_back(Hop::kColumnIn);
+      plan.steps.emplace_back(Rectangle{0, 1, column, column + 1});
+    }
+    if (pass == Pass::kBackward) plan.steps.insert(plan.steps.end(), 3, Hop::kColumnOut);
+    const Schedule s = mesh(p, plan, Dtype::kFp32);
+    GpuProfile gpu = measured();
+    const std::vector<double> seconds = CostModel(gpu, p).seconds(s);
+    gpu.framework.part_bytes = 8;
+    const std::vector<double> with = CostModel(gpu, p).seconds(s);
+    double more[4] = {};
+    for (Rank r : {0, 3})
+      for (OpId op = s.ops_begin(r); op < s.ops_end(r); ++op) more[r] += with[op] - seconds[op];
+    const double elements = 32.0 * (pass == Pass::kForward ? 129 : 128);  // of a token: O and log-sum-exp, or dQ
+    EXPECT_NEAR(more[0], 3 * 8 * 1023 * elements / 1e12, 1e-14) << name_of(pass);
+    EXPECT_NEAR(more[3], 0, 1e-14) << name_of(pass);
+  }
+}
+
+/// Two chunks of a Ulysses place are rows of one sum: merged together they are all of it, no parts.
+TEST(Cost, RowsOfOneSumAreMergedTogether) {
+  const Problem p = problem(8192, 8);
+  const Cluster cluster = read_cluster("ideal-8x50", kTopologies);
+  const Method method = method_of("usp", p, {.ulysses = 2}, 8);
+  const Schedule s = make_plan({p, method}, Network(cluster, 8), CostModel(cluster.gpu, p)).schedule;
+  GpuProfile gpu = measured();
+  const std::vector<double> seconds = CostModel(gpu, p).seconds(s);
+  gpu.framework.part_bytes = 1e6;
+  EXPECT_EQ(CostModel(gpu, p).seconds(s), seconds);
 }
 
 TEST(Cost, WithoutAFittingPointItRefuses) {

@@ -100,6 +100,26 @@ TEST(Estimate, DoesNotGiveAwayWhatOthersCannotUse) {
   EXPECT_DOUBLE_EQ(t.end_s[s.ops_begin(1)], 605e-6);
 }
 
+/// Four GPUs on one CPU, each to the three others: 12 pairs, 10 GB/s in all: 2 µs + 12 · 10 MB / 10 GB/s. Round a ring,
+/// 2 µs + 10 MB / 100 GB/s.
+TEST(Estimate, ACpuServesManyPairsWorse) {
+  Cluster c = cluster();
+  c.node.gpus = c.node.gpus_per_nic = c.node.gpus_per_root = 4;
+  c.node.root_bytes_per_s = 10e9;
+  for (auto [steps, seconds] : {std::pair{1, 102e-6}, {3, 12.002e-3}}) {
+    Ranks ranks;
+    std::vector<std::vector<TransferId>> of(4);
+    for (Rank from : {0, 1, 2, 3})
+      for (int step = 1; step <= steps; ++step) {
+        const TransferId t = ranks.message(from, (from + step) % 4, kFirst);
+        for (Rank end : {from, (from + step) % 4}) of[static_cast<std::size_t>(end)].push_back(t);
+      }
+    for (Rank r : {0, 1, 2, 3}) ranks.exchange(r, of[static_cast<std::size_t>(r)]);
+    const Schedule s = ranks.finish();
+    EXPECT_NEAR(estimate(s, Network(c, 4), CostModel(c.gpu, s.problem).seconds(s)).makespan_s, seconds, 1e-12);
+  }
+}
+
 /// Opposite directions do not disturb each other, and an exchange ends with the last of its transfers.
 TEST(Estimate, AnExchangeEndsWithItsLastTransfer) {
   Ranks r;

@@ -183,5 +183,54 @@ TEST(Network, RefusesWhatDoesNotFit) {
   EXPECT_THAT(refusal(cluster({Fabric::Kind::kFatTree, 2, 0}), 8), HasSubstr("oversubscription 0"));
 }
 
+/// 1 µs to start, 5 µs for 1 MB, 2 µs for 3 MB: half of the way is 3 µs; beyond the largest as that; between nodes
+/// apart.
+TEST(Network, StartUpMayDependOnTheSize) {
+  Cluster c;
+  c.node = {.gpus = 2, .link_bytes_per_s = 1e9, .link_startup_s = 1e-6, .nic_bytes_per_s = 1e9, .nic_startup_s = 7e-6};
+  c.node.link_startups = {{1e6, 5e-6}, {3e6, 2e-6}};
+  c.node.nic_startups = {{1e6, 9e-6}};
+  const Network network(c, 4);
+  const Route near = network.route(0, 1), far = network.route(0, 2);
+  for (auto [bytes, in_node, between] :
+       {std::tuple{0.0, 1e-6, 7e-6}, {5e5, 3e-6, 8e-6}, {1e6, 5e-6, 9e-6}, {2e6, 3.5e-6, 9e-6}, {1e9, 2e-6, 9e-6}}) {
+    EXPECT_NEAR(network.startup_s(near, bytes), in_node, 1e-15) << bytes;
+    EXPECT_NEAR(network.startup_s(far, bytes), between, 1e-15) << bytes;
+  }
+}
+
+/// GPUs on the ports of two CPUs: a message crosses the roots of both ends, once where they are one. A root bears all
+/// its ports of as many pairs as two a GPU, and less of more.
+TEST(Network, GpusOnCpusMeetAtTheirRoots) {
+  Cluster c;
+  c.node = {.gpus = 4, .link_bytes_per_s = 10e9, .gpus_per_root = 2, .root_bytes_per_s = 3e9};
+  const Network network(c, 4);
+  const auto crossed = [&](Rank from, Rank to) {
+    std::vector<std::string> names;
+    for (LinkId link : network.route(from, to)) names.push_back(network.links()[link].name);
+    return names;
+  };
+  EXPECT_THAT(crossed(0, 1), testing::ElementsAre("gpu 0 out", "node 0 root 0", "gpu 1 in"));
+  EXPECT_THAT(crossed(0, 3), testing::ElementsAre("gpu 0 out", "node 0 root 0", "node 0 root 1", "gpu 3 in"));
+  const Route route = network.route(0, 1);
+  const Link& root = network.links()[route.links[1]];
+  EXPECT_EQ(root.capacity(4), 40e9);
+  EXPECT_EQ(root.capacity(5), 3e9);
+  c.node.root_bytes_per_s = 50e9;  // never less of few than of many
+  EXPECT_EQ(Network(c, 4).links()[route.links[1]].capacity(1), 50e9);
+
+  Crowds crowds(network);
+  const auto on_root = [&] { return crowds.pairs_on(route.links[1]); };
+  crowds.come(0, 1, route);
+  crowds.come(0, 1, route);  // a second message of a pair
+  EXPECT_EQ(on_root(), 1u);
+  crowds.come(1, 0, network.route(1, 0));
+  EXPECT_EQ(on_root(), 2u);
+  crowds.leave(0, 1, route);
+  EXPECT_EQ(on_root(), 2u);
+  crowds.leave(0, 1, route);
+  EXPECT_EQ(on_root(), 1u);
+}
+
 }  // namespace
 }  // namespace meshattn

@@ -168,14 +168,16 @@ std::vector<double> errors_without_themselves(const GpuProfile& gpu) {
   return errors;
 }
 
-/// Median and worst, as the README has them. FlashAttention 3 on H100: its causal kernel of 1,024 tokens takes as long
-/// as its full one, for twice the pairs, so that what lies between 1,024 and 4,096 tokens is off by 22 %.
+/// Median and worst, as the README has them.
 TEST(TopologyData, PointsAreBetweenTheirNeighboursAsTheCostModelSays) {
-  const std::map<std::string, std::pair<double, double>> known{
-      {"dgx-a100", {0.0044, 0.026}}, {"dgx-h100", {0.0124, 0.087}}, {"dgx-h200", {0.0126, 0.054}}};
+  const std::map<std::string, std::pair<double, double>> known{{"dgx-a100", {0.0044, 0.026}},
+                                                               {"dgx-h100", {0.0124, 0.087}},
+                                                               {"dgx-h200", {0.0126, 0.054}},
+                                                               {"dgx-b200", {0.0150, 0.043}},
+                                                               {"pcie-l20", {0.0068, 0.035}}};
   for (const auto& [name, figures] : known) {
     const std::vector<double> errors = errors_without_themselves(read_cluster(name, kTopologies).gpu);
-    ASSERT_GE(errors.size(), 20u) << name;
+    ASSERT_GE(errors.size(), 8u) << name;
     EXPECT_NEAR(errors[errors.size() / 2], figures.first, 0.0005) << name;
     EXPECT_NEAR(errors.back(), figures.second, 0.0005) << name;
   }
