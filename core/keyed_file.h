@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include "core/error.h"
+
 namespace meshattn {
 
 /// Of any number that is not 0: products of units stay finite.
@@ -85,6 +87,16 @@ class KeyedFile {
 
 /// A whole number from 1 to 10⁹. @throws InvalidInput beginning with `where`.
 [[nodiscard]] int parse_count(std::string_view text, std::string_view where);
+
+/// Runs `read`; what it has against a value is told with the place where the value stands.
+template <typename Read>
+auto at_place(const std::string& where, Read&& read) {
+  try {
+    return read();
+  } catch (const InvalidInput& error) {
+    throw InvalidInput(where + ": " + error.what());
+  }
+}
 
 /// Names of the files "<name>.ini" in a directory, sorted. @throws InvalidInput if there is no such directory.
 [[nodiscard]] std::vector<std::string> ini_names(const std::filesystem::path& directory);

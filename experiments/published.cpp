@@ -38,6 +38,9 @@ PublishedRow row_of(const std::vector<std::string>& fields, const std::string& w
   if (fields[3] != "ms" && fields[3] != "iter/s")
     throw InvalidInput(fmt::format("{}: unknown unit '{}': possible are ms, iter/s", where, fields[3]));
   row.seconds = fields[3] == "ms" ? value / 1e3 : 1 / value;
+  if (!(row.seconds >= 1e-9 && row.seconds <= 1e9))
+    throw InvalidInput(fmt::format("{}: {} {} are {} s: from 1e-9 to 1e9 is possible", where, printable(fields[2]),
+                                   fields[3], row.seconds));
   std::istringstream words(fields[4]);
   for (std::string word; words >> word;) row.options.push_back(word);
   if (row.name.empty() || row.options.empty() || row.source.empty())

@@ -57,6 +57,8 @@ TEST_F(Published, WhatIsWrongIsToldWithItsLine) {
   EXPECT_THAT(refusal(heading_ + "f,ring,40,Hz,--x,s\n"), HasSubstr(":2: unknown unit 'Hz': possible are ms, iter/s"));
   EXPECT_THAT(refusal(heading_ + "f,ring,fast,ms,--x,s\n"), HasSubstr(":2: value"));
   EXPECT_THAT(refusal(heading_ + "f,ring,0,ms,--x,s\n"), HasSubstr("not above zero"));
+  EXPECT_THAT(refusal(heading_ + "f,ring,1e-320,iter/s,--x,s\n"), HasSubstr("from 1e-9 to 1e9 is possible"));
+  EXPECT_THAT(refusal(heading_ + "f,ring,1e300,ms,--x,s\n"), HasSubstr("from 1e-9 to 1e9 is possible"));
   EXPECT_THAT(refusal(heading_ + "f,ring,1,ms,--x,\n"), HasSubstr("must not be empty"));
   EXPECT_THAT(refusal(heading_ + "f,ring,1,ms,--x,\\s\n"), HasSubstr(":2: a backslash"));
   EXPECT_THAT(refusal(heading_ + "f,ring,1,ms,--x,\"s\n"), HasSubstr(":2: a quote that is not closed"));
