@@ -97,36 +97,37 @@ double CostModel::attention_s(double pairs, double q_tokens, double kv_tokens, K
   return kernel_s(kernel);
 }
 
-/// Adds the blocks of a rectangle under a mask that is not full.
+/// Adds the blocks of a rectangle under a mask that is not full. All blocks of a row and a column go at the rate of the
+/// worst of them: a chunk with itself is one causal kernel, however many cells it has.
 template <typename Rows, typename Columns>
 void CostModel::add_masked(const Schedule& s, const Rows& rows, const Columns& columns, Rectangle& rectangle) const {
   const int group = problem_.shape.group();
   std::vector<std::vector<std::int64_t>> keys_touched;  // by column, by cell of it
   for (const auto& column : columns) keys_touched.emplace_back(s.region(kv_of(column)).cells.size());
+  std::vector<std::int64_t> queries_touched;  // by cell of a row
   for (std::size_t r = 0; r < rows.size(); ++r) {
     const Region q = s.region(rows[r].q);
-    const HeadRange row_heads = s.region(sum_of(rows[r])).heads;
-    for (std::size_t i = 0; i < q.cells.size(); ++i) {
-      const std::int64_t queries = blocks_.q_runs()[q.cells[i]].count;
-      std::int64_t queries_touched = 0;
-      for (std::size_t c = 0; c < columns.size(); ++c) {
-        const Region kv = s.region(kv_of(columns[c]));
-        const double heads = common_heads(row_heads, kv.heads, group);
-        if (heads == 0) continue;
+    queries_touched.assign(q.cells.size(), 0);
+    for (std::size_t c = 0; c < columns.size(); ++c) {
+      const Region kv = s.region(kv_of(columns[c]));
+      const double heads = common_heads(s.region(sum_of(rows[r])).heads, kv.heads, group);
+      if (heads == 0) continue;
+      std::int64_t pairs = 0;
+      bool all_full = true;
+      for (std::size_t i = 0; i < q.cells.size(); ++i)
         for (std::size_t j = 0; j < kv.cells.size(); ++j) {
           const Block block = blocks_.of(q.cells[i], kv.cells[j]);
           if (block.kind == Block::Kind::kEmpty) continue;
-          const std::int64_t keys = blocks_.kv_runs()[kv.cells[j]].count;
+          const std::int64_t queries = blocks_.q_runs()[q.cells[i]].count, keys = blocks_.kv_runs()[kv.cells[j]].count;
           const std::int64_t shift = block.kind == Block::Kind::kCausal ? block.shift : keys;
-          queries_touched = std::max(queries_touched, std::min(queries, queries + shift));
+          queries_touched[i] = std::max(queries_touched[i], std::min(queries, queries + shift));
           keys_touched[c][j] = std::max(keys_touched[c][j], std::min(keys, queries + shift));
-          double& pairs =
-              block.kind == Block::Kind::kFull ? rectangle.kernel.full_pairs : rectangle.kernel.causal_pairs;
-          pairs += static_cast<double>(block.pairs) * heads;
+          all_full = all_full && block.kind == Block::Kind::kFull;
+          pairs += block.pairs;
         }
-      }
-      rectangle.rows[r] += static_cast<double>(queries_touched);
+      (all_full ? rectangle.kernel.full_pairs : rectangle.kernel.causal_pairs) += static_cast<double>(pairs) * heads;
     }
+    for (std::int64_t queries : queries_touched) rectangle.rows[r] += static_cast<double>(queries);
   }
   for (std::size_t c = 0; c < columns.size(); ++c)
     for (std::int64_t keys : keys_touched[c]) rectangle.columns[c] += static_cast<double>(keys);

@@ -349,6 +349,38 @@ TEST(Cost, TheTimeOfAPairIsLinearInTheHeadDim) {
   }
 }
 
+/// Of points of one head dim and dtype those of the nearest number of heads count, and only then those that share keys
+/// alike; of one length their mean.
+TEST(Cost, PointsOfTheNearestHeadsCount) {
+  GpuProfile gpu;
+  for (auto [heads, kv_heads, queries, rate] :
+       {std::tuple{32, 8, 4096, 100.0}, {32, 8, 8192, 300.0}, {8, 8, 4096, 400.0}, {16, 4, 4096, 500.0}}) {
+    gpu.attention.push_back(point(Pass::kForward, KernelMask::kFull, 4096, rate));
+    gpu.attention.back().heads = heads;
+    gpu.attention.back().kv_heads = kv_heads;
+    gpu.attention.back().q_tokens = queries;
+  }
+  const auto rate = [&](int heads, int kv_heads) {
+    Problem p = problem(1 << 20, 8);
+    p.shape.heads = heads;
+    p.shape.kv_heads = kv_heads;
+    return flops(4096.0 * 4096 * heads, 128, Pass::kForward) /
+           CostModel(gpu, p).attention_s(4096 * 4096, 4096, 4096, KernelMask::kFull) / 1e12;
+  };
+  EXPECT_NEAR(rate(32, 32), 200, 1e-6);
+  EXPECT_NEAR(rate(10, 10), 400, 1e-6);
+  EXPECT_NEAR(rate(16, 16), 500, 1e-6);
+}
+
+/// 500, then 400, then 600 TFLOP/s: shorter than the first point it does not get faster than that.
+TEST(Cost, BelowTheFirstPointRatesDoNotRise) {
+  GpuProfile gpu;
+  for (auto [tokens, rate] : {std::pair{1024, 500.0}, {4096, 400.0}, {16384, 600.0}})
+    gpu.attention.push_back(point(Pass::kForward, KernelMask::kFull, tokens, rate));
+  const double seconds = CostModel(gpu, problem(1 << 20, 8)).attention_s(512 * 512, 512, 512, KernelMask::kFull);
+  EXPECT_NEAR(flops(512.0 * 512 * 32, 128, Pass::kForward) / seconds / 1e12, 500, 1e-6);
+}
+
 /// Causal rates are half of the full ones at 1,024 tokens and 0.9 of them at 4,096; 2,048 is two thirds of the way, so
 /// 0.7667 of the 500 there. Below the first point nothing is known of the full mask either: as the causal points go on.
 TEST(Cost, CausalRatesFollowTheFullOnes) {
