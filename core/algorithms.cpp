@@ -16,6 +16,11 @@ constexpr std::array kAlgorithms{
     Algorithm{.name = "ring",
               .summary = "Ring-Attention: keys and values go round all ranks (arXiv 2310.01889); the tile 1xN",
               .takes_exchange = true},
+    Algorithm{
+        .name = "ring-flash",
+        .summary = "the ring of zhuzilin/ring-flash-attention: backward dKV starts at home, a hop behind KV, N hops",
+        .carried = true,
+        .steps = Steps::kDouble},
     Algorithm{.name = "double-ring",
               .summary = "LoongTrain's ring of rings: inner ones within nodes (arXiv 2406.18485)",
               .takes_ulysses = true,
@@ -180,6 +185,7 @@ Method method_of(std::string_view name, const Problem& problem, const Choices& c
   form.inner = inner_of(asked, form.ulysses);
   form.slices = std::max(1, choices.slices);
   form.steps = algorithm.steps;
+  form.carried = algorithm.carried;
   form.in = choices.travel.value_or(algorithm.in);
   form.out = choices.travel.value_or(algorithm.out);
   // Nothing is attended between direct exchanges that gather: they are one.

@@ -30,6 +30,7 @@ struct Algorithm {
   bool takes_exchange = false;  ///< whether the user chooses how things travel
   bool forward_only = false;
   bool one_place = false;  ///< all ranks share out the heads
+  bool carried = false;    ///< gradients of keys and values leave home with them
   Moving moving = Moving::kKeys;
   Travel in = Travel::kRing;
   Travel out = Travel::kRing;

@@ -95,7 +95,7 @@ std::vector<TileStep> ring_steps(const MeshForm& form, Pass pass) {
     if (place + 1 < inner) steps.emplace_back(in);
     steps.emplace_back(rows ? Rectangle{s, s + 1, 0, 1} : Rectangle{0, 1, s, s + 1});
     if (!leaves) continue;
-    if (place > 0) steps.emplace_back(out);
+    if (place > 0 || (form.carried && length > 1)) steps.emplace_back(out);
     if (place == inner - 1 && s >= inner) steps.emplace_back(out);  // the window's sum
   }
   return steps;

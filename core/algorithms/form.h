@@ -51,8 +51,9 @@ struct MeshForm {
   Travel in = Travel::kRing;
   Travel out = Travel::kRing;
   Steps steps = Steps::kPlanned;
-  int inner = 0;           ///< double ring: places of a window, which divides the length of the ring; 0: one ring
-  int slices = 1;          ///< of the heads of a rank, each a mesh on lanes of its own
+  int inner = 0;         ///< double ring: places of a window, which divides the length of the ring; 0: one ring
+  int slices = 1;        ///< of the heads of a rank, each a mesh on lanes of its own
+  bool carried = false;  ///< a ring's sums leave home with what they are of, and come back after all hops and one more
   bool two_lanes = false;  ///< rows (Q, O, dO, dQ) on one lane, columns (KV, dKV) on another
   Grid node = {};          ///< if rings are to enter nodes at various ranks; else 1×1
 

@@ -28,6 +28,7 @@ Rings::Rings(std::vector<Rank> order, int length, int inner, const MeshForm& for
     }
     if (first > 0) departures_.push_back(first);
   }
+  if (form.carried && length_ > 1) departures_.insert(departures_.begin(), 0);
   if (form.in == Travel::kGather) spread(arrivals_);
   if (form.out == Travel::kGather) spread(departures_);
 }

@@ -28,7 +28,8 @@ class Rings {
   /// Hops in the order in which they are issued: a double ring crosses to the next window first …
   [[nodiscard]] const std::vector<int>& arrivals() const { return arrivals_; }
   /// … and sends what has been summed up in a window on to the next window last. Where several are issued together they
-  /// are some distance apart, so that links within nodes and between them are busy at the same time.
+  /// are some distance apart, so that links within nodes and between them are busy at the same time. Hop 0, a rank's
+  /// own, departs first where sums are carried.
   [[nodiscard]] const std::vector<int>& departures() const { return departures_; }
   [[nodiscard]] bool crosses_window(int hop) const { return hop % inner_ == 0; }
 
@@ -45,7 +46,9 @@ class Rings {
     return crosses_window(hop) ? Sender{moved(r, -1, 0), hop - inner_} : Sender{moved(r, 0, -1), hop - 1};
   }
   /// Who gets from r the partial of what arrived with a hop, on its way round to its owner.
-  [[nodiscard]] Rank receiver(Rank r, int hop) const { return crosses_window(hop) ? moved(r, 1, 0) : moved(r, 0, 1); }
+  [[nodiscard]] Rank receiver(Rank r, int hop) const {
+    return hop > 0 && crosses_window(hop) ? moved(r, 1, 0) : moved(r, 0, 1);
+  }
 
  private:
   Rings(std::vector<Rank> order, int length, int inner, const MeshForm& form);

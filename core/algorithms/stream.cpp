@@ -55,7 +55,7 @@ std::vector<ValueId> Reduction::take(Rank r, int hop) {
     if (a.hop == hop) parts.push_back(a.partial);
     return a.hop == hop;
   });
-  parts.push_back(sum(r, hop));
+  if (hop > 0 || !own_has_left_) parts.push_back(sum(r, hop));
   return parts;
 }
 
@@ -77,6 +77,7 @@ void Reduction::depart(ScheduleBuilder& b, const Side& side, int count) {
           b.transfer(partial, form_.out == Travel::kRing ? rings.receiver(r, hop) : owner, side.lane_of(hop)));
       sent.push_back({transfers.back(), owner});
     }
+    own_has_left_ = own_has_left_ || hop == 0;
   }
   b.exchange_all(transfers);
   for (const auto& [transfer, owner] : sent) {

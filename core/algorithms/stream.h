@@ -68,6 +68,7 @@ class Reduction {
   std::vector<std::vector<ValueId>> sums_;     ///< by hop and rank
   std::vector<std::vector<Arrived>> arrived_;  ///< by rank: partials of what arrived with a hop
   std::size_t departed_ = 0;
+  bool own_has_left_ = false;  ///< what ranks have summed up of their own chunks
 };
 
 }  // namespace meshattn

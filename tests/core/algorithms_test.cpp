@@ -140,7 +140,8 @@ double chunks_of(const MeshForm& form, const Problem& p, double w) {
   const double copies = std::max(1.0, u / p.shape.kv_heads), kv = 2 / g * copies;
   const double others = (u - 1) / u;
   if (p.pass == Pass::kForward) return others * (1 + kv + 1) + (1 + w) * (a - 1) + kv * (b - 1);
-  return others * (1 + 1 + kv * (copies > 1 ? w : 1)) + (2 + w) * (a - 1) + (1 + w) * kv * (b - 1);
+  const double home = form.carried && b > 1 ? w * kv : 0;  // the last hop of what also left there
+  return others * (1 + 1 + kv * (copies > 1 ? w : 1)) + (2 + w) * (a - 1) + (1 + w) * kv * (b - 1) + home;
 }
 
 TEST(Algorithms, MoveWhatTheirClosedFormSays) {
