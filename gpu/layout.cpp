@@ -1,82 +1,77 @@
 #include "gpu/layout.h"
 
-#include <algorithm>
 #include <array>
-#include <span>
 
 namespace meshattn::gpu {
 
 namespace {
 
-/// Bytes of a row in each matrix of a value; 0: there is no second one.
-std::array<std::uint64_t, 2> row_bytes(const Schedule& s, const Value& value) {
-  const auto row = static_cast<std::uint64_t>(s.problem.shape.head_dim) * size_of(value.dtype);
+struct Format {
+  std::int32_t width = 0;  ///< 0: there is no such matrix
+  Dtype dtype = Dtype::kFp32;
+};
+
+std::array<Format, 2> formats_of(const Schedule& s, const Value& value) {
+  const Format row{s.problem.shape.head_dim, value.dtype}, number{1, Dtype::kFp32};
   switch (value.tensor) {
     case Tensor::kO:
-      return {row, 4};
+      return {row, number};
     case Tensor::kDelta:
-      return {4, 4};
+      return {number, number};
     case Tensor::kKV:
     case Tensor::kDKV:
       return {row, row};
     case Tensor::kQ:
     case Tensor::kDO:
     case Tensor::kDQ:
-      return {row, 0};
+      return {row, Format{}};
   }
   return {};
 }
 
-/// Where the rows of a value are.
-class Rows {
- public:
-  Rows(const Schedule& s, ValueId v)
-      : s_(s),
-        region_(s.region(v)),
-        row_bytes_(row_bytes(s, s.values[v])),
-        kv_(on_kv_side(s.values[v].tensor)),
-        offset_(s.offset[v]) {
-    for (Cell cell : region_.cells) tokens_ += tokens_of(cell);
-  }
-
-  [[nodiscard]] std::uint64_t tokens_of(Cell cell) const {
-    return static_cast<std::uint64_t>((kv_ ? s_.problem.kv_run(cell) : s_.problem.q_run(cell)).count);
-  }
-  /// Of the first token of a cell in a matrix, a batch item and a head.
-  [[nodiscard]] std::uint64_t at(std::size_t matrix, int item, int head, Cell cell) const {
-    const auto heads = static_cast<std::uint64_t>(region_.heads.end - region_.heads.begin);
-    const auto batch = static_cast<std::uint64_t>(s_.problem.shape.batch);
-    std::uint64_t row =
-        (static_cast<std::uint64_t>(item) * heads + static_cast<std::uint64_t>(head - region_.heads.begin)) * tokens_;
-    for (Cell before : region_.cells) {
-      if (before == cell) break;
-      row += tokens_of(before);
-    }
-    return offset_ + (matrix == 0 ? 0 : batch * heads * tokens_ * row_bytes_[0]) + row * row_bytes_[matrix];
-  }
-  [[nodiscard]] const Region& region() const { return region_; }
-  [[nodiscard]] const std::array<std::uint64_t, 2>& bytes() const { return row_bytes_; }
-
- private:
-  const Schedule& s_;
-  Region region_;
-  std::array<std::uint64_t, 2> row_bytes_;
-  bool kv_;
-  std::uint64_t offset_;
-  std::uint64_t tokens_ = 0;
-};
-
 }  // namespace
 
+ValueLayout::ValueLayout(const Schedule& s, ValueId v)
+    : s_(&s), region_(s.region(v)), kv_(on_kv_side(s.values[v].tensor)) {
+  std::int64_t tokens = 0;
+  for (Cell cell : region_.cells) tokens += tokens_of(cell);
+  const std::int32_t heads = region_.heads.end - region_.heads.begin, items = s.problem.shape.batch;
+  std::uint64_t offset = s.offset[v];
+  const std::array<Format, 2> formats = formats_of(s, s.values[v]);
+  for (std::size_t k = 0; k < 2; ++k) {
+    matrix_[k] = {offset, heads * tokens, tokens, items, heads, tokens, formats[k].width, formats[k].dtype};
+    offset += static_cast<std::uint64_t>(matrix_[k].count()) * matrix_[k].row_bytes();
+  }
+}
+
+std::int64_t ValueLayout::tokens_of(Cell cell) const {
+  return (kv_ ? s_->problem.kv_run(cell) : s_->problem.q_run(cell)).count;
+}
+
+std::optional<std::int64_t> ValueLayout::first_token(Cell cell) const {
+  std::int64_t before = 0;
+  for (Cell c : region_.cells) {
+    if (c == cell) return before;
+    before += tokens_of(c);
+  }
+  return std::nullopt;
+}
+
 std::vector<Piece> pieces_of(const Schedule& s, TransferId transfer) {
-  const Rows source(s, s.transfers[transfer].source), made(s, s.transfers[transfer].made);
+  const ValueLayout source(s, s.transfers[transfer].source), made(s, s.transfers[transfer].made);
+  const std::int32_t first_head = made.region().heads.begin - source.region().heads.begin;
   std::vector<Piece> pieces;
-  for (std::size_t matrix = 0; matrix < 2; ++matrix)
-    for (int item = 0; item < s.problem.shape.batch; ++item)
-      for (int head = made.region().heads.begin; head < made.region().heads.end; ++head)
+  for (int k = 0; k < made.matrices(); ++k) {
+    const Rows &from = source.matrix(k), &to = made.matrix(k);
+    for (int item = 0; item < to.items; ++item)
+      for (int head = 0; head < to.heads; ++head)
         for (Cell cell : made.region().cells) {
-          const Piece piece{source.at(matrix, item, head, cell), made.at(matrix, item, head, cell),
-                            made.tokens_of(cell) * made.bytes()[matrix]};
+          const auto at = [&](const Rows& rows, int h, std::int64_t token) {
+            return rows.offset + static_cast<std::uint64_t>(rows.row(item, h, token)) * rows.row_bytes();
+          };
+          const Piece piece{at(from, first_head + head, source.first_token(cell).value()),
+                            at(to, head, made.first_token(cell).value()),
+                            static_cast<std::uint64_t>(made.tokens_of(cell)) * to.row_bytes()};
           if (piece.bytes == 0) continue;
           if (!pieces.empty() && pieces.back().source + pieces.back().bytes == piece.source &&
               pieces.back().made + pieces.back().bytes == piece.made)
@@ -84,6 +79,7 @@ std::vector<Piece> pieces_of(const Schedule& s, TransferId transfer) {
           else
             pieces.push_back(piece);
         }
+  }
   return pieces;
 }
 

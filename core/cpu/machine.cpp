@@ -2,51 +2,12 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include "core/cpu/layer.h"
 #include "core/error.h"
 
 namespace meshattn::cpu {
 
 namespace {
-
-/// The tensors of the layer that hold what a value holds: rows, V or dV beside K or dK, and log-sum-exp beside O.
-template <typename Layer>
-auto parts_of(Layer& t, Tensor tensor) {
-  struct Parts {
-    decltype(&t.q) rows = nullptr;
-    decltype(&t.q) second = nullptr;
-    decltype(&t.q) lse = nullptr;
-  };
-  switch (tensor) {
-    case Tensor::kQ:
-      return Parts{&t.q};
-    case Tensor::kKV:
-      return Parts{&t.k, &t.v};
-    case Tensor::kO:
-      return Parts{&t.o, nullptr, &t.lse};
-    case Tensor::kDO:
-      return Parts{&t.d_o};
-    case Tensor::kDQ:
-      return Parts{&t.dq};
-    case Tensor::kDKV:
-      return Parts{&t.dk, &t.dv};
-    case Tensor::kDelta:
-      break;
-  }
-  throw InvalidSchedule(fmt::format("{} is neither given to a layer nor its result", name_of(tensor)));
-}
-
-/// Rows (batch × tokens × heads) of a whole tensor.
-std::size_t rows_of_layer(const AttentionShape& s, bool kv_side) {
-  return static_cast<std::size_t>(s.batch * (kv_side ? s.seq_kv * s.kv_heads : s.seq_q * s.heads));
-}
-
-/// Row of token i of a run within the tensors of the layer.
-std::size_t row_in_layer(const AttentionShape& s, bool kv_side, const TokenRun& run, int b, std::int64_t i, int h) {
-  const std::int64_t position = run.start + i * run.stride;
-  const std::int64_t row = kv_side ? (b * s.seq_kv + position) * s.kv_heads + h
-                                   : (b * s.seq_q + position - (s.seq_kv - s.seq_q)) * s.heads + h;
-  return static_cast<std::size_t>(row);
-}
 
 void check_size(const std::vector<double>* tensor, std::size_t size, Tensor name) {
   if (tensor != nullptr && tensor->size() != size)

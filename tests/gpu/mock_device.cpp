@@ -3,136 +3,146 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
-#include <map>
-#include <set>
-#include <tuple>
+#include <cstring>
 
-#include "core/cpu/machine.h"
+#include "gpu/host_kernels.h"
+#include "gpu/value_bytes.h"
 
 namespace meshattn::testing {
 
 namespace {
 
-struct Stream {
-  Rank rank;
-  std::vector<gpu::Command> commands;
-  std::size_t next = 0;
-  bool begun = false;         ///< commands[next] is a group that has begun
-  std::size_t unmatched = 0;  ///< messages of that group
-};
-
-class MockDevices {
- public:
-  MockDevices(const Schedule& s, const std::vector<gpu::Program>& programs, const cpu::Tensors& given,
-              std::mt19937& random)
-      : s_(s), programs_(programs), machine_(s, given), random_(random), left_(s.transfers.size()) {
-    for (const gpu::Program& program : programs) enqueue(program);
-    for (const gpu::Program& program : programs)
-      for (const gpu::Message& m : program.messages)
-        if (m.way == gpu::Message::Way::kReceive) left_[m.transfer] += m.bytes;
-  }
-
-  MockRun run() {
-    while (problem_.empty()) {
-      std::vector<Stream*> able;
-      for (Stream& stream : streams_)
-        if (may_step(stream)) able.push_back(&stream);
-      if (able.empty()) break;
-      step(*able[std::uniform_int_distribution<std::size_t>(0, able.size() - 1)(random_)]);
-    }
-    for (const Stream& stream : streams_)
-      if (problem_.empty() && stream.next < stream.commands.size())
-        problem_ = fmt::format("rank {} is stuck at command {} of a stream", stream.rank, stream.next);
-    return {machine_.outputs(), problem_};
-  }
-
- private:
-  using Channel = std::tuple<Lane, Rank, Rank>;  ///< communicator, from, to
-  struct End {
-    Stream* stream;
-    const gpu::Message* message;
-  };
-
-  void enqueue(const gpu::Program& program) {
-    std::set<OpId> recorded;
-    std::vector<Stream> of_lane(static_cast<std::size_t>(s_.lanes()));
-    for (const gpu::Command& command : program.commands) {
-      const Lane lane = std::visit([](const auto& c) { return c.lane; }, command);
-      if (const auto* wait = std::get_if<gpu::Wait>(&command); wait != nullptr && !recorded.contains(wait->after))
-        problem_ = fmt::format("rank {} waits for op {}, which was not recorded before", program.rank, wait->after);
-      if (const auto* record = std::get_if<gpu::Record>(&command)) recorded.insert(record->op);
-      of_lane[lane].rank = program.rank;
-      of_lane[lane].commands.push_back(command);
-    }
-    for (Stream& stream : of_lane)
-      if (!stream.commands.empty()) streams_.push_back(std::move(stream));
-  }
-
-  [[nodiscard]] bool may_step(const Stream& stream) const {
-    if (stream.next == stream.commands.size()) return false;
-    if (const auto* wait = std::get_if<gpu::Wait>(&stream.commands[stream.next])) return ended_.contains(wait->after);
-    return !stream.begun || stream.unmatched == 0;
-  }
-
-  void step(Stream& stream) {
-    const gpu::Command& command = stream.commands[stream.next];
-    if (const auto* group = std::get_if<gpu::Group>(&command); group != nullptr && !stream.begun)
-      return begin(stream, *group);
-    if (const auto* record = std::get_if<gpu::Record>(&command)) ended_.insert(record->op);
-    if (const auto* launch = std::get_if<gpu::Launch>(&command)) {
-      machine_.begin(stream.rank, launch->op);
-      machine_.compute(launch->op);
-    }
-    stream.begun = false;
-    ++stream.next;
-  }
-
-  void begin(Stream& stream, const gpu::Group& group) {
-    const gpu::Program& program = programs_[static_cast<std::size_t>(stream.rank)];
-    machine_.begin(stream.rank, group.op);
-    stream.begun = true;
-    stream.unmatched = group.message_count;
-    for (const gpu::Message& m : program.messages_of(group)) {
-      const bool sends = m.way == gpu::Message::Way::kSend;
-      const Channel channel{group.lane, sends ? stream.rank : m.peer, sends ? m.peer : stream.rank};
-      (sends ? sends_ : receives_)[channel].push_back({&stream, &m});
-      match(channel);
-    }
-  }
-
-  /// Messages that have begun at both ends arrive, in the order in which they were sent and received.
-  void match(const Channel& channel) {
-    std::vector<End>&sends = sends_[channel], &receives = receives_[channel];
-    while (!sends.empty() && !receives.empty()) {
-      const gpu::Message &sent = *sends.front().message, &received = *receives.front().message;
-      if (sent.bytes != received.bytes || sent.transfer != received.transfer)
-        problem_ = fmt::format("{} bytes of transfer {} meet {} of transfer {}", sent.bytes, sent.transfer,
-                               received.bytes, received.transfer);
-      left_[received.transfer] -= received.bytes;
-      if (left_[received.transfer] == 0) machine_.copy(received.transfer);
-      --sends.front().stream->unmatched;
-      --receives.front().stream->unmatched;
-      sends.erase(sends.begin());
-      receives.erase(receives.begin());
-    }
-  }
-
-  const Schedule& s_;
-  const std::vector<gpu::Program>& programs_;
-  cpu::Machine<double> machine_;
-  std::mt19937& random_;
-  std::vector<Stream> streams_;
-  std::set<OpId> ended_;
-  std::map<Channel, std::vector<End>> sends_, receives_;
-  std::vector<std::uint64_t> left_;  ///< by transfer: bytes that have not arrived
-  std::string problem_;
-};
+constexpr std::byte kNotANumber{0xFF};  // if all bytes of a number are so, whatever its type
 
 }  // namespace
 
-MockRun run_on_mock(const Schedule& schedule, const std::vector<gpu::Program>& programs, const cpu::Tensors& given,
-                    std::mt19937& random) {
-  return MockDevices(schedule, programs, given, random).run();
+MockDevice::MockDevice(const Schedule& s, const cpu::Tensors& given)
+    : s_(s), sender_(s.transfers.size()), first_maker_(s.values.size(), kNone), arrived_(s.transfers.size()) {
+  for (Rank rank = 0; rank < s.problem.ranks; ++rank) {
+    calls_.emplace_back(s, rank);
+    arenas_.emplace_back(s.peak_bytes, kNotANumber);
+    for (OpId op = s.ops_begin(rank); op < s.ops_end(rank); ++op) {
+      for_each_operand(
+          s, s.ops[op], rank, [](ValueId) {}, [&](ValueId v) { first_maker_[v] = std::min(first_maker_[v], op); });
+      if (const auto* exchange = std::get_if<Exchange>(&s.ops[op]))
+        for (TransferId t : s.transfers_of(*exchange))
+          if (s.values[s.transfers[t].source].rank == rank) sender_[t] = op;
+    }
+  }
+  for (ValueId v : s.inputs) std::ranges::copy(gpu::bytes_of(s, v, given), arena(s.values[v].rank) + s.offset[v]);
+}
+
+void MockDevice::launch(Rank rank, Lane lane, OpId op) {
+  streams_[{rank, lane}].steps.emplace_back(Work{[this, rank, op] {
+    for (const gpu::Call& call : calls_[static_cast<std::size_t>(rank)].of(op)) gpu::run_on_host(call, arena(rank));
+  }});
+}
+
+void MockDevice::copy(Rank rank, Lane lane, TransferId t, const gpu::Piece& piece) {
+  streams_[{rank, lane}].steps.emplace_back(Work{[=, this] {
+    if (!passed_.contains({sender_[t], gpu::Mark::Point::kBegin}))
+      problem_ = fmt::format("transfer {} is copied before its sender has begun", t);
+    const Rank from = s_.values[s_.transfers[t].source].rank;
+    std::memcpy(arena(rank) + piece.made, arena(from) + piece.source, piece.bytes);
+    arrived_[t] += piece.bytes;
+  }});
+}
+
+void MockDevice::exchange(Rank rank, Lane lane, OpId, std::span<const gpu::Message> messages) {
+  streams_[{rank, lane}].steps.emplace_back(Messages{{messages.begin(), messages.end()}});
+}
+
+void MockDevice::mark(Rank rank, Lane lane, gpu::Mark mark) {
+  given_.insert(mark);
+  streams_[{rank, lane}].steps.emplace_back(Work{[this, rank, mark] { pass(rank, mark); }});
+}
+
+void MockDevice::wait(Rank rank, Lane lane, gpu::Mark mark) {
+  if (!given_.contains(mark)) problem_ = fmt::format("rank {} waits for op {} before it is issued", rank, mark.op);
+  if (waits_++ != left_out_) streams_[{rank, lane}].steps.emplace_back(Wait{mark});
+}
+
+void MockDevice::pass(Rank rank, gpu::Mark mark) {
+  passed_.insert(mark);
+  if (mark.point == gpu::Mark::Point::kBegin)
+    for_each_operand(
+        s_, s_.ops[mark.op], rank, [](ValueId) {},
+        [&](ValueId v) {
+          if (first_maker_[v] == mark.op) std::fill_n(arena(rank) + s_.offset[v], s_.bytes(v), kNotANumber);
+        });
+  const auto* exchange = std::get_if<Exchange>(&s_.ops[mark.op]);
+  if (mark.point == gpu::Mark::Point::kEnd && exchange != nullptr)
+    for (TransferId t : s_.transfers_of(*exchange))
+      if (arrived_[t] != s_.bytes(s_.transfers[t].made))
+        problem_ = fmt::format("an exchange ends before its transfer {} has arrived", t);
+}
+
+std::string MockDevice::run(std::mt19937& random) {
+  while (problem_.empty()) {
+    std::vector<std::pair<const StreamId, Stream>*> able;
+    for (auto& stream : streams_)
+      if (may_step(stream.second)) able.push_back(&stream);
+    if (able.empty()) break;
+    auto& [id, stream] = *able[std::uniform_int_distribution<std::size_t>(0, able.size() - 1)(random)];
+    step(id, stream);
+  }
+  for (const auto& [id, stream] : streams_)
+    if (problem_.empty() && stream.next < stream.steps.size())
+      problem_ = fmt::format("rank {} is stuck on lane {}", id.first, id.second);
+  return problem_;
+}
+
+bool MockDevice::may_step(const Stream& stream) const {
+  if (stream.next == stream.steps.size()) return false;
+  if (const auto* wait = std::get_if<Wait>(&stream.steps[stream.next])) return passed_.contains(wait->mark);
+  return !stream.begun || stream.unmatched == 0;
+}
+
+void MockDevice::step(const StreamId& id, Stream& stream) {
+  const Step& step = stream.steps[stream.next];
+  if (const auto* group = std::get_if<Messages>(&step); group != nullptr && !stream.begun) {
+    stream.begun = true;
+    stream.unmatched = group->messages.size();
+    for (const gpu::Message& m : group->messages) {
+      const bool sends = m.way == gpu::Message::Way::kSend;
+      const Channel channel{id.second, sends ? id.first : m.peer, sends ? m.peer : id.first};
+      (sends ? sends_ : receives_)[channel].push_back({&stream, m});
+      match(channel);
+    }
+    return;
+  }
+  if (const auto* work = std::get_if<Work>(&step)) work->run();
+  stream.begun = false;
+  ++stream.next;
+}
+
+/// Messages that have begun at both ends arrive, in the order in which they were sent and received.
+void MockDevice::match(const Channel& channel) {
+  std::vector<End>&sends = sends_[channel], &receives = receives_[channel];
+  while (!sends.empty() && !receives.empty()) {
+    const gpu::Message &sent = sends.front().message, &received = receives.front().message;
+    if (sent.bytes != received.bytes || sent.transfer != received.transfer) {
+      problem_ = fmt::format("{} bytes of transfer {} meet {} of transfer {}", sent.bytes, sent.transfer,
+                             received.bytes, received.transfer);
+      return;
+    }
+    const auto [lane, from, to] = channel;
+    std::memcpy(arena(to) + received.offset, arena(from) + sent.offset, sent.bytes);
+    arrived_[received.transfer] += received.bytes;
+    --sends.front().stream->unmatched;
+    --receives.front().stream->unmatched;
+    sends.erase(sends.begin());
+    receives.erase(receives.begin());
+  }
+}
+
+cpu::Tensors MockDevice::outputs() const {
+  cpu::Tensors outputs;
+  for (ValueId v : s_.outputs)
+    gpu::read_value(
+        s_, v, std::span(arenas_[static_cast<std::size_t>(s_.values[v].rank)]).subspan(s_.offset[v], s_.bytes(v)),
+        outputs);
+  return outputs;
 }
 
 }  // namespace meshattn::testing

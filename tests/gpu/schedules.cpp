@@ -1,0 +1,55 @@
+#include "tests/gpu/schedules.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include "core/cluster.h"
+#include "core/error.h"
+#include "core/plan.h"
+
+namespace meshattn::testing {
+
+namespace {
+
+Cluster cluster_of(int ranks) {
+  Cluster c;
+  c.gpu.attention_flops_per_s = 1e12;
+  c.node = {.gpus = ranks, .link_bytes_per_s = 400e9, .link_startup_s = 1e-6};
+  return c;
+}
+
+}  // namespace
+
+Schedule schedule_of(const Problem& problem, std::string_view algorithm, const Choices& choices) {
+  const Cluster cluster = cluster_of(problem.ranks);
+  const Method method = method_of(algorithm, problem, choices, problem.ranks);
+  const Problem cut = cut_for(method, problem);
+  return make_plan({cut, method}, Network(cluster, problem.ranks), CostModel(cluster.gpu, cut)).schedule;
+}
+
+std::vector<std::pair<std::string, Schedule>> schedules_of(int ranks, Dtype dtype) {
+  std::vector<std::pair<std::string, Schedule>> schedules;
+  for (Pass pass : {Pass::kForward, Pass::kBackward})
+    for (const Mask& mask : {Mask::kFull, Mask::kCausal})
+      for (const Algorithm& algorithm : algorithms()) {
+        const Problem p{{4L * ranks, 4L * ranks, 2, 8, 4, 2, dtype},
+                        mask,
+                        mask.causal ? Partition::kZigzag : Partition::kContiguous,
+                        pass,
+                        ranks};
+        for (Choices choices : choices_of(algorithm, p))
+          for (int slices : {1, 2}) {
+            choices.slices = slices;
+            try {
+              Schedule s = schedule_of(p, algorithm.name, choices);
+              schedules.emplace_back(fmt::format("{} {} on {} with {} slices, {}, {}", algorithm.name,
+                                                 text_of(method_of(algorithm.name, p, choices, ranks).form), ranks,
+                                                 slices, name_of(pass), name_of(mask)),
+                                     std::move(s));
+            } catch (const InvalidInput&) {  // does not fit, as algorithms_test knows
+            }
+          }
+      }
+  return schedules;
+}
+
+}  // namespace meshattn::testing
