@@ -4,7 +4,8 @@
 
 namespace meshattn {
 
-/// Everything this project throws. Only `main` catches; findings (violations, skipped points) are values, not errors.
+/// Everything this project throws. Only `main` and `in_job` catch; findings (violations, skipped points) are values,
+/// not errors.
 class Error : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;

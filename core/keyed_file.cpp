@@ -143,12 +143,12 @@ double parse_number(std::string_view text, std::string_view where) {
   return x;
 }
 
-int parse_count(std::string_view text, std::string_view where) {
+int parse_count(std::string_view text, std::string_view where, int least) {
   int n = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), n);
-  if (error != std::errc{} || end != text.data() + text.size() || n < 1 || n > kMostCount)
+  if (error != std::errc{} || end != text.data() + text.size() || n < least || n > kMostCount)
     throw InvalidInput(
-        fmt::format("{} must be a whole number from 1 to {}, not {}", where, kMostCount, in_quotes(text)));
+        fmt::format("{} must be a whole number from {} to {}, not {}", where, least, kMostCount, in_quotes(text)));
   return n;
 }
 

@@ -85,8 +85,8 @@ class KeyedFile {
 /// A finite decimal number. @throws InvalidInput beginning with `where`.
 [[nodiscard]] double parse_number(std::string_view text, std::string_view where);
 
-/// A whole number from 1 to 10⁹. @throws InvalidInput beginning with `where`.
-[[nodiscard]] int parse_count(std::string_view text, std::string_view where);
+/// A whole number from `least` to 10⁹. @throws InvalidInput beginning with `where`.
+[[nodiscard]] int parse_count(std::string_view text, std::string_view where, int least = 1);
 
 /// Runs `read`; what it has against a value is told with the place where the value stands.
 template <typename Read>

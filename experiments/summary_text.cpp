@@ -14,6 +14,7 @@ namespace {
 std::string words_of(const std::string& what) {
   if (what == "memory") return "memory to be free again";
   if (what == "end") return "other GPUs to end";
+  if (what == "start") return "the first op to be issued";
   return what + " to arrive";
 }
 

@@ -19,6 +19,7 @@ struct Verb {
 [[nodiscard]] Verb plan_verb();
 [[nodiscard]] Verb simulate_verb();
 [[nodiscard]] Verb compare_verb();
+[[nodiscard]] Verb run_verb();
 [[nodiscard]] Verb validate_verb();
 [[nodiscard]] Verb topology_verb();
 

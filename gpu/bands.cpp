@@ -44,7 +44,7 @@ class Growing {
   std::int64_t first_;
   std::size_t run_;
   std::int64_t queries_ = 1;
-  Interval begin_, last_;             ///< keys of the first and of the last query
+  Interval begin_, last_;            ///< keys of the first and of the last query
   std::int64_t begin_rises_at_ = 0;  ///< the first query, counted from the first, whose keys begin later; 0: none yet
   bool end_rose_ = false;
   bool end_stands_ = false;

@@ -26,8 +26,7 @@ std::vector<HeadRange> even_heads(HeadRange heads, int group) {
 /// left over, or touched in part, the sum is cleared first and everything adds to it.
 class Lowering {
  public:
-  Lowering(const Schedule& s, Rank rank)
-      : s_(s), of_op_(s.ops_end(rank) - s.ops_begin(rank)), cleared_(of_op_.size()) {
+  Lowering(const Schedule& s, Rank rank) : s_(s), of_op_(s.ops_end(rank) - s.ops_begin(rank)), cleared_(of_op_.size()) {
     for (OpId op = s.ops_begin(rank); op < s.ops_end(rank); ++op, ++op_)
       std::visit([this](const auto& o) { lower(o); }, s.ops[op]);
     for (const auto& [v, sum] : sums_)
@@ -58,8 +57,7 @@ class Lowering {
   bool touch(ValueId v, HeadRange heads, std::int64_t first, std::int64_t tokens) {
     const std::int32_t base = s_.region(v).heads.begin;
     Sum& sum = sums_.try_emplace(v, Sum{Written(ValueLayout(s_, v).matrix(0)), op_, false, {}}).first->second;
-    const Written::Before before =
-        sum.written.add({heads.begin - base, heads.end - base}, {first, first + tokens});
+    const Written::Before before = sum.written.add({heads.begin - base, heads.end - base}, {first, first + tokens});
     sum.mixed |= before == Written::Before::kPart;
     sum.uses.push_back({op_, of_op_[op_].size()});
     return before != Written::Before::kNothing;
@@ -112,14 +110,15 @@ class Lowering {
 
   void attend(const BackwardRow& row, const BackwardColumn& column) {
     const SharedCells queries(s_, {row.dq, row.q, row.d_o, row.delta}), keys(s_, {column.dkv, column.kv});
-    for_each_block(queries, keys, s_.region(row.dq).heads, [&](const BandBlock& b, HeadRange heads, HeadRange kv_heads) {
-      const auto on_q = [&](std::size_t v, int k) { return queries.rows(v, k, heads, b.first_query, b.queries); };
-      const auto on_kv = [&](std::size_t v, int k) { return keys.rows(v, k, kv_heads, b.first_key, b.keys); };
-      const bool add_dq = touch(row.dq, heads, queries.token_in(0, b.first_query), b.queries);
-      const bool add_dkv = touch(column.dkv, kv_heads, keys.token_in(0, b.first_key), b.keys);
-      add(BackwardCall{on_q(1, 0), on_q(2, 0), on_q(3, 0), on_q(3, 1), on_kv(1, 0), on_kv(1, 1), on_q(0, 0),
-                       on_kv(0, 0), on_kv(0, 1), b.band, add_dq, add_dkv});
-    });
+    for_each_block(
+        queries, keys, s_.region(row.dq).heads, [&](const BandBlock& b, HeadRange heads, HeadRange kv_heads) {
+          const auto on_q = [&](std::size_t v, int k) { return queries.rows(v, k, heads, b.first_query, b.queries); };
+          const auto on_kv = [&](std::size_t v, int k) { return keys.rows(v, k, kv_heads, b.first_key, b.keys); };
+          const bool add_dq = touch(row.dq, heads, queries.token_in(0, b.first_query), b.queries);
+          const bool add_dkv = touch(column.dkv, kv_heads, keys.token_in(0, b.first_key), b.keys);
+          add(BackwardCall{on_q(1, 0), on_q(2, 0), on_q(3, 0), on_q(3, 1), on_kv(1, 0), on_kv(1, 1), on_q(0, 0),
+                           on_kv(0, 0), on_kv(0, 1), b.band, add_dq, add_dkv});
+        });
   }
 
   void lower(const Delta& op) {

@@ -1,11 +1,10 @@
 #include "gpu/device.h"
 
-#include <spdlog/fmt/fmt.h>
-
 #include <algorithm>
 #include <array>
 
 #include "core/error.h"
+#include "gpu/pending.h"
 
 namespace meshattn::gpu {
 
@@ -22,8 +21,13 @@ struct Ends {
 class CopyIssuer {
  public:
   CopyIssuer(const Schedule& s, std::span<const Program> programs, Device& device)
-      : s_(s), programs_(programs), device_(device), ends_(s.transfers.size()), next_(programs.size()),
-        progress_(s.ops.size()), left_(programs.size()) {
+      : s_(s),
+        programs_(programs),
+        device_(device),
+        ends_(s.transfers.size()),
+        next_(programs.size()),
+        progress_(s.ops.size()),
+        left_(programs.size()) {
     for (const Program& program : programs)
       for (const Command& command : program.commands)
         if (const auto* group = std::get_if<Group>(&command))
@@ -38,10 +42,7 @@ class CopyIssuer {
       for (std::size_t i = 0; i < programs_.size(); ++i)
         while (step(i)) any = true;
     }
-    std::string stuck;
-    for (std::size_t i = 0; i < programs_.size(); ++i)
-      if (next_[i] < programs_[i].commands.size()) stuck += describe(programs_[i], next_[i]);
-    if (!stuck.empty()) throw InvalidSchedule("ranks wait for each other:" + stuck);
+    require_all_ended();
   }
 
  private:
@@ -58,7 +59,8 @@ class CopyIssuer {
     if (next_[i] == program.commands.size()) return false;
     const Command& command = program.commands[next_[i]];
     if (const auto* group = std::get_if<Group>(&command)) return step(i, program.rank, *group);
-    if (const auto* wait = std::get_if<Wait>(&command)) device_.wait(program.rank, wait->lane, {wait->after, Point::kEnd});
+    if (const auto* wait = std::get_if<Wait>(&command))
+      device_.wait(program.rank, wait->lane, {wait->after, Point::kEnd});
     if (const auto* launch = std::get_if<Launch>(&command)) {
       device_.mark(program.rank, launch->lane, {launch->op, Point::kBegin});
       device_.launch(program.rank, launch->lane, launch->op);
@@ -117,11 +119,18 @@ class CopyIssuer {
     for (OpId receiver : receivers) device_.wait(rank, group.lane, {receiver, Point::kReceived});
   }
 
-  [[nodiscard]] std::string describe(const Program& program, std::size_t next) const {
-    const OpId first = s_.ops_begin(program.rank);
-    const auto* group = std::get_if<Group>(&program.commands[next]);
-    return group != nullptr ? fmt::format(" rank {} at the exchange that is its op {};", program.rank, group->op - first)
-                            : fmt::format(" rank {} at command {};", program.rank, next);
+  void require_all_ended() const {
+    std::vector<Rank> stuck;
+    std::vector<bool> left(s_.ops.size());
+    for (std::size_t i = 0; i < programs_.size(); ++i) {
+      const auto commands = std::span(programs_[i].commands).subspan(next_[i]);
+      if (!commands.empty()) stuck.push_back(programs_[i].rank);
+      for (const Command& command : commands)
+        if (const auto* group = std::get_if<Group>(&command)) left[group->op] = true;
+    }
+    if (!stuck.empty())
+      throw InvalidSchedule("ranks wait for each other: " +
+                            pending_text(s_, stuck, [&](OpId op) { return !left[op]; }));
   }
 
   const Schedule& s_;

@@ -11,6 +11,7 @@ struct Alone {
   static constexpr int kMembers = 1;
   [[nodiscard]] constexpr int member() const { return 0; }
   [[nodiscard]] constexpr float sum(float x) const { return x; }
+  constexpr void meet() const {}
 };
 
 template <typename F>
@@ -40,9 +41,8 @@ struct OnHost {
   }
   void operator()(const AttendCall& call) const {
     with_type(call.q.dtype, [&]<typename T>(T) {
-      for_each_row(call.q, [&](int item, int head, std::int64_t i) {
-        attend_row<T>(Alone{}, call, arena, item, head, i);
-      });
+      for_each_row(call.q,
+                   [&](int item, int head, std::int64_t i) { attend_row<T>(Alone{}, call, arena, item, head, i); });
     });
   }
   void operator()(const BackwardCall& call) const {
@@ -57,15 +57,14 @@ struct OnHost {
   }
   void operator()(const DeltaCall& call) const {
     with_type(call.o.dtype, [&]<typename T>(T) {
-      for_each_row(call.o, [&](int item, int head, std::int64_t i) {
-        delta_row<T>(Alone{}, call, arena, item, head, i);
-      });
+      for_each_row(call.o,
+                   [&](int item, int head, std::int64_t i) { delta_row<T>(Alone{}, call, arena, item, head, i); });
     });
   }
   void operator()(const CombineCall& call) const {
     for_each_row(call.made, [&](int item, int head, std::int64_t i) {
-      combine_row(Alone{}, call.summands.data(), static_cast<int>(call.summands.size()), call.made, call.made_lse, arena,
-                  item, head, i);
+      combine_row(Alone{}, call.summands.data(), static_cast<int>(call.summands.size()), call.made, call.made_lse,
+                  arena, item, head, i);
     });
   }
 };

@@ -89,13 +89,6 @@ class Issuer {
   std::vector<bool> awaited_;     ///< by op of the rank
 };
 
-std::string_view kind_of(const Op& op) {
-  if (std::holds_alternative<Attend>(op)) return "attend";
-  if (std::holds_alternative<AttendBackward>(op)) return "attend backward";
-  if (std::holds_alternative<Delta>(op)) return "delta";
-  return "combine";
-}
-
 }  // namespace
 
 std::vector<Program> issue(const Schedule& s) {
@@ -107,6 +100,14 @@ std::vector<Program> issue(const Schedule& s) {
   return programs;
 }
 
+std::string_view name_of(const Op& op) {
+  if (std::holds_alternative<Attend>(op)) return "attend";
+  if (std::holds_alternative<AttendBackward>(op)) return "attend backward";
+  if (std::holds_alternative<Delta>(op)) return "delta";
+  if (std::holds_alternative<Combine>(op)) return "combine";
+  return "exchange";
+}
+
 std::string to_text(const Program& program, const Schedule& s) {
   std::string text = fmt::format("rank {}\n", program.rank);
   const OpId first = s.ops_begin(program.rank);
@@ -115,7 +116,7 @@ std::string to_text(const Program& program, const Schedule& s) {
       text += fmt::format("  stream {} waits for op {}\n", wait->lane, wait->after - first);
     if (const auto* launch = std::get_if<Launch>(&command))
       text +=
-          fmt::format("  stream {} launches op {}: {}\n", launch->lane, launch->op - first, kind_of(s.ops[launch->op]));
+          fmt::format("  stream {} launches op {}: {}\n", launch->lane, launch->op - first, name_of(s.ops[launch->op]));
     if (const auto* record = std::get_if<Record>(&command))
       text += fmt::format("  stream {} records op {}\n", record->lane, record->op - first);
     if (const auto* group = std::get_if<Group>(&command)) {

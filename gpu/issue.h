@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -75,6 +76,9 @@ struct Program {
 /// waited for once a stream at most.
 /// @throws InvalidSchedule if memory is not assigned.
 [[nodiscard]] std::vector<Program> issue(const Schedule& schedule);
+
+/// "attend", "exchange" and so on.
+[[nodiscard]] std::string_view name_of(const Op& op);
 
 /// One command a line, a group's messages below it.
 [[nodiscard]] std::string to_text(const Program& program, const Schedule& schedule);

@@ -39,7 +39,7 @@ ValueLayout::ValueLayout(const Schedule& s, ValueId v)
   std::uint64_t offset = s.offset[v];
   const std::array<Format, 2> formats = formats_of(s, s.values[v]);
   for (std::size_t k = 0; k < 2; ++k) {
-    matrix_[k] = {offset, heads * tokens, tokens, items, heads, tokens, formats[k].width, formats[k].dtype};
+    matrix_[k] = packed_rows(offset, items, heads, tokens, formats[k].width, formats[k].dtype);
     offset += static_cast<std::uint64_t>(matrix_[k].count()) * matrix_[k].row_bytes();
   }
 }

@@ -15,6 +15,7 @@ namespace meshattn::gpu {
 //   static constexpr int kMembers;
 //   int member() const;
 //   float sum(float x) const;   // over the members, the same for all, in a fixed order
+//   void meet() const;          // none goes on before all have come here
 
 /// The longest row.
 inline constexpr int kMaxWidth = 512;
@@ -33,10 +34,12 @@ struct Spread {
   static constexpr int kMost = (kMaxWidth + Team::kMembers - 1) / Team::kMembers;
   float number[kMost];
 
-  /// Calls f(number, index in the row) for each number of this member.
+  /// Calls f(number, index in the row) for each number of this member. A team of several keeps them in registers: its
+  /// loop has a constant number of turns.
   template <typename F>
   constexpr void for_each(const Team& team, int width, F&& f) {
-    for (int n = 0, c = team.member(); n < kMost && c < width; ++n, c += Team::kMembers) f(number[n], c);
+    for (int n = 0; n < (Team::kMembers == 1 ? width : kMost); ++n)
+      if (const int c = team.member() + n * Team::kMembers; c < width) f(number[n], c);
   }
 };
 
@@ -98,7 +101,7 @@ constexpr void attend_row(const Team& team, const AttendCall& call, std::byte* a
   if (call.merge) {
     const float before = *o_lse;
     merge(team, sum, lse, o, before, d);
-    (void)team.sum(0);  // every member has read before one writes
+    team.meet();  // all have read o_lse before one writes it
   }
   sum.for_each(team, d, [&](float& x, int c) { o[c] = x; });
   if (team.member() == 0) *o_lse = lse;
@@ -159,6 +162,20 @@ constexpr void delta_row(const Team& team, const DeltaCall& call, std::byte* are
   *at<float>(arena, call.made_delta, item, head, i) = delta;
 }
 
+/// An O' of which dO has the same row sum as of O: delta · dO / |dO|², zero where dO is. For kernels that make delta
+/// from O themselves. T: of dO and O'.
+template <typename T, typename Team>
+constexpr void surrogate_row(const Team& team, const Rows& d_o, const Rows& delta, const Rows& made, std::byte* arena,
+                             int item, int head, std::int64_t i) {
+  Spread<Team> row{};
+  const T* from = at<T>(arena, d_o, item, head, i);
+  load(team, row, from, d_o.width);
+  const float square = dot(team, row, from, d_o.width);
+  const float factor = square > 0 ? *at<float>(arena, delta, item, head, i) / square : 0;
+  T* to = at<T>(arena, made, item, head, i);
+  row.for_each(team, d_o.width, [&](float& x, int c) { to[c] = from_float<T>(factor * x); });
+}
+
 /// Calls f(a pointer of the type that the rows hold).
 template <typename F>
 constexpr void with_numbers(std::byte* arena, const Rows& rows, int item, int head, std::int64_t i, F&& f) {
@@ -172,8 +189,8 @@ constexpr void with_numbers(std::byte* arena, const Rows& rows, int item, int he
 
 /// One row of a sum of `count` summands.
 template <typename Team>
-constexpr void combine_row(const Team& team, const Summand* summands, int count, const Rows& made,
-                           const Rows& made_lse, std::byte* arena, int item, int head, std::int64_t i) {
+constexpr void combine_row(const Team& team, const Summand* summands, int count, const Rows& made, const Rows& made_lse,
+                           std::byte* arena, int item, int head, std::int64_t i) {
   Spread<Team> sum{};
   float lse = kNoKeys;
   for (int s = 0; s < count; ++s)
@@ -183,6 +200,7 @@ constexpr void combine_row(const Team& team, const Summand* summands, int count,
       else
         add(team, sum, 1, x, made.width);
     });
+  team.meet();  // made may be one of the summands
   with_numbers(arena, made, item, head, i, [&]<typename T>(T* to) {
     sum.for_each(team, made.width, [&](float& x, int c) { to[c] = from_float<T>(x); });
   });

@@ -9,7 +9,7 @@ namespace meshattn::gpu {
 
 /// Rows of one matrix of a value, or of some of its heads and tokens, where they lie in an arena. Token follows token.
 struct Rows {
-  std::uint64_t offset = 0;  ///< of the first row, bytes
+  std::uint64_t offset = 0;      ///< of the first row, bytes
   std::int64_t item_stride = 0;  ///< rows from a batch item to the next
   std::int64_t head_stride = 0;  ///< rows from a head to the next
   std::int32_t items = 0;
@@ -40,8 +40,21 @@ struct Rows {
     return part;
   }
 
+  [[nodiscard]] constexpr Rows of_item(std::int32_t item) const {
+    Rows part = *this;
+    part.offset += static_cast<std::uint64_t>(row(item, 0, 0)) * row_bytes();
+    part.items = 1;
+    return part;
+  }
+
   friend bool operator==(const Rows&, const Rows&) = default;
 };
+
+/// Rows one after the other.
+[[nodiscard]] constexpr Rows packed_rows(std::uint64_t offset, std::int32_t items, std::int32_t heads,
+                                         std::int64_t tokens, std::int32_t width, Dtype dtype) {
+  return {offset, heads * tokens, tokens, items, heads, tokens, width, dtype};
+}
 
 /// Which keys a query of a block sees: the query with index i those with index i + lower ≤ j ≤ i + upper, within the
 /// block.

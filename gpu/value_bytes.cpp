@@ -48,8 +48,8 @@ std::vector<std::byte> bytes_of(const Schedule& s, ValueId v, const cpu::Tensors
     const std::vector<double>& tensor = *from[static_cast<std::size_t>(k)];
     const auto width = static_cast<std::size_t>(rows.width);
     if (tensor.size() < (in_layer + 1) * width)
-      throw InvalidInput(fmt::format("{} is given with {} numbers, too few for its shape",
-                                     name_of(s.values[v].tensor), tensor.size()));
+      throw InvalidInput(fmt::format("{} is given with {} numbers, too few for its shape", name_of(s.values[v].tensor),
+                                     tensor.size()));
     with_numbers(bytes.data(), rows, item, head, token, [&]<typename T>(T* to) {
       for (std::size_t c = 0; c < width; ++c) to[c] = from_float<T>(static_cast<float>(tensor[in_layer * width + c]));
     });

@@ -2,7 +2,7 @@
 
 install_packages() {
   local packages=(g++ cmake ninja-build libsimgrid-dev libboost-program-options-dev libfmt-dev libspdlog-dev
-    libgtest-dev libgmock-dev nlohmann-json3-dev)
+    libgtest-dev libgmock-dev nlohmann-json3-dev libopenmpi-dev openmpi-bin)
   local missing=() package as_root=()
   if ! command -v apt-get >/dev/null; then
     echo "no Debian: taking it that the equivalents of these are installed: ${packages[*]}" >&2

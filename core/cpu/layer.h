@@ -43,7 +43,8 @@ template <typename Layer>
 }
 
 /// Row of token i of a run within the tensors of the layer.
-[[nodiscard]] inline std::size_t row_in_layer(const AttentionShape& s, bool kv_side, const TokenRun& run, int b, std::int64_t i, int h) {
+[[nodiscard]] inline std::size_t row_in_layer(const AttentionShape& s, bool kv_side, const TokenRun& run, int b,
+                                              std::int64_t i, int h) {
   const std::int64_t position = run.start + i * run.stride;
   const std::int64_t row = kv_side ? (b * s.seq_kv + position) * s.kv_heads + h
                                    : (b * s.seq_q + position - (s.seq_kv - s.seq_q)) * s.heads + h;

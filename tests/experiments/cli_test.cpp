@@ -25,6 +25,8 @@ TEST_F(Cli, HelpOfEveryVerbNamesItsOptionsAndAnExample) {
       {"simulate", {"--cluster", "--set", "--wire-dtype", "--trace", "--trace-ranks", "--json"}},
       {"compare",
        {"--algorithm", "--pass", "--mask", "--prefix", "--partition", "--placement", "--json", "--log-level"}},
+      {"run",
+       {"--schedule", "--device", "--ranks-per-gpu", "--transport", "--kernels", "--timeout", "--json", "--trace"}},
       {"validate", {"--table", "--json"}},
       {"topology", {"--cluster", "--gpus", "--set", "--topologies"}}};
   const ProgramRun top = meshattn("--help");
@@ -52,7 +54,7 @@ TEST_F(Cli, BadInputIsOneLineAndStatusTwo) {
   const std::vector<std::pair<std::string, std::string>> cases{
       {"", "--help"},
       {"simulat", "did you mean simulate?"},
-      {"fly", "possible are plan, simulate, compare, validate, topology"},
+      {"fly", "possible are plan, simulate, compare, run, validate, topology"},
       {"--sea 4K", "verb"},
       {"plan --frob", "no option --frob"},
       {"simulate " + ring + "--aglorithm mesh", "did you mean --algorithm?"},

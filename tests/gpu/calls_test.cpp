@@ -82,20 +82,21 @@ TEST(Calls, OnlyWhatIsTouchedInPartIsCleared) {
   };
   for (Pass pass : {Pass::kForward, Pass::kBackward}) {
     EXPECT_EQ(clears(schedule_of(problem(Mask::kFull, Partition::kContiguous, pass), "ring")), 0u);
-    EXPECT_EQ(clears(schedule_of(problem(Mask::kFull, Partition::kContiguous, pass), "mesh", {.tile = Tile{2, 2}})), 0u);
+    EXPECT_EQ(clears(schedule_of(problem(Mask::kFull, Partition::kContiguous, pass), "mesh", {.tile = Tile{2, 2}})),
+              0u);
   }
   EXPECT_EQ(clears(schedule_of(problem(Mask::kCausal, Partition::kZigzag, Pass::kForward), "ring")), 0u);
   // An earlier stripe's first query sees nothing of a later stripe: where that comes first the sum is cleared.
-  EXPECT_GT(clears(schedule_of(problem(Mask::kCausal, Partition::kStriped, Pass::kForward), "mesh",
-                               {.tile = Tile{4, 1}})),
-            0u);
+  EXPECT_GT(
+      clears(schedule_of(problem(Mask::kCausal, Partition::kStriped, Pass::kForward), "mesh", {.tile = Tile{4, 1}})),
+      0u);
 }
 
 /// 4 tokens a rank, 2 ranks, ring, full mask: each rank attends its own chunk and the other, one kernel each; the
 /// second merges. 4 query heads share 2 of keys.
 TEST(Calls, ARingHasAKernelABlock) {
-  const Schedule s = schedule_of(
-      {{8, 8, 1, 4, 2, 2, Dtype::kBf16}, Mask::kFull, Partition::kContiguous, Pass::kForward, 2}, "ring");
+  const Schedule s =
+      schedule_of({{8, 8, 1, 4, 2, 2, Dtype::kBf16}, Mask::kFull, Partition::kContiguous, Pass::kForward, 2}, "ring");
   for (Rank rank : {0, 1}) {
     std::vector<AttendCall> attend;
     const gpu::Calls calls(s, rank);

@@ -100,8 +100,8 @@ Schedule ring_of_two() {
                      "ring");
 }
 
-/// Of the waits that a device is given, each left out in turn, most spoil some run: what is not there yet is read, what is
-/// still read is written, an exchange begins or ends too early. (That none is needless is shown for issue().)
+/// Of the waits that a device is given, each left out in turn, most spoil some run: what is not there yet is read, what
+/// is still read is written, an exchange begins or ends too early. (That none is needless is shown for issue().)
 TEST(OnMockBroken, AMissingWaitSpoilsARun) {
   const Problem p{{32, 32, 1, 4, 2, 2, Dtype::kFp32}, Mask::kFull, Partition::kContiguous, Pass::kForward, 4};
   const Schedule s = schedule_of(p, "mesh", {.tile = Tile{2, 2}});
@@ -141,7 +141,7 @@ TEST(OnMockBroken, AMissingExchangeIsStuck) {
     issue_to(copies, s, programs, Transport::kCopies);
     FAIL() << "was issued";
   } catch (const InvalidSchedule& e) {
-    EXPECT_THAT(e.what(), ::testing::HasSubstr("rank 0 at the exchange that is its op 0"));
+    EXPECT_THAT(e.what(), ::testing::HasSubstr("rank 0 at op 0: exchange on lane 1 (KV to 1, KV from 1)"));
   }
 }
 

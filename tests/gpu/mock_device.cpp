@@ -139,9 +139,9 @@ void MockDevice::match(const Channel& channel) {
 cpu::Tensors MockDevice::outputs() const {
   cpu::Tensors outputs;
   for (ValueId v : s_.outputs)
-    gpu::read_value(
-        s_, v, std::span(arenas_[static_cast<std::size_t>(s_.values[v].rank)]).subspan(s_.offset[v], s_.bytes(v)),
-        outputs);
+    gpu::read_value(s_, v,
+                    std::span(arenas_[static_cast<std::size_t>(s_.values[v].rank)]).subspan(s_.offset[v], s_.bytes(v)),
+                    outputs);
   return outputs;
 }
 

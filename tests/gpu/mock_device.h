@@ -76,8 +76,8 @@ class MockDevice : public gpu::Device {
   std::map<StreamId, Stream> streams_;
   std::set<gpu::Mark> given_, passed_;
   std::map<Channel, std::vector<End>> sends_, receives_;
-  std::vector<OpId> sender_;           ///< by transfer
-  std::vector<OpId> first_maker_;      ///< by value
+  std::vector<OpId> sender_;            ///< by transfer
+  std::vector<OpId> first_maker_;       ///< by value
   std::vector<std::uint64_t> arrived_;  ///< by transfer: bytes
   std::size_t waits_ = 0, left_out_ = SIZE_MAX;
   std::string problem_;

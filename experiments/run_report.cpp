@@ -1,0 +1,104 @@
+#include "experiments/run_report.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <ostream>
+#include <sstream>
+
+#include "core/report/figures.h"
+#include "experiments/summary_text.h"
+#include "experiments/table.h"
+
+namespace meshattn {
+
+namespace {
+
+using gpu::Deviation;
+using gpu::RunOptions;
+using gpu::Transport;
+
+bool is_right(const Deviation& d, const std::vector<Deviation>& of_dense, Dtype dtype) {
+  double most = dtype == Dtype::kFp32 ? 1e-4 : d.tensor.starts_with("d") ? 1e-2 : 3e-3;
+  for (const Deviation& dense : of_dense)
+    if (dense.tensor == d.tensor && std::isfinite(dense.relative)) most = std::max(most, 1.1 * dense.relative);
+  return d.relative <= most;
+}
+
+std::string text_of(const std::vector<Deviation>& deviations, const std::vector<Deviation>& of_dense, Dtype dtype) {
+  std::string text;
+  for (std::size_t i = 0; i < deviations.size(); ++i)
+    text += fmt::format("{}{} {:.2e} (on one rank {:.2e}){}", text.empty() ? "" : ", ", deviations[i].tensor,
+                        deviations[i].relative, of_dense[i].relative,
+                        is_right(deviations[i], of_dense, dtype) ? "" : " TOO MUCH");
+  return text.empty() ? "not checked" : text;
+}
+
+}  // namespace
+
+bool is_right(const PassRun& run) {
+  return std::ranges::all_of(
+      run.deviations, [&](const Deviation& d) { return is_right(d, run.of_dense, run.schedule.problem.shape.dtype); });
+}
+
+void print(std::ostream& out, const RunRequest& asked, const std::vector<PassRun>& passes, const std::string& device,
+           int processes) {
+  const RunOptions& o = asked.options;
+  out << fmt::format("on {}: {} ranks, {} process{}, {}\n", device, asked.problem().ranks, processes,
+                     processes > 1 ? "es" : "",
+                     o.transport == Transport::kCopies ? fmt::format("copies, {} to a GPU", o.ranks_per_device)
+                                                       : fmt::format("NCCL with {} CTAs", o.most_ctas));
+  for (const PassRun& pass : passes) {
+    const auto [least, most] = std::ranges::minmax(pass.result.makespans_s);
+    const Summary& s = pass.summary;
+    out << '\n'
+        << name_of(pass.schedule.problem.pass) << '\n'
+        << aligned(
+               {{"measured", time_text(pass.result.trace.makespan_s),
+                 fmt::format("median of {}: {} to {}{}", o.repeats, time_text(least), time_text(most),
+                             processes > 1 ? ", clocks within " + time_text(pass.result.clocks_within_s) : "")},
+                {"estimated", time_text(pass.estimate_s), "on " + asked.request.cluster.name},
+                {"compute", time_text(s.compute_s),
+                 fmt::format("on the busiest GPU, {:.3f} times the mean", s.compute_balance)},
+                {"waiting", percent_text(s.waiting), "of all compute time: " + waits_text(s)},
+                {"received", bytes_text(s.volume.bytes_received_avg), "a GPU on average"},
+                {"memory", bytes_text(static_cast<double>(s.peak_bytes)), "of attention values on the fullest GPU"}},
+               1)
+        << "deviation from dense attention: " << text_of(pass.deviations, pass.of_dense, asked.problem().shape.dtype)
+        << '\n';
+  }
+}
+
+void write_json(std::ostream& out, const RunRequest& asked, const std::vector<PassRun>& passes,
+                const std::string& device, int processes) {
+  Outcome outcome{asked.schedule ? "schedule" : std::string(asked.passes.front().method.algorithm),
+                  asked.schedule ? "as given" : text_of(forms_of(asked.passes)),
+                  asked.problem().partition,
+                  asked.schedule ? std::vector<MeshForm>{} : forms_of(asked.passes),
+                  {},
+                  {}};
+  for (const PassRun& done : passes) outcome.passes.push_back(done.summary);
+  std::ostringstream text;
+  meshattn::write_json(text, asked.request.question, outcome);
+  auto json = nlohmann::ordered_json::parse(text.str());
+  nlohmann::ordered_json run{{"device", device},
+                             {"processes", processes},
+                             {"ranks_per_gpu", asked.options.ranks_per_device},
+                             {"transport", asked.options.transport == Transport::kCopies ? "copies" : "nccl"}};
+  for (const PassRun& done : passes) {
+    nlohmann::ordered_json pass{{"makespans_s", done.result.makespans_s},
+                                {"estimate_s", done.estimate_s},
+                                {"clocks_within_s", done.result.clocks_within_s}};
+    for (std::size_t i = 0; i < done.deviations.size(); ++i) {
+      pass["deviation"][done.deviations[i].tensor] = done.deviations[i].relative;
+      pass["deviation_of_dense"][done.deviations[i].tensor] = done.of_dense[i].relative;
+    }
+    run[std::string(name_of(done.schedule.problem.pass))] = std::move(pass);
+  }
+  json["run"] = std::move(run);
+  out << json.dump(2) << '\n';
+}
+
+}  // namespace meshattn

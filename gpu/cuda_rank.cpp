@@ -1,0 +1,48 @@
+#include "gpu/cuda_rank.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include "gpu/kernels.h"
+#include "gpu/value_bytes.h"
+
+namespace meshattn::gpu {
+
+CudaRank::CudaRank(const Schedule& s, Rank rank, int device, Kernels kernels)
+    : s_(s), rank_(rank), device_(device), calls_(s, rank) {
+  use();
+  for (int lane = 0; lane < s.lanes(); ++lane)
+    streams_.emplace_back(lane == kComputeLane ? Stream::Priority::kUsual : Stream::Priority::kHigh);
+  const std::uint64_t scratch = (s.peak_bytes + 255) / 256 * 256;
+  if (kernels != Kernels::kReference) fast_.emplace(calls_.all(), scratch, kernels == Kernels::kRepeatable);
+  memory_ = DeviceBytes(scratch + (fast_ ? fast_->scratch_bytes() : 0) + 256);
+}
+
+void CudaRank::use() const { check(cudaSetDevice(device_), fmt::format("device {}", device_)); }
+
+void CudaRank::load(const cpu::Tensors& given) {
+  use();
+  check(cudaMemset(arena(), 0xFF, memory_.size()), "clearing memory");
+  for (ValueId v : s_.inputs) {
+    if (s_.values[v].rank != rank_) continue;
+    const std::vector<std::byte> bytes = bytes_of(s_, v, given);
+    check(cudaMemcpy(arena() + s_.offset[v], bytes.data(), bytes.size(), cudaMemcpyHostToDevice), "copying an input");
+  }
+}
+
+void CudaRank::store(cpu::Tensors& to) const {
+  use();
+  for (ValueId v : s_.outputs) {
+    if (s_.values[v].rank != rank_) continue;
+    std::vector<std::byte> bytes(s_.bytes(v));
+    check(cudaMemcpy(bytes.data(), arena() + s_.offset[v], bytes.size(), cudaMemcpyDeviceToHost), "copying an output");
+    read_value(s_, v, bytes, to);
+  }
+}
+
+void CudaRank::launch(OpId op, Lane lane) const {
+  use();
+  for (const Call& call : calls_.of(op))
+    if (!fast_ || !fast_->run(call, arena(), stream(lane))) gpu::launch(call, arena(), stream(lane));
+}
+
+}  // namespace meshattn::gpu

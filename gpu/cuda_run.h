@@ -1,0 +1,14 @@
+#pragma once
+
+#include <string>
+
+#include "gpu/run.h"
+
+namespace meshattn::gpu {
+
+/// `run` on CUDA devices. @throws as it does
+[[nodiscard]] RunResult run_on_cuda(const Schedule& schedule, const cpu::Tensors& given, const RunOptions& options,
+                                    const Job& job);
+[[nodiscard]] std::string cuda_description();
+
+}  // namespace meshattn::gpu

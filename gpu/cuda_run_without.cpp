@@ -1,0 +1,15 @@
+#include "core/error.h"
+#include "gpu/cuda_run.h"
+
+namespace meshattn::gpu {
+
+RunResult run_on_cuda(const Schedule&, const cpu::Tensors&, const RunOptions&, const Job&) {
+  throw InvalidInput(cuda_description());
+}
+
+std::string cuda_description() {
+  throw InvalidInput(
+      "this meshattn was built without the CUDA runtime, which takes a CUDA toolkit with NCCL: --device cpu works");
+}
+
+}  // namespace meshattn::gpu

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/cpu/reference.h"
+#include "core/schedule.h"
+#include "gpu/job.h"
+
+namespace meshattn::gpu {
+
+/// How far one result is off, relative to what it should be, both by their 2-norms; infinite if a number is missing.
+struct Deviation {
+  std::string tensor;  ///< "O", "lse", "dQ", "dK", "dV"
+  double relative = 0;
+};
+
+/// The results of a pass. In a job of several processes each compares the rows of the ranks that it serves; the
+/// deviations are those of all rows, in process 0, and empty elsewhere.
+[[nodiscard]] std::vector<Deviation> deviations(const Schedule& schedule, std::span<const Rank> served,
+                                                const cpu::Tensors& is, const cpu::Tensors& should, const Job& job);
+
+}  // namespace meshattn::gpu

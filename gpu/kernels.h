@@ -1,0 +1,19 @@
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include "gpu/calls.h"
+
+namespace meshattn::gpu {
+
+/// The most summands of a CombineCall on a device: they travel as arguments of its kernel.
+inline constexpr int kMostSummands = 64;
+
+/// Launches the reference kernels of a call on the current device.
+/// @throws DeviceError if a launch is refused, or a call has too long a row or too many summands.
+void launch(const Call& call, std::byte* arena, cudaStream_t stream);
+
+/// Launches surrogate_row for all rows.
+void launch_surrogate(const Rows& d_o, const Rows& delta, const Rows& made, std::byte* arena, cudaStream_t stream);
+
+}  // namespace meshattn::gpu

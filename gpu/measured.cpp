@@ -1,0 +1,104 @@
+#include "gpu/measured.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+
+#include "core/error.h"
+
+namespace meshattn::gpu {
+
+namespace {
+
+std::span<const std::byte> bytes_of(const std::vector<double>& numbers) { return std::as_bytes(std::span(numbers)); }
+
+std::vector<double> numbers_of(std::span<const std::byte> bytes) {
+  std::vector<double> numbers(bytes.size() / sizeof(double));
+  std::memcpy(numbers.data(), bytes.data(), bytes.size());
+  return numbers;
+}
+
+/// What all processes saw of a repeat, on the clock of process 0, from its first op. Empty but there.
+Trace gathered(const Schedule& s, std::span<const Program> programs, const Seen& seen, double offset_s,
+               const RunOptions& options, const Job& job) {
+  const bool timed = options.timed;
+  std::vector<double> mine{seen.begin_s + offset_s, seen.end_s + offset_s};
+  for (const Program& program : programs)
+    for (OpId op = s.ops_begin(program.rank); timed && op < s.ops_end(program.rank); ++op) {
+      mine.push_back(seen.trace.start_s[op] + offset_s);
+      mine.push_back(seen.trace.end_s[op] + offset_s);
+    }
+  const std::vector<std::vector<std::byte>> all = job.gather(bytes_of(mine));
+  Trace trace;
+  if (all.empty()) return trace;
+  double begin = std::numeric_limits<double>::max(), end = 0;
+  if (timed) trace = {std::vector<double>(s.ops.size()), std::vector<double>(s.ops.size()), 0};
+  for (std::size_t process = 0; process < all.size(); ++process) {
+    const std::vector<double> theirs = numbers_of(all[process]);
+    if (!timed) begin = std::min(begin, theirs[0]), end = std::max(end, theirs[1]);
+    const Rank first = all.size() > 1 ? rank_on(static_cast<int>(process), s.problem.ranks, options) : 0;
+    const Rank last = all.size() > 1 ? first : s.problem.ranks - 1;
+    std::size_t at = 2;
+    for (OpId op = s.ops_begin(first); timed && op < s.ops_end(last); ++op, at += 2) {
+      trace.start_s[op] = theirs[at];
+      trace.end_s[op] = theirs[at + 1];
+      begin = std::min(begin, theirs[at]);
+      end = std::max(end, theirs[at + 1]);
+    }
+  }
+  for (std::vector<double>* times : {&trace.start_s, &trace.end_s})
+    for (double& time : *times) time -= begin;
+  trace.makespan_s = end - begin;
+  return trace;
+}
+
+}  // namespace
+
+Deadline deadline_in(double seconds) {
+  return std::chrono::steady_clock::now() +
+         std::chrono::duration_cast<std::chrono::steady_clock::duration>(std::chrono::duration<double>(seconds));
+}
+
+double now_s() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
+int gpu_of(Rank rank, const RunOptions& options) {
+  return options.gpu_of.empty() ? rank : options.gpu_of[static_cast<std::size_t>(rank)];
+}
+
+Rank rank_on(int gpu, int ranks, const RunOptions& options) {
+  for (Rank rank = 0; rank < ranks; ++rank)
+    if (gpu_of(rank, options) == gpu) return rank;
+  throw InvalidInput(fmt::format("no rank is on GPU {}", gpu));
+}
+
+std::vector<Program> served_programs(const Schedule& s, const RunOptions& options, const Job& job) {
+  std::vector<Program> programs = issue(s);
+  if (job.size() == 1) return programs;
+  if (options.transport == Transport::kCopies)
+    throw InvalidInput("copies are within one process: several need --transport nccl");
+  if (job.size() != s.problem.ranks)
+    throw InvalidInput(fmt::format("{} processes for {} ranks: start one for each", job.size(), s.problem.ranks));
+  const Rank mine = rank_on(job.rank(), s.problem.ranks, options);
+  std::erase_if(programs, [&](const Program& p) { return p.rank != mine; });
+  return programs;
+}
+
+RunResult together(const Schedule& s, std::span<const Program> programs, std::span<const Seen> seen,
+                   const RunOptions& options, const Job& job) {
+  RunResult result;
+  for (const Program& program : programs) result.served.push_back(program.rank);
+  const Job::ClockOffset clock = job.clock_offset();
+  for (const std::vector<std::byte>& theirs : job.gather(std::as_bytes(std::span(&clock.within_s, 1))))
+    result.clocks_within_s = std::max(result.clocks_within_s, numbers_of(theirs).front());
+  std::vector<Trace> traces;
+  for (const Seen& one : seen) traces.push_back(gathered(s, programs, one, clock.seconds, options, job));
+  for (const Trace& trace : traces) result.makespans_s.push_back(trace.makespan_s);
+  const auto median = traces.begin() + static_cast<std::ptrdiff_t>(traces.size() / 2);
+  std::ranges::nth_element(traces, median, {}, &Trace::makespan_s);
+  result.trace = std::move(*median);
+  return result;
+}
+
+}  // namespace meshattn::gpu

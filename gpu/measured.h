@@ -1,0 +1,55 @@
+#pragma once
+
+#include <chrono>
+#include <span>
+#include <vector>
+
+#include "core/trace.h"
+#include "gpu/issue.h"
+#include "gpu/run.h"
+
+namespace meshattn::gpu {
+
+/// When to give up waiting.
+using Deadline = std::chrono::steady_clock::time_point;
+
+[[nodiscard]] Deadline deadline_in(double seconds);
+/// Of this machine's steady clock.
+[[nodiscard]] double now_s();
+
+/// One repeat as some ranks of this process saw it, on this machine's clock.
+struct Seen {
+  double begin_s = 0, end_s = 0;
+  Trace trace;  ///< of these ranks' ops
+};
+
+/// Issues repeatedly to a device (`finish(Deadline)`, `read_times(Trace&)`), each time after `prepare`.
+/// @returns what was seen, but for the warm-ups
+template <typename SomeDevice, typename Issue, typename Prepare>
+[[nodiscard]] std::vector<Seen> repeat(SomeDevice& device, const RunOptions& options, Issue&& issue,
+                                       Prepare&& prepare) {
+  std::vector<Seen> all;
+  for (int i = 0; i < options.warm_ups + options.repeats; ++i) {
+    prepare();
+    Seen seen;
+    seen.begin_s = now_s();
+    issue();
+    device.finish(deadline_in(options.timeout_s));
+    seen.end_s = now_s();
+    if (options.timed) device.read_times(seen.trace);
+    if (i >= options.warm_ups) all.push_back(std::move(seen));
+  }
+  return all;
+}
+
+/// The rank on a GPU. @throws InvalidInput if there is none.
+[[nodiscard]] Rank rank_on(int gpu, int ranks, const RunOptions& options);
+[[nodiscard]] int gpu_of(Rank rank, const RunOptions& options);
+/// Programs of the ranks that this process serves. @throws InvalidInput if processes do not fit ranks or transport.
+[[nodiscard]] std::vector<Program> served_programs(const Schedule& schedule, const RunOptions& options, const Job& job);
+
+/// What all processes saw, put together: everything of a RunResult but the outputs.
+[[nodiscard]] RunResult together(const Schedule& schedule, std::span<const Program> programs,
+                                 std::span<const Seen> seen, const RunOptions& options, const Job& job);
+
+}  // namespace meshattn::gpu

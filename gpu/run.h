@@ -1,0 +1,65 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/cpu/reference.h"
+#include "core/trace.h"
+#include "gpu/job.h"
+
+namespace meshattn::gpu {
+
+enum class Backend {
+  kCuda,
+  kCpu,  ///< threads of this machine as streams, with the reference kernels: to try the way, not to measure speed
+};
+
+/// How exchanges are made.
+enum class Transport {
+  kCopies,  ///< one process; memory of one device or of peers
+  kNccl,    ///< a device for each rank, of this process or of several
+};
+
+/// Which kernels compute attention.
+enum class Kernels {
+  kFast,        ///< cuDNN's, the reference kernels where it does not
+  kRepeatable,  ///< the same, but every run gives the same bits
+  kReference,   ///< the reference kernels alone
+};
+
+struct RunOptions {
+  Backend backend = Backend::kCuda;
+  Transport transport = Transport::kCopies;
+  Kernels kernels = Kernels::kFast;
+  std::vector<int> gpu_of;  ///< by rank: counted over all machines; rank r is on GPU r if this is empty
+  int ranks_per_device = 1;
+  int warm_ups = 2;
+  int repeats = 5;
+  double timeout_s = 60;  ///< for each repeat, and for ranks to meet
+  int most_ctas = 4;      ///< of an NCCL kernel
+  bool timed = true;      ///< each op; else only the whole
+};
+
+/// What came of running a schedule.
+struct RunResult {
+  std::vector<double> makespans_s;  ///< of each repeat; in process 0
+  Trace trace;                      ///< of the repeat with the median makespan, if timed; in process 0
+  double clocks_within_s = 0;       ///< times of different processes are no further off
+  std::vector<Rank> served;         ///< by this process
+  cpu::Tensors outputs;             ///< rows of these ranks; NaN elsewhere
+};
+
+/// Executes a schedule that `validate` has proved. In a job of several processes process p serves the rank that is on
+/// GPU p, on the device with its local number; else this process serves all ranks, `ranks_per_device` neighbours on
+/// each device.
+/// @throws InvalidInput if there are too few devices, processes do not fit ranks, or the backend was not built;
+/// DeviceError if a device, its driver or NCCL refuses, or an op does not end in time (which, of every rank).
+[[nodiscard]] RunResult run(const Schedule& schedule, const cpu::Tensors& given, const RunOptions& options,
+                            const Job& job);
+
+/// "NVIDIA H200, driver 13.0, CUDA 13.0, cuDNN 9.19.0, NCCL 2.28.9".
+/// @throws InvalidInput if the backend was not built or has no device.
+[[nodiscard]] std::string description(Backend backend);
+
+}  // namespace meshattn::gpu

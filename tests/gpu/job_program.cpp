@@ -1,0 +1,63 @@
+// What `mpirun -n N job_program` must do on any number of processes: each checks what it got and ends with status 0.
+// `job_program throws` and `refuses` end with an error in some, which must end them all.
+
+#include <cmath>
+#include <cstring>
+#include <iostream>
+#include <numeric>
+#include <string>
+#include <vector>
+
+#include "core/error.h"
+#include "gpu/job.h"
+
+namespace {
+
+using meshattn::gpu::Job;
+
+int failures = 0;
+
+void expect(bool holds, const std::string& what) {
+  if (holds) return;
+  std::cerr << "not so: " << what << '\n';
+  ++failures;
+}
+
+void check(const Job& job) {
+  std::vector<int> numbers(3, job.rank() == 0 ? 7 : 0);
+  job.broadcast(std::as_writable_bytes(std::span(numbers)));
+  expect(std::accumulate(numbers.begin(), numbers.end(), 0) == 21, "all have what process 0 gave");
+
+  // Process p gives p + 1 numbers p.
+  const std::vector<int> mine(static_cast<std::size_t>(job.rank()) + 1, job.rank());
+  const auto all = job.gather(std::as_bytes(std::span(mine)));
+  expect(all.size() == (job.rank() == 0 ? static_cast<std::size_t>(job.size()) : 0), "process 0 has what all gave");
+  for (std::size_t p = 0; p < all.size(); ++p) {
+    std::vector<int> theirs(all[p].size() / sizeof(int));
+    std::memcpy(theirs.data(), all[p].data(), all[p].size());
+    expect(theirs == std::vector<int>(p + 1, static_cast<int>(p)), "in the order of processes");
+  }
+
+  // All processes are on this machine, and so have the same clock.
+  const Job::ClockOffset clock = job.clock_offset();
+  expect(std::abs(clock.seconds) <= clock.within_s, "the clocks differ by no more than is said");
+  expect(clock.within_s < 0.1, "which is little");
+  expect(job.local_rank() == job.rank(), "one machine");
+  job.barrier();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const std::string how = argc > 1 ? argv[1] : "";
+  return meshattn::gpu::in_job([&](const Job& job) {
+    if (how == "throws" && job.rank() != 0) throw meshattn::DeviceError("has had enough");
+    if (how == "refuses" && job.rank() == 0) throw meshattn::InvalidInput("wants something else");
+    check(job);
+    const Job alone = Job::alone(3);
+    expect(alone.size() == 1 && alone.rank() == 0 && alone.local_rank() == 3, "alone");
+    expect(alone.gather({}).size() == 1, "alone, process 0 has what it gave");
+    if (job.rank() == 0) std::cout << job.size() << " processes\n";
+    return failures == 0 ? 0 : 1;
+  });
+}

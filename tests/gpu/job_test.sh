@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# job_test.sh PROGRAM MPIRUN...: job_program on 1, 2 and 4 processes over loopback; and when some end with an error, all
+# do, with its status, and each error is told.
+set -euo pipefail
+program=$1
+shift
+mpirun=("$@")
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
+errors=$(mktemp)
+trap 'rm -f "$errors"' EXIT
+
+"$program" | grep -qx "1 processes"
+for n in 1 2 4; do
+  "${mpirun[@]}" -n "$n" "$program" | grep -qx "$n processes"
+done
+
+ends() {  # HOW STATUS MESSAGE...
+  local how=$1 expected=$2 status=0
+  shift 2
+  timeout 60 "${mpirun[@]}" -n 3 "$program" "$how" 2>"$errors" || status=$?
+  for message in "$@"; do
+    if ((status != expected)) || ! grep -qx "meshattn: process $message" "$errors"; then
+      echo "$how: status $status, '$message' is not told:" >&2
+      cat "$errors" >&2
+      exit 1
+    fi
+  done
+}
+ends throws 1 "1 of 3: has had enough" "2 of 3: has had enough"
+ends refuses 2 "0 of 3: wants something else"
