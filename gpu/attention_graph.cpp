@@ -11,7 +11,7 @@ namespace meshattn::gpu {
 namespace {
 
 using Tensor = Graph::Tensor;
-using Sight = AttentionGraphKey::Sight;
+using Sight = FusedKey::Sight;
 
 cudnnDataType_t type_of(Dtype dtype) {
   return dtype == Dtype::kBf16 ? CUDNN_DATA_BFLOAT16 : dtype == Dtype::kFp16 ? CUDNN_DATA_HALF : CUDNN_DATA_FLOAT;
@@ -21,7 +21,7 @@ cudnnDataType_t type_of(Dtype dtype) {
 /// attention (cuDNN developer guide, graph patterns).
 class Builder {
  public:
-  explicit Builder(const AttentionGraphKey& key) : k_(key), io_(type_of(key.dtype)) {}
+  explicit Builder(const FusedKey& key) : k_(key), io_(type_of(key.dtype)) {}
 
   Graph forward() {
     const Tensor q = rows(kGraphQ, k_.heads, k_.queries, k_.q, io_), v = rows(kGraphV, k_.kv_heads, k_.keys, k_.k, io_);
@@ -140,13 +140,13 @@ class Builder {
     return result;
   }
 
-  AttentionGraphKey k_;
+  FusedKey k_;
   cudnnDataType_t io_;
   Graph g_;
 };
 
 /// cuDNN takes some shapes without a meaning, and reads past their ends.
-void require_shapes(const AttentionGraphKey& key) {
+void require_shapes(const FusedKey& key) {
   if (std::min({key.items, key.heads, key.kv_heads, key.queries, key.keys, key.width}) < 1)
     throw DeviceError("attention graph: every size must be 1 or more");
   if (key.heads % key.kv_heads != 0)
@@ -156,28 +156,12 @@ void require_shapes(const AttentionGraphKey& key) {
 
 }  // namespace
 
-MatrixStrides strides_of(const Rows& rows) {
-  return {rows.item_stride * rows.width, rows.head_stride * rows.width, rows.width};
-}
-
-Sight sight_of(const Band& band) {
-  if (band.is_full()) return Sight::kFull;
-  if (band.lower != -Band::kUnbounded) return band.upper == Band::kUnbounded ? Sight::kLower : Sight::kBoth;
-  return band.upper == 0 ? Sight::kCausal : Sight::kUpper;
-}
-
-std::uint64_t dq_sum_bytes(const AttentionGraphKey& key) {
-  // Reordered in tiles: room for whole ones of 128 rows.
-  const std::int64_t rows = (key.queries + 127) / 128 * 128, width = (key.width + 15) / 16 * 16;
-  return static_cast<std::uint64_t>(key.items * key.heads * rows * width) * sizeof(float);
-}
-
-Graph forward_graph(const AttentionGraphKey& key) {
+Graph forward_graph(const FusedKey& key) {
   require_shapes(key);
   return Builder(key).forward();
 }
 
-Graph backward_graph(const AttentionGraphKey& key) {
+Graph backward_graph(const FusedKey& key) {
   require_shapes(key);
   if (key.heads != key.kv_heads) throw DeviceError("cuDNN's backward: grouped heads must be folded");
   return Builder(key).backward();

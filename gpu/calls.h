@@ -38,6 +38,12 @@ struct DeltaCall {
   Rows made_lse, made_delta;
 };
 
+/// made = an O' of which dO has the row sum delta, as it has of O: for kernels that make delta from O themselves.
+struct SurrogateCall {
+  Rows d_o, delta;
+  Rows made;
+};
+
 /// One of the summands of a CombineCall; `lse` has no width for gradients.
 struct Summand {
   Rows rows, lse;
@@ -50,7 +56,7 @@ struct CombineCall {
 };
 
 /// One kernel on one rank's arena.
-using Call = std::variant<Clear, AttendCall, BackwardCall, DeltaCall, CombineCall>;
+using Call = std::variant<Clear, AttendCall, BackwardCall, DeltaCall, SurrogateCall, CombineCall>;
 
 /// The kernels of a rank's compute ops, to be run in this order.
 class Calls {

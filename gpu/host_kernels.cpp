@@ -21,16 +21,6 @@ void for_each_row(const Rows& rows, F&& f) {
       for (std::int64_t i = 0; i < rows.tokens; ++i) f(item, head, i);
 }
 
-template <typename F>
-void with_type(Dtype dtype, F&& f) {
-  if (dtype == Dtype::kFp32)
-    f(float{});
-  else if (dtype == Dtype::kBf16)
-    f(Bf16{});
-  else
-    f(Fp16{});
-}
-
 struct OnHost {
   std::byte* arena;
 
@@ -59,6 +49,12 @@ struct OnHost {
     with_type(call.o.dtype, [&]<typename T>(T) {
       for_each_row(call.o,
                    [&](int item, int head, std::int64_t i) { delta_row<T>(Alone{}, call, arena, item, head, i); });
+    });
+  }
+  void operator()(const SurrogateCall& call) const {
+    with_type(call.d_o.dtype, [&]<typename T>(T) {
+      for_each_row(call.made,
+                   [&](int item, int head, std::int64_t i) { surrogate_row<T>(Alone{}, call, arena, item, head, i); });
     });
   }
   void operator()(const CombineCall& call) const {

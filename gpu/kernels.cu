@@ -65,8 +65,8 @@ __global__ void delta(DeltaCall call, std::byte* arena) {
 }
 
 template <typename T>
-__global__ void surrogate(Rows d_o, Rows delta, Rows made, std::byte* arena) {
-  if (const Place p(made); p.inside) surrogate_row<T>(Warp{}, d_o, delta, made, arena, p.item, p.head, p.token);
+__global__ void surrogate(SurrogateCall call, std::byte* arena) {
+  if (const Place p(call.made); p.inside) surrogate_row<T>(Warp{}, call, arena, p.item, p.head, p.token);
 }
 
 template <int kMost>
@@ -93,17 +93,6 @@ void over(const Rows& rows, cudaStream_t stream, void (*kernel)(Parameters...), 
   check(cudaGetLastError(), "a kernel");
 }
 
-/// Calls f(a number of the type).
-template <typename F>
-void with_type(Dtype dtype, F&& f) {
-  if (dtype == Dtype::kFp32)
-    f(float{});
-  else if (dtype == Dtype::kBf16)
-    f(Bf16{});
-  else
-    f(Fp16{});
-}
-
 struct OnDevice {
   std::byte* arena;
   cudaStream_t stream;
@@ -120,6 +109,9 @@ struct OnDevice {
   }
   void operator()(const DeltaCall& call) const {
     with_type(call.o.dtype, [&]<typename T>(T) { over(call.o, stream, delta<T>, call, arena); });
+  }
+  void operator()(const SurrogateCall& call) const {
+    with_type(call.d_o.dtype, [&]<typename T>(T) { over(call.made, stream, surrogate<T>, call, arena); });
   }
   void operator()(const CombineCall& call) const {
     if (call.summands.size() <= 4) return sum<4>(call);
@@ -140,9 +132,5 @@ struct OnDevice {
 }  // namespace
 
 void launch(const Call& call, std::byte* arena, cudaStream_t stream) { std::visit(OnDevice{arena, stream}, call); }
-
-void launch_surrogate(const Rows& d_o, const Rows& delta, const Rows& made, std::byte* arena, cudaStream_t stream) {
-  with_type(d_o.dtype, [&]<typename T>(T) { over(made, stream, surrogate<T>, d_o, delta, made, arena); });
-}
 
 }  // namespace meshattn::gpu

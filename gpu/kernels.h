@@ -13,7 +13,4 @@ inline constexpr int kMostSummands = 64;
 /// @throws DeviceError if a launch is refused, or a call has too long a row or too many summands.
 void launch(const Call& call, std::byte* arena, cudaStream_t stream);
 
-/// Launches surrogate_row for all rows.
-void launch_surrogate(const Rows& d_o, const Rows& delta, const Rows& made, std::byte* arena, cudaStream_t stream);
-
 }  // namespace meshattn::gpu

@@ -3,6 +3,8 @@
 #include <bit>
 #include <cstdint>
 
+#include "core/attention.h"
+
 namespace meshattn::gpu {
 
 // The functions of this header and of row_kernels.h are constexpr so that they run on devices, too (nvcc
@@ -64,6 +66,17 @@ template <>
     return with_sign(std::bit_cast<std::uint32_t>(shifted) - 0x3F000000u);
   }
   return with_sign((magnitude - (112u << 23) + 0xFFFu + (magnitude >> 13 & 1u)) >> 13);
+}
+
+/// Calls f(a number of the type).
+template <typename F>
+void with_type(Dtype dtype, F&& f) {
+  if (dtype == Dtype::kFp32)
+    f(float{});
+  else if (dtype == Dtype::kBf16)
+    f(Bf16{});
+  else
+    f(Fp16{});
 }
 
 }  // namespace meshattn::gpu

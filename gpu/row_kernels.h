@@ -162,18 +162,17 @@ constexpr void delta_row(const Team& team, const DeltaCall& call, std::byte* are
   *at<float>(arena, call.made_delta, item, head, i) = delta;
 }
 
-/// An O' of which dO has the same row sum as of O: delta · dO / |dO|², zero where dO is. For kernels that make delta
-/// from O themselves. T: of dO and O'.
+/// O' = delta · dO / |dO|², zero where dO is. T: of dO and O'.
 template <typename T, typename Team>
-constexpr void surrogate_row(const Team& team, const Rows& d_o, const Rows& delta, const Rows& made, std::byte* arena,
-                             int item, int head, std::int64_t i) {
+constexpr void surrogate_row(const Team& team, const SurrogateCall& call, std::byte* arena, int item, int head,
+                             std::int64_t i) {
   Spread<Team> row{};
-  const T* from = at<T>(arena, d_o, item, head, i);
-  load(team, row, from, d_o.width);
-  const float square = dot(team, row, from, d_o.width);
-  const float factor = square > 0 ? *at<float>(arena, delta, item, head, i) / square : 0;
-  T* to = at<T>(arena, made, item, head, i);
-  row.for_each(team, d_o.width, [&](float& x, int c) { to[c] = from_float<T>(factor * x); });
+  const T* from = at<T>(arena, call.d_o, item, head, i);
+  load(team, row, from, call.d_o.width);
+  const float square = dot(team, row, from, call.d_o.width);
+  const float factor = square > 0 ? *at<float>(arena, call.delta, item, head, i) / square : 0;
+  T* to = at<T>(arena, call.made, item, head, i);
+  row.for_each(team, call.d_o.width, [&](float& x, int c) { to[c] = from_float<T>(factor * x); });
 }
 
 /// Calls f(a pointer of the type that the rows hold).

@@ -141,7 +141,7 @@ TEST(OnMockBroken, AMissingExchangeIsStuck) {
     issue_to(copies, s, programs, Transport::kCopies);
     FAIL() << "was issued";
   } catch (const InvalidSchedule& e) {
-    EXPECT_THAT(e.what(), ::testing::HasSubstr("rank 0 at op 0: exchange on lane 1 (KV to 1, KV from 1)"));
+    EXPECT_THAT(e.what(), ::testing::HasSubstr("rank 0 at op 0: exchange on lane 1 (KV from 1, KV to 1)"));
   }
 }
 

@@ -11,12 +11,12 @@
 namespace meshattn::gpu {
 namespace {
 
-using Sight = AttentionGraphKey::Sight;
+using Sight = FusedKey::Sight;
 
 /// Without a device cuDNN plans for the properties of one. Where it has a kernel it goes on to load it, and fails at
 /// the toolkit's driver without a driver in it (CUDA_ERROR_STUB_LIBRARY, 34); where it has none it says so before. With
 /// a driver it loads. @returns "taken", or what cuDNN said
-std::string plan(const AttentionGraphKey& key, const char* device) {
+std::string plan(const FusedKey& key, const char* device) {
   std::ostringstream properties;
   properties << std::ifstream(fmt::format("{}/{}.json", MESHATTN_DEVICES, device)).rdbuf();
   try {
@@ -33,9 +33,9 @@ MatrixStrides strides(std::int64_t heads, std::int64_t tokens, std::int64_t widt
   return {heads * tokens * width, tokens * width, width};
 }
 
-AttentionGraphKey key(Pass pass, Sight sight, std::int64_t heads, std::int64_t kv_heads, std::int64_t queries,
-                      std::int64_t keys, std::int64_t width) {
-  AttentionGraphKey k;
+FusedKey key(Pass pass, Sight sight, std::int64_t heads, std::int64_t kv_heads, std::int64_t queries, std::int64_t keys,
+             std::int64_t width) {
+  FusedKey k;
   k.pass = pass;
   k.sight = sight;
   k.items = 1;
@@ -55,8 +55,8 @@ class Graphs : public ::testing::TestWithParam<const char*> {};
 TEST_P(Graphs, EverySightIsTaken) {
   for (Sight sight : {Sight::kFull, Sight::kCausal, Sight::kUpper, Sight::kLower, Sight::kBoth})
     for (bool repeatable : {false, true}) {  // each compiles for seconds: the types share the two
-      AttentionGraphKey forward = key(Pass::kForward, sight, 32, 8, 4096, 4096, 128);
-      AttentionGraphKey backward = key(Pass::kBackward, sight, 32, 32, 4096, 4096, 128);
+      FusedKey forward = key(Pass::kForward, sight, 32, 8, 4096, 4096, 128);
+      FusedKey backward = key(Pass::kBackward, sight, 32, 32, 4096, 4096, 128);
       forward.dtype = backward.dtype = repeatable ? Dtype::kFp16 : Dtype::kBf16;
       backward.repeatable = repeatable;
       EXPECT_EQ(plan(forward, GetParam()), "taken") << static_cast<int>(sight);
@@ -74,12 +74,12 @@ TEST_P(Graphs, SizesThatSchedulesHaveAreTaken) {
 
 /// Part of the tokens of a longer value, and heads folded into groups that share a key/value head.
 TEST_P(Graphs, StridesThatSchedulesHaveAreTaken) {
-  AttentionGraphKey part = key(Pass::kForward, Sight::kFull, 8, 2, 2048, 1024, 128);
+  FusedKey part = key(Pass::kForward, Sight::kFull, 8, 2, 2048, 1024, 128);
   part.q = strides(8, 4096, 128);
   part.k = strides(2, 8192, 128);
   part.lse = strides(8, 4096, 1);
   EXPECT_EQ(plan(part, GetParam()), "taken");
-  AttentionGraphKey folded = key(Pass::kBackward, Sight::kCausal, 4, 4, 4096, 4096, 128);
+  FusedKey folded = key(Pass::kBackward, Sight::kCausal, 4, 4, 4096, 4096, 128);
   folded.items = 8;  // key/value heads
   folded.k = {4096 * 128, 0, 128};
   EXPECT_EQ(plan(folded, GetParam()), "taken");
@@ -100,14 +100,6 @@ TEST(Shapes, WithoutAMeaningAreRefused) {
   EXPECT_THROW((void)forward_graph(key(Pass::kForward, Sight::kFull, 8, 0, 256, 256, 128)), DeviceError);
   EXPECT_THROW((void)forward_graph(key(Pass::kForward, Sight::kFull, 8, 8, 0, 256, 128)), DeviceError);
   EXPECT_THROW((void)backward_graph(key(Pass::kBackward, Sight::kFull, 8, 2, 256, 256, 128)), DeviceError);
-}
-
-TEST(Sights, AreTheEndsThatABandHas) {
-  EXPECT_EQ(sight_of({}), Sight::kFull);
-  EXPECT_EQ(sight_of({-Band::kUnbounded, 0}), Sight::kCausal);
-  EXPECT_EQ(sight_of({-Band::kUnbounded, 5}), Sight::kUpper);
-  EXPECT_EQ(sight_of({-3, Band::kUnbounded}), Sight::kLower);
-  EXPECT_EQ(sight_of({-3, 0}), Sight::kBoth);
 }
 
 }  // namespace

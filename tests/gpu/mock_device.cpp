@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cstring>
 
-#include "gpu/host_kernels.h"
 #include "gpu/value_bytes.h"
 
 namespace meshattn::testing {
@@ -16,11 +15,15 @@ constexpr std::byte kNotANumber{0xFF};  // if all bytes of a number are so, what
 
 }  // namespace
 
-MockDevice::MockDevice(const Schedule& s, const cpu::Tensors& given)
-    : s_(s), sender_(s.transfers.size()), first_maker_(s.values.size(), kNone), arrived_(s.transfers.size()) {
+MockDevice::MockDevice(const Schedule& s, const cpu::Tensors& given, Kernel kernel, std::uint64_t scratch)
+    : s_(s),
+      kernel_(std::move(kernel)),
+      sender_(s.transfers.size()),
+      first_maker_(s.values.size(), kNone),
+      arrived_(s.transfers.size()) {
   for (Rank rank = 0; rank < s.problem.ranks; ++rank) {
     calls_.emplace_back(s, rank);
-    arenas_.emplace_back(s.peak_bytes, kNotANumber);
+    arenas_.emplace_back(s.peak_bytes + scratch, kNotANumber);
     for (OpId op = s.ops_begin(rank); op < s.ops_end(rank); ++op) {
       for_each_operand(
           s, s.ops[op], rank, [](ValueId) {}, [&](ValueId v) { first_maker_[v] = std::min(first_maker_[v], op); });
@@ -34,7 +37,7 @@ MockDevice::MockDevice(const Schedule& s, const cpu::Tensors& given)
 
 void MockDevice::launch(Rank rank, Lane lane, OpId op) {
   streams_[{rank, lane}].steps.emplace_back(Work{[this, rank, op] {
-    for (const gpu::Call& call : calls_[static_cast<std::size_t>(rank)].of(op)) gpu::run_on_host(call, arena(rank));
+    for (const gpu::Call& call : calls_[static_cast<std::size_t>(rank)].of(op)) kernel_(call, arena(rank));
   }});
 }
 

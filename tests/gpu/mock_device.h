@@ -12,6 +12,7 @@
 #include "core/cpu/reference.h"
 #include "gpu/calls.h"
 #include "gpu/device.h"
+#include "gpu/host_kernels.h"
 
 namespace meshattn::testing {
 
@@ -22,7 +23,12 @@ namespace meshattn::testing {
 /// and that must not end before it.
 class MockDevice : public gpu::Device {
  public:
-  MockDevice(const Schedule& schedule, const cpu::Tensors& given);
+  /// How a call is run on an arena.
+  using Kernel = std::function<void(const gpu::Call& call, std::byte* arena)>;
+
+  /// @param scratch bytes behind each arena, for kernels
+  MockDevice(const Schedule& schedule, const cpu::Tensors& given, Kernel kernel = gpu::run_on_host,
+             std::uint64_t scratch = 0);
 
   void launch(Rank rank, Lane lane, OpId op) override;
   void copy(Rank rank, Lane lane, TransferId transfer, const gpu::Piece& piece) override;
@@ -71,6 +77,7 @@ class MockDevice : public gpu::Device {
   void match(const Channel& channel);
 
   const Schedule& s_;
+  Kernel kernel_;
   std::vector<gpu::Calls> calls_;
   std::vector<std::vector<std::byte>> arenas_;
   std::map<StreamId, Stream> streams_;

@@ -26,12 +26,12 @@ Schedule schedule_of(const Problem& problem, std::string_view algorithm, const C
   return make_plan({cut, method}, Network(cluster, problem.ranks), CostModel(cluster.gpu, cut)).schedule;
 }
 
-std::vector<std::pair<std::string, Schedule>> schedules_of(int ranks, Dtype dtype) {
+std::vector<std::pair<std::string, Schedule>> schedules_of(int ranks, Dtype dtype, int head_dim) {
   std::vector<std::pair<std::string, Schedule>> schedules;
   for (Pass pass : {Pass::kForward, Pass::kBackward})
     for (const Mask& mask : {Mask::kFull, Mask::kCausal})
       for (const Algorithm& algorithm : algorithms()) {
-        const Problem p{{4L * ranks, 4L * ranks, 2, 8, 4, 2, dtype},
+        const Problem p{{4L * ranks, 4L * ranks, 2, 8, 4, head_dim, dtype},
                         mask,
                         mask.causal ? Partition::kZigzag : Partition::kContiguous,
                         pass,

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "gpu/calls.h"
+
+namespace meshattn::gpu {
+
+/// Strides of a matrix of rows, in numbers: between batch items, heads and tokens.
+struct MatrixStrides {
+  std::int64_t item = 0, head = 0, token = 0;
+
+  friend auto operator<=>(const MatrixStrides&, const MatrixStrides&) = default;
+};
+
+[[nodiscard]] MatrixStrides strides_of(const Rows& rows);
+
+/// What a fused kernel is planned for: sizes, strides and which ends of the band there are (their places are run-time
+/// arguments, but for a causal mask from the corner).
+struct FusedKey {
+  enum class Sight : std::uint8_t { kFull, kCausal, kUpper, kLower, kBoth };
+  Pass pass = Pass::kForward;
+  Dtype dtype = Dtype::kBf16;
+  Sight sight = Sight::kFull;
+  bool repeatable = false;  ///< backward: dq is not summed up by atomic additions; takes workspace of queries × keys
+  std::int64_t items = 0, heads = 0, kv_heads = 0, queries = 0, keys = 0, width = 0;
+  MatrixStrides q, k, o, lse;  ///< v as k; backward: o is the surrogate
+  MatrixStrides d_o, dq, dk;   ///< backward; dv as dk
+
+  friend auto operator<=>(const FusedKey&, const FusedKey&) = default;
+};
+
+[[nodiscard]] FusedKey::Sight sight_of(const Band& band);
+
+/// Bytes into which a backward kernel that is not repeatable adds up dq; zero when it begins.
+[[nodiscard]] std::uint64_t dq_sum_bytes(const FusedKey& key);
+
+/// A kernel that writes over its results, and what follows it.
+struct FusedForward {
+  FusedKey key;
+  AttendCall call;  ///< o and lse are in scratch memory if they are merged afterwards
+  std::vector<CombineCall> after;
+};
+
+/// A kernel that makes delta from O itself: what it is given as O is made first. Then it goes like the forward one.
+struct FusedBackward {
+  FusedKey key;
+  SurrogateCall before;
+  BackwardCall call;  ///< as many heads of k and v as of q; dq, dk and dv are in scratch memory if summed up afterwards
+  std::uint64_t dq_sum = 0;  ///< where in the arena, unless repeatable
+  std::vector<CombineCall> after;
+};
+
+/// Kernels for a call, with scratch memory from `scratch` on, bytes into the arena; none if they do not take it: 16-bit
+/// inputs of at most 256 numbers, 16-byte aligned. Grouped heads go backward as heads of a batch item each, one kernel
+/// an item. `used`: becomes the scratch memory that is needed, if it is less.
+[[nodiscard]] std::vector<FusedForward> fused(const AttendCall& call, std::uint64_t scratch, std::uint64_t& used);
+[[nodiscard]] std::vector<FusedBackward> fused(const BackwardCall& call, std::uint64_t scratch, bool repeatable,
+                                               std::uint64_t& used);
+
+}  // namespace meshattn::gpu

@@ -1,0 +1,170 @@
+#include "gpu/fused_calls.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "gpu/issue.h"
+#include "gpu/value_bytes.h"
+#include "tests/gpu/mock_device.h"
+#include "tests/gpu/schedules.h"
+#include "tests/support/proof.h"
+
+namespace meshattn {
+namespace {
+
+using gpu::FusedKey;
+using gpu::Rows;
+using Sight = FusedKey::Sight;
+
+/// What must be true of a key, for a library that knows nothing but the key and where matrices begin.
+void expect_told(const FusedKey& key, const Rows& q, const Rows& k, const Rows& o, const Rows& lse) {
+  EXPECT_EQ(std::tuple(key.items, key.heads, key.kv_heads, key.queries, key.keys, key.width),
+            std::tuple(q.items, q.heads, k.heads, q.tokens, k.tokens, q.width));
+  EXPECT_EQ(key.q, gpu::strides_of(q));
+  EXPECT_EQ(key.k, gpu::strides_of(k));
+  EXPECT_EQ(key.o, gpu::strides_of(o));
+  EXPECT_EQ(key.lse, gpu::strides_of(lse));
+  EXPECT_EQ(key.heads % key.kv_heads, 0);
+  for (const Rows& rows : {q, k, o}) EXPECT_EQ(rows.offset % 16, 0u);
+}
+
+/// Runs calls as fused kernels do: the reference kernels in their place. Scratch memory holds nothing before a call.
+class FusedOnHost {
+ public:
+  FusedOnHost(std::uint64_t scratch, bool repeatable) : scratch_(scratch), repeatable_(repeatable) {}
+
+  void operator()(const gpu::Call& call, std::byte* arena) {
+    std::fill_n(arena + scratch_, kScratch, std::byte{0xFF});
+    std::uint64_t used = 0;
+    std::size_t kernels = 0;
+    if (const auto* attend = std::get_if<gpu::AttendCall>(&call))
+      for (const gpu::FusedForward& f : gpu::fused(*attend, scratch_, used)) {
+        run(f, arena);
+        ++kernels;
+      }
+    if (const auto* backward = std::get_if<gpu::BackwardCall>(&call))
+      for (const gpu::FusedBackward& b : gpu::fused(*backward, scratch_, repeatable_, used)) {
+        run(b, arena, scratch_ + used);
+        ++kernels;
+      }
+    if (kernels == 0) gpu::run_on_host(call, arena);
+    fused_ += kernels;
+    most_used_ = std::max(most_used_, used);
+  }
+  [[nodiscard]] std::size_t fused() const { return fused_; }
+  [[nodiscard]] std::uint64_t most_used() const { return most_used_; }
+
+  static constexpr std::uint64_t kScratch = 1 << 20;
+
+ private:
+  static void run(const gpu::FusedForward& f, std::byte* arena) {
+    expect_told(f.key, f.call.q, f.call.k, f.call.o, f.call.lse);
+    EXPECT_FALSE(f.call.merge);
+    gpu::run_on_host(f.call, arena);
+    for (const gpu::CombineCall& merge : f.after) gpu::run_on_host(merge, arena);
+  }
+
+  /// Makes delta from what it is given as O, behind all scratch memory.
+  static void run(const gpu::FusedBackward& b, std::byte* arena, std::uint64_t free) {
+    expect_told(b.key, b.call.q, b.call.k, b.before.made, b.call.lse);
+    EXPECT_EQ(b.key.d_o, gpu::strides_of(b.call.d_o));
+    EXPECT_EQ(b.key.dq, gpu::strides_of(b.call.dq));
+    EXPECT_EQ(b.key.dk, gpu::strides_of(b.call.dk));
+    EXPECT_EQ(gpu::strides_of(b.call.dk), gpu::strides_of(b.call.dv));
+    EXPECT_EQ(b.key.heads, b.key.kv_heads);
+    EXPECT_FALSE(b.call.add_dq || b.call.add_dkv);
+    gpu::run_on_host(b.before, arena);
+    if (!b.key.repeatable) std::fill_n(arena + b.dq_sum, gpu::dq_sum_bytes(b.key), std::byte{0x7F});  // what it leaves
+    const Rows& q = b.call.q;
+    const auto numbers = [&](std::uint64_t at) {
+      return gpu::packed_rows(at, q.items, q.heads, q.tokens, 1, Dtype::kFp32);
+    };
+    gpu::BackwardCall call = b.call;
+    call.delta = numbers(free);
+    const std::uint64_t lse = free + 4 * static_cast<std::uint64_t>(q.count());
+    gpu::run_on_host(gpu::DeltaCall{b.before.made, b.call.lse, b.call.d_o, numbers(lse), call.delta}, arena);
+    gpu::run_on_host(call, arena);
+    for (const gpu::CombineCall& sum : b.after) gpu::run_on_host(sum, arena);
+  }
+
+  std::uint64_t scratch_;
+  bool repeatable_;
+  std::size_t fused_ = 0;
+  std::uint64_t most_used_ = 0;
+};
+
+/// Every algorithm, each call as a fused kernel takes it. A row's delta comes back from a dO·O' that was rounded to 16
+/// bits: 2^-9 of it in bf16; all in all the results stay within what outputs in 16 bits may be off, twice.
+TEST(FusedCalls, EveryScheduleEndsAsDenseAttention) {
+  std::mt19937 random(1);
+  for (bool repeatable : {false, true})
+    for (int ranks : {2, 4})
+      for (const auto& [name, s] : testing::schedules_of(ranks, Dtype::kBf16, 8)) {
+        SCOPED_TRACE(name);
+        const AttentionShape& shape = s.problem.shape;
+        cpu::Tensors dense = gpu::rounded(shape, cpu::random_tensors(shape, 7));
+        cpu::dense_forward(shape, s.problem.mask, dense);
+        dense = gpu::rounded(shape, std::move(dense));
+        cpu::dense_backward(shape, s.problem.mask, dense);
+        const std::uint64_t scratch = (s.peak_bytes + 255) / 256 * 256;
+        auto kernels = std::make_shared<FusedOnHost>(scratch, repeatable);
+        testing::MockDevice device(
+            s, dense, [kernels](const gpu::Call& call, std::byte* arena) { (*kernels)(call, arena); },
+            256 + 2 * FusedOnHost::kScratch);
+        gpu::issue_copies(s, gpu::issue(s), device);
+        ASSERT_EQ(device.run(random), "");
+        ASSERT_LE(testing::error_of(device.outputs(), dense, s.problem.pass), 0x1p-7);
+        ASSERT_GT(kernels->fused(), 0u);
+        ASSERT_LE(kernels->most_used(), FusedOnHost::kScratch);
+      }
+}
+
+/// 6 query heads on 2 of keys, 2 items: backward each item is 2 items of 3 heads that share one; two kernels.
+TEST(FusedCalls, GroupedHeadsAreItemsOfTheirOwn) {
+  const Rows q = gpu::packed_rows(0, 2, 6, 16, 8, Dtype::kBf16), k = gpu::packed_rows(8192, 2, 2, 16, 8, Dtype::kBf16);
+  gpu::BackwardCall call{};
+  call.q = call.d_o = q;
+  call.k = call.v = k;
+  call.lse = call.delta = gpu::packed_rows(16384, 2, 6, 16, 1, Dtype::kFp32);
+  call.dq = gpu::packed_rows(20480, 2, 6, 16, 8, Dtype::kFp32);
+  call.dk = call.dv = gpu::packed_rows(40960, 2, 2, 16, 8, Dtype::kFp32);
+  std::uint64_t used = 0;
+  const auto kernels = gpu::fused(call, 65536, false, used);
+  ASSERT_EQ(kernels.size(), 2u);
+  for (std::size_t item = 0; item < 2; ++item) {
+    const gpu::FusedBackward& b = kernels[item];
+    EXPECT_EQ(std::tuple(b.key.items, b.key.heads, b.key.kv_heads), std::tuple(2, 3, 3));
+    EXPECT_EQ(b.call.q.offset, item * 6 * 16 * 8 * 2);
+    EXPECT_EQ(b.key.k.head, 0);  // one for all of the group
+    ASSERT_EQ(b.after.size(), 2u);
+    EXPECT_EQ(b.after[0].summands.size(), 3u);
+    EXPECT_EQ(b.after[0].made.offset, call.dk.offset + item * 2 * 16 * 8 * 4);
+  }
+}
+
+TEST(FusedCalls, WhatTheyDoNotTakeIsLeft) {
+  gpu::AttendCall call{};
+  std::uint64_t used = 0;
+  for (const auto& [width, dtype, taken] : {std::tuple{128, Dtype::kBf16, true},
+                                            {128, Dtype::kFp16, true},
+                                            {128, Dtype::kFp32, false},
+                                            {12, Dtype::kBf16, false},
+                                            {264, Dtype::kBf16, false}}) {
+    call.q = call.k = call.v = gpu::packed_rows(0, 1, 2, 64, width, dtype);
+    EXPECT_EQ(!gpu::fused(call, 0, used).empty(), taken) << width;
+  }
+}
+
+TEST(Sights, AreTheEndsThatABandHas) {
+  using gpu::Band;
+  EXPECT_EQ(gpu::sight_of({}), Sight::kFull);
+  EXPECT_EQ(gpu::sight_of({-Band::kUnbounded, 0}), Sight::kCausal);
+  EXPECT_EQ(gpu::sight_of({-Band::kUnbounded, 5}), Sight::kUpper);
+  EXPECT_EQ(gpu::sight_of({-3, Band::kUnbounded}), Sight::kLower);
+  EXPECT_EQ(gpu::sight_of({-3, 0}), Sight::kBoth);
+}
+
+}  // namespace
+}  // namespace meshattn
