@@ -56,7 +56,9 @@ Choice with_slices(PlanRequest request, const Network& network, const CostModel&
       best = {request, std::move(plan)};
       to_beat_s = slices == 1 ? estimate_s / kCertain : estimate_s;
       // More slices compute no less.
-      if (slices == 1 && to_beat_s <= busiest_compute_s(best->plan.schedule, cost.seconds(best->plan.schedule))) break;
+      if (slices == 1 &&
+          to_beat_s <= busiest_compute_s(best->plan.schedule, network, cost.seconds(best->plan.schedule)))
+        break;
     } catch (const MemoryLimitTooLow&) {
       if (!refused) refused = std::current_exception();
     } catch (const InvalidInput&) {  // too many lanes or transfers for so many slices

@@ -77,10 +77,12 @@ struct Node {
   int gpus_per_switch = 0;        ///< GPUs under one PCIe switch or socket; 0: all under one
   double switch_bytes_per_s = 0;  ///< between such switches, each direction, shared by the GPUs of a switch
   int gpus_per_nic = 1;
-  double nic_bytes_per_s = 0;   ///< of one NIC, each direction, as a transfer can use it
-  double nic_startup_s = 0;     ///< of one message between nodes
-  int gpus_per_root = 0;        ///< GPUs on the ports of one CPU, which is their PCIe switch; 0: not on CPUs
-  double root_bytes_per_s = 0;  ///< that a CPU passes on of many messages at once, all directions together
+  double nic_bytes_per_s = 0;     ///< of one NIC, each direction, as a transfer can use it
+  double nic_startup_s = 0;       ///< of one message between nodes
+  int gpus_per_root = 0;          ///< GPUs on the ports of one CPU, which is their PCIe switch; 0: not on CPUs
+  double root_bytes_per_s = 0;    ///< that a CPU passes on of many messages at once, all directions together
+  int processors = 0;             ///< that compute for all GPUs of a node, in equal parts; 0: each GPU for itself
+  double shared_bytes_per_s = 0;  ///< of all messages within the node together; 0: as much as ports and switches pass
   /// Where start-up grows with the message: larger ones, ascending by size.
   std::vector<StartupPoint> link_startups = {}, nic_startups = {};
   int link_sms = 0;  ///< SMs that an exchange within the node takes from compute

@@ -21,26 +21,28 @@ namespace {
 using Kind = Key::Kind;
 
 constexpr Key kClusterKeys[] = {
-    {"cluster", "gpu", Kind::kText},                       // a GPU profile: name or path
-    {"node", "gpus", Kind::kCount},                        // GPUs in one node
-    {"node", "gpus_per_nic", Kind::kCount, false},         // GPUs that share one NIC; 1 if not said
-    {"node", "gpus_per_switch", Kind::kCount, false},      // GPUs under one PCIe switch; all if not said
-    {"link", "bandwidth_GBps", Kind::kPositive},           // of one GPU's port inside the node, each direction
-    {"link", "efficiency", Kind::kFraction},               // of it that a transfer reaches
-    {"link", "startup_us", Kind::kAmount},                 // of one message inside the node
-    {"link", "startup", Kind::kList, false},               // "1000000 bytes 15.3 us": of messages of that size
-    {"link", "sms", Kind::kAmount, false},                 // SMs that an exchange takes from compute; none if not said
-    {"switch", "bandwidth_GBps", Kind::kPositive, false},  // between the switches of a node, each direction
-    {"switch", "efficiency", Kind::kFraction, false},      //
-    {"root", "gpus", Kind::kCount, false},                 // on the ports of one CPU
-    {"root", "many_GBps", Kind::kPositive, false},         // that it passes on of many messages at once, together
-    {"nic", "bandwidth_GBps", Kind::kPositive, false},     // of one NIC, each direction
-    {"nic", "efficiency", Kind::kFraction, false},         //
-    {"nic", "startup_us", Kind::kAmount, false},           // of one message between nodes
-    {"nic", "startup", Kind::kList, false},                // likewise
-    {"nic", "sms", Kind::kAmount, false},                  // likewise
-    {"fabric", "kind", Kind::kText, false},                // non-blocking (if not said), fat-tree, rail
-    {"fabric", "nodes_per_leaf", Kind::kCount, false},     //
+    {"cluster", "gpu", Kind::kText},                   // a GPU profile: name or path
+    {"node", "gpus", Kind::kCount},                    // GPUs in one node
+    {"node", "gpus_per_nic", Kind::kCount, false},     // GPUs that share one NIC; 1 if not said
+    {"node", "gpus_per_switch", Kind::kCount, false},  // GPUs under one PCIe switch; all if not said
+    {"node", "processors", Kind::kCount, false},       // that compute for all GPUs of a node; one each if not said
+    {"node", "shared_GBps", Kind::kPositive, false},   // of all messages within a node together, if there is a limit
+    {"link", "bandwidth_GBps", Kind::kPositive},       // of one GPU's port inside the node, each direction
+    {"link", "efficiency", Kind::kFraction},           // of it that a transfer reaches
+    {"link", "startup_us", Kind::kAmount},             // of one message inside the node
+    {"link", "startup", Kind::kList, false},           // "1000000 bytes 15.3 us": of messages of that size
+    {"link", "sms", Kind::kAmount, false},             // SMs that an exchange takes from compute; none if not said
+    {"switch", "bandwidth_GBps", Kind::kPositive, false},    // between the switches of a node, each direction
+    {"switch", "efficiency", Kind::kFraction, false},        //
+    {"root", "gpus", Kind::kCount, false},                   // on the ports of one CPU
+    {"root", "many_GBps", Kind::kPositive, false},           // that it passes on of many messages at once, together
+    {"nic", "bandwidth_GBps", Kind::kPositive, false},       // of one NIC, each direction
+    {"nic", "efficiency", Kind::kFraction, false},           //
+    {"nic", "startup_us", Kind::kAmount, false},             // of one message between nodes
+    {"nic", "startup", Kind::kList, false},                  // likewise
+    {"nic", "sms", Kind::kAmount, false},                    // likewise
+    {"fabric", "kind", Kind::kText, false},                  // non-blocking (if not said), fat-tree, rail
+    {"fabric", "nodes_per_leaf", Kind::kCount, false},       //
     {"fabric", "oversubscription", Kind::kPositive, false},  // from 1
 };
 
@@ -147,6 +149,8 @@ Node node_of(const KeyedFile& file, const std::string& name) {
   node.link_startup_s = file.number("link", "startup_us") * 1e-6;
   node.link_startups = startups_of(file, "link");
   if (file.has("link", "sms")) node.link_sms = sms_of(file, "link");
+  if (file.has("node", "processors")) node.processors = file.count("node", "processors");
+  if (file.has("node", "shared_GBps")) node.shared_bytes_per_s = file.number("node", "shared_GBps") * 1e9;
   if (file.has("node", "gpus_per_nic")) node.gpus_per_nic = file.count("node", "gpus_per_nic");
   if (file.has("node", "gpus_per_switch") != file.has("switch"))
     throw InvalidInput(fmt::format("{}: 'gpus_per_switch' in [node] and a section [switch] go together", name));

@@ -215,11 +215,15 @@ std::vector<double> CostModel::seconds(const Schedule& s) const {
   return seconds;
 }
 
-double busiest_compute_s(const Schedule& s, std::span<const double> op_s) {
+double busiest_compute_s(const Schedule& s, const Network& network, std::span<const double> op_s) {
   double busiest = 0;
-  for (Rank r = 0; r < s.problem.ranks; ++r)
-    busiest = std::max(busiest, std::accumulate(op_s.begin() + s.ops_begin(r), op_s.begin() + s.ops_end(r), 0.0));
-  return busiest;
+  std::vector<double> of_node(static_cast<std::size_t>(network.nodes()));
+  for (Rank r = 0; r < s.problem.ranks; ++r) {
+    const double seconds = std::accumulate(op_s.begin() + s.ops_begin(r), op_s.begin() + s.ops_end(r), 0.0);
+    busiest = std::max(busiest, seconds);
+    of_node[static_cast<std::size_t>(network.node_of(r))] += seconds;
+  }
+  return std::max(busiest, std::ranges::max(of_node) / network.processors());
 }
 
 }  // namespace meshattn

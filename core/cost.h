@@ -6,6 +6,7 @@
 #include "core/blocks.h"
 #include "core/cluster.h"
 #include "core/kernel_rates.h"
+#include "core/network.h"
 #include "core/schedule.h"
 
 namespace meshattn {
@@ -66,7 +67,8 @@ class CostModel {
   Framework framework_;
 };
 
-/// Compute of the rank that has most. Seconds; `op_s`, by op, as `CostModel::seconds` gives them.
-[[nodiscard]] double busiest_compute_s(const Schedule& schedule, std::span<const double> op_s);
+/// Compute of the rank that has most, or, where ranks share processors, of the node that has most, spread over its
+/// processors. Seconds; `op_s`, by op, as `CostModel::seconds` gives them.
+[[nodiscard]] double busiest_compute_s(const Schedule& schedule, const Network& network, std::span<const double> op_s);
 
 }  // namespace meshattn

@@ -45,8 +45,8 @@ struct LaneProgress {
 /// Steps through a schedule in time: every lane of a rank runs its ops in order, an op waits for what it depends on, a
 /// transfer starts when both its exchanges have started, passes its start-up and then its bytes, an exchange ends with
 /// its last transfer. From the start of an exchange to the end of each of its transfers compute of the rank is slower,
-/// by what such a transfer takes of it: of several the one that takes most counts. What links do to each other is the
-/// clock's business:
+/// by what such a transfer takes of it: of several the one that takes most counts. Where ranks share processors, those
+/// that compute at a time have equal parts of them. What links do to each other is the clock's business:
 ///
 ///     double now();                                       // seconds
 ///     void after(double seconds, Event);
@@ -85,8 +85,9 @@ class Execution {
   [[nodiscard]] bool has_computed(Rank rank) const;
   void count_transfer(Rank rank, TransferId t, int by);
   void change_speed(Rank rank);
+  void count_compute(Rank rank, int by);
 
-  /// The op on the compute lane of a rank, where exchanges take from it.
+  /// The op on the compute lane of a rank, where its speed may change.
   struct Compute {
     double left_s = 0;  ///< at `since_s`, at full speed
     double since_s = 0;
@@ -104,7 +105,9 @@ class Execution {
   std::vector<Lane> lane_of_;                ///< by op
   std::vector<std::uint8_t> posted_;         ///< by transfer: how many of its two exchanges have started
   std::vector<LaneProgress> progress_;       ///< by rank, then lane
-  std::vector<Compute> compute_;             ///< by rank; none where exchanges take nothing from it
+  std::vector<Compute> compute_;             ///< by rank; none where all compute is at full speed
+  std::vector<std::vector<Rank>> sharers_;   ///< by node: its ranks, where they share processors
+  std::vector<int> computing_;               ///< by node: ranks that compute, likewise
   std::vector<std::array<int, 2>> running_;  ///< by rank: transfers of its exchanges that run, in the node and beyond
   Trace trace_;
 };
@@ -122,9 +125,15 @@ Execution<Clock>::Execution(const Schedule& schedule, const Network& network, st
       posted_(schedule.transfers.size()),
       progress_(static_cast<std::size_t>(schedule.problem.ranks) * static_cast<std::size_t>(lanes_)),
       trace_{std::vector<double>(schedule.ops.size(), kNotYet), std::vector<double>(schedule.ops.size(), kNotYet), 0} {
-  if (network.takes_compute()) {
+  if (network.can_slow_compute()) {
     compute_.resize(static_cast<std::size_t>(schedule.problem.ranks));
     running_.resize(compute_.size());
+  }
+  if (network.processors() < network.gpus_per_node()) {
+    sharers_.resize(static_cast<std::size_t>(network.nodes()));
+    computing_.resize(sharers_.size());
+    for (Rank rank = 0; rank < schedule.problem.ranks; ++rank)
+      sharers_[static_cast<std::size_t>(network.node_of(rank))].push_back(rank);
   }
   lane_of_.reserve(schedule.ops.size());
   for (const Op& op : schedule.ops) lane_of_.push_back(schedule.lane(op));
@@ -188,6 +197,7 @@ bool Execution<Clock>::start(Rank rank, Lane lane) {
     } else {
       compute_[static_cast<std::size_t>(rank)] = {seconds, clock_.now(), 0, 0};
       change_speed(rank);
+      count_compute(rank, 1);
     }
     return false;
   }
@@ -212,6 +222,8 @@ void Execution<Clock>::change_speed(Rank rank) {
   double speed = 1;
   if (in_node > 0) speed = std::min(speed, 1 - network_.taken_in_node());
   if (between_nodes > 0) speed = std::min(speed, 1 - network_.taken_between_nodes());
+  if (!computing_.empty())
+    speed *= network_.share(std::max(1, computing_[static_cast<std::size_t>(network_.node_of(rank))]));
   Compute& op = compute_[static_cast<std::size_t>(rank)];
   if (speed == op.speed) return;
   const double now_s = clock_.now();
@@ -221,6 +233,17 @@ void Execution<Clock>::change_speed(Rank rank) {
   const double seconds = std::max(0.0, op.left_s) / speed;
   op.due_s = now_s + seconds;
   clock_.after(seconds, {Event::Kind::kComputed, static_cast<std::uint32_t>(rank)});
+}
+
+/// A rank has begun to compute (by = 1) or ended (−1): those that share processors with it feel it.
+template <typename Clock>
+void Execution<Clock>::count_compute(Rank rank, int by) {
+  if (computing_.empty()) return;
+  const auto node = static_cast<std::size_t>(network_.node_of(rank));
+  const double before = network_.share(std::max(1, computing_[node]));
+  computing_[node] += by;
+  if (network_.share(std::max(1, computing_[node])) == before) return;
+  for (Rank other : sharers_[node]) change_speed(other);
 }
 
 /// Whether an event that says so is to be believed: not if the op has lost speed since.
@@ -277,8 +300,10 @@ template <typename Clock>
 void Execution<Clock>::happened(Event event) {
   switch (event.kind) {
     case Event::Kind::kComputed:
-      if (has_computed(static_cast<Rank>(event.id))) end_op(static_cast<Rank>(event.id), kComputeLane);
-      return;
+      if (!has_computed(static_cast<Rank>(event.id))) return;
+      leave(static_cast<Rank>(event.id), kComputeLane);
+      count_compute(static_cast<Rank>(event.id), -1);
+      return advance(static_cast<Rank>(event.id));
     case Event::Kind::kStartedUp:
       return send(event.id);
     case Event::Kind::kArrived:

@@ -60,6 +60,7 @@ Network::Network(const Cluster& cluster, Placement placement) : cluster_(cluster
   if (gpus > 1 && per_node > 1) {
     add_ports();
     add_roots();
+    add_shared();
   }
   if (gpus > per_node) {
     add_nics();
@@ -105,6 +106,15 @@ void Network::add_roots() {
     for (int k = 0; k < roots; ++k)
       links_.push_back({fmt::format("node {} root {}", n, k), std::max(all_ports, node.root_bytes_per_s),
                         2 * static_cast<std::size_t>(node.gpus_per_root), node.root_bytes_per_s});
+}
+
+void Network::add_shared() {
+  if (cluster_.node.shared_bytes_per_s == 0) return;
+  if (cluster_.node.gpus_per_root > 0 || first_switch_ > 0)
+    throw InvalidInput("a node whose GPUs are shares of one device has neither switches nor root complexes");
+  first_shared_ = static_cast<LinkId>(links_.size());
+  for (int n = 0; n < nodes(); ++n)
+    links_.push_back({fmt::format("node {} shared", n), cluster_.node.shared_bytes_per_s});
 }
 
 void Network::add_nics() {
@@ -166,6 +176,7 @@ void Network::cross_node(int from, int to, Route& route) const {
     add(route, first_root_ + static_cast<LinkId>(first));
     if (last != first) add(route, first_root_ + static_cast<LinkId>(last));
   }
+  if (node.shared_bytes_per_s > 0) add(route, first_shared_ + static_cast<LinkId>(node_of_gpu(from)));
   add(route, in(first_port_, to));
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -64,7 +65,18 @@ class Network {
   /// The part of its compute that a GPU loses while it has a transfer within its node, or to or from another one.
   [[nodiscard]] double taken_in_node() const { return taken_in_node_; }
   [[nodiscard]] double taken_between_nodes() const { return taken_between_nodes_; }
-  [[nodiscard]] bool takes_compute() const { return taken_in_node_ > 0 || taken_between_nodes_ > 0; }
+  /// What compute of a GPU is slowed down to while so many of its node compute: they share the node's processors.
+  [[nodiscard]] double share(int computing) const {
+    return computing > processors() ? 1.0 * processors() / computing : 1;
+  }
+  /// Of a node: as many as GPUs, if each computes for itself.
+  [[nodiscard]] int processors() const {
+    return cluster_.node.processors > 0 ? cluster_.node.processors : cluster_.node.gpus;
+  }
+  /// Whether compute of a rank is not always as fast.
+  [[nodiscard]] bool can_slow_compute() const {
+    return taken_in_node_ > 0 || taken_between_nodes_ > 0 || processors() < std::min(gpus(), cluster_.node.gpus);
+  }
 
   /// From one rank to another; from ≠ to.
   [[nodiscard]] Route route(Rank from, Rank to) const;
@@ -82,6 +94,7 @@ class Network {
   [[nodiscard]] int node_of_gpu(int gpu) const { return gpu / cluster_.node.gpus; }
   void add_ports();
   void add_roots();
+  void add_shared();
   void add_nics();
   void add_trunks();
   LinkId add_pair(const std::string& out_name, const std::string& in_name, double bytes_per_s);
@@ -98,6 +111,7 @@ class Network {
   double taken_in_node_ = 0, taken_between_nodes_ = 0;
   LinkId first_port_ = 0;    ///< one a GPU
   LinkId first_switch_ = 0;  ///< one a PCIe switch, where a node has several
+  LinkId first_shared_ = 0;  ///< one a node, for both directions, where all its messages share something
   LinkId first_root_ = 0;    ///< one a CPU, for both directions, where GPUs hang on it
   LinkId first_nic_ = 0;     ///< one a NIC
   LinkId first_trunk_ = 0;   ///< fat tree: one a leaf; rail: one a rail of a group

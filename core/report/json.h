@@ -27,9 +27,9 @@ struct Question {
   Dtype wire = Dtype::kFp32;
   PlacementRule placement = LinearRule{};
   bool partition_open = false;  ///< each row has the partition that is fastest for it
-  std::string framework = {};  ///< empty: this project's own kernels
-  int figures = 0;             ///< that the cluster and its GPUs are known by
-  int assumed = 0;             ///< of these: whose source says so
+  std::string framework = {};   ///< empty: this project's own kernels
+  int figures = 0;              ///< that the cluster and its GPUs are known by
+  int assumed = 0;              ///< of these: whose source says so
 };
 
 /// What came out of one algorithm in one form, or why nothing did.

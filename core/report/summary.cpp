@@ -74,9 +74,9 @@ std::vector<T> merged(std::vector<T> all, const std::vector<T>& more, Name name,
 
 }  // namespace
 
-double problem_bound_s(const Problem& p, const CostModel& cost) {
+double problem_bound_s(const Problem& p, const Network& network, const CostModel& cost) {
   const double work = flops(total_pairs(p), p.shape.head_dim, p.pass) * p.shape.heads * p.shape.batch;
-  return work / p.ranks / cost.best_flops_per_s();
+  return work / std::min(p.ranks, network.nodes() * network.processors()) / cost.best_flops_per_s();
 }
 
 Summary summarise(const Schedule& s, const Network& network, const CostModel& cost, const Trace& trace,
@@ -89,12 +89,12 @@ Summary summarise(const Schedule& s, const Network& network, const CostModel& co
   sum.waiting = trace.makespan_s > 0 ? std::max(0.0, 1 - busy.mean / trace.makespan_s) : 0;  // not below by rounding
   sum.compute_balance = busy.mean > 0 ? std::max(1.0, busy.busiest / busy.mean) : 1;         // not below by rounding
   sum.links = link_loads(s, network, trace.makespan_s);
-  sum.bounds.compute_s = down_to_picoseconds(busiest_compute_s(s, cost.seconds(s)));
+  sum.bounds.compute_s = down_to_picoseconds(busiest_compute_s(s, network, cost.seconds(s)));
   if (!sum.links.empty()) {
     sum.bounds.busiest_link_s = down_to_picoseconds(sum.links.front().busy_s);
     sum.bounds.busiest_link = sum.links.front().name;
   }
-  sum.problem_bound_s = problem_bound_s(s.problem, cost);
+  sum.problem_bound_s = problem_bound_s(s.problem, network, cost);
   sum.volume = volume_of(s, network);
   sum.peak_bytes = s.peak_bytes;
   sum.transfers = s.transfers.size();

@@ -61,9 +61,9 @@ struct Summary {
   std::vector<Wait> waits;      ///< longest first; shares add up to 1 if anything waited
 };
 
-/// No algorithm, tile or placement is faster. Assumes that every rank computes the same share at the best rate that
-/// this GPU is known for, and that communication is free.
-[[nodiscard]] double problem_bound_s(const Problem& problem, const CostModel& cost);
+/// No algorithm, tile or placement is faster. Assumes that every rank (or processor, if there are fewer) computes the
+/// same share at the best rate that this GPU is known for, and that communication is free.
+[[nodiscard]] double problem_bound_s(const Problem& problem, const Network& network, const CostModel& cost);
 
 [[nodiscard]] Summary summarise(const Schedule& schedule, const Network& network, const CostModel& cost,
                                 const Trace& trace, const WallTimes& wall);

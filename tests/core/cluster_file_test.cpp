@@ -344,6 +344,15 @@ TEST_F(ClusterFile, GpusMayHangOnCpus) {
   EXPECT_THAT(error_of(with(on_cpus, "many_GBps = 8 # measured\n", ""), kGpu), HasSubstr("no 'many_GBps' in [root]"));
 }
 
+TEST_F(ClusterFile, GpusMayBeSharesOfOneDevice) {
+  const Node node = read(kCluster, kGpu, {"node.processors=1", "node.shared_GBps=1500"}).node;
+  EXPECT_EQ(node.processors, 1);
+  EXPECT_DOUBLE_EQ(node.shared_bytes_per_s, 1500e9);
+  EXPECT_EQ(read(kCluster, kGpu).node.processors, 0);
+  EXPECT_THAT(error_of(kCluster, kGpu, {"node.processors=0"}), HasSubstr("whole number from 1"));
+  EXPECT_THAT(error_of(kCluster, kGpu, {"node.shared_GBps=0"}), HasSubstr("above 0"));
+}
+
 TEST_F(ClusterFile, AFrameworkIsAFileOfItsOwn) {
   std::filesystem::create_directories(directory_ / "frameworks");
   std::ofstream(directory_ / "frameworks/f.ini") << "[framework]\nmerge_bytes = 38 # counted\nhost_us = 20 # here\n";

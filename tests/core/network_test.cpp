@@ -232,5 +232,24 @@ TEST(Network, GpusOnCpusMeetAtTheirRoots) {
   EXPECT_EQ(on_root(), 1u);
 }
 
+TEST(Network, SharesOfOneDevice) {
+  Cluster c;
+  c.node = {.gpus = 4, .link_bytes_per_s = 10e9, .processors = 2, .shared_bytes_per_s = 15e9};
+  const Network network(c, 4);
+  const Route route = network.route(3, 1);
+  std::vector<std::string> names;
+  for (LinkId link : route) names.push_back(network.links()[link].name);
+  EXPECT_THAT(names, testing::ElementsAre("gpu 3 out", "node 0 shared", "gpu 1 in"));
+  EXPECT_EQ(network.links()[route.links[1]].bytes_per_s, 15e9);
+  EXPECT_TRUE(network.can_slow_compute());
+  EXPECT_EQ(network.share(1), 1);
+  EXPECT_EQ(network.share(2), 1);
+  EXPECT_EQ(network.share(4), 0.5);
+  EXPECT_FALSE(Network(c, 2).can_slow_compute());  // two ranks on two processors
+  c.node.gpus_per_root = 2;
+  c.node.root_bytes_per_s = 3e9;
+  EXPECT_THROW(Network(c, 4), InvalidInput);
+}
+
 }  // namespace
 }  // namespace meshattn

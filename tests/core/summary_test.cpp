@@ -87,6 +87,17 @@ TEST(Summary, IsWhatItsDefinitionsSay) {
   EXPECT_EQ(s.wall.validate_s, 2);
 }
 
+/// On one processor: all four blocks of 4 s, and all of the arithmetic, one after the other.
+TEST(Summary, BoundsKnowThatProcessorsAreShared) {
+  Cluster cluster = two_gpus();
+  cluster.node.processors = 1;
+  const Schedule schedule = ring_of_two();
+  const Summary s =
+      summarise(schedule, Network(cluster, 2), CostModel(cluster.gpu, schedule.problem), kTrace, {1, 2, 3});
+  EXPECT_DOUBLE_EQ(s.bounds.compute_s, 16);
+  EXPECT_DOUBLE_EQ(s.problem_bound_s, 16);
+}
+
 TEST(Summary, EveryPortCarriesOneChunk) {
   const Summary s = summary_of(ring_of_two(), kTrace);
   ASSERT_EQ(s.links.size(), 4u);

@@ -87,7 +87,12 @@ double Fluid::speed(Rank rank) const {
         if (!flows_[t].done)
           speed = std::min(
               speed, 1 - (flows_[t].route.inter_node ? network_.taken_between_nodes() : network_.taken_in_node()));
-  return speed;
+  int computing = 0;
+  for (OpId op = 0; op < s_.ops.size(); ++op)
+    if (!std::holds_alternative<Exchange>(s_.ops[op]) && started_[op] && !ended_[op] &&
+        network_.share_node(rank, s_.rank_of(op)))
+      ++computing;
+  return speed * std::min(1.0, 1.0 * network_.processors() / std::max(1, computing));
 }
 
 /// Starts or ends an op if it is time. @returns whether it did.

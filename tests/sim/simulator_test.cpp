@@ -183,6 +183,37 @@ TEST(Simulator, ExchangesSlowComputeDown) {
   }
 }
 
+/// Three ranks on a node with 2 processors: blocks of 1 s (by what one takes) that start together run at 2/3, so that
+/// all end at 1.5; a rank of the other node at once. Where one has two blocks, the second runs alone.
+TEST(Simulator, RanksShareProcessors) {
+  Cluster c = cluster();
+  c.node.gpus = 3;
+  c.node.gpus_per_nic = 1;
+  c.node.processors = 2;
+  Messages m(6);
+  for (Rank rank : {0, 1, 2, 3}) m.compute(rank);
+  m.compute(0);
+  const Schedule s = m.finish();
+  const Trace trace = simulate(s, c);
+  for (Rank rank : {0, 1, 2}) EXPECT_NEAR(trace.end_s[s.ops_begin(rank)], 1.5, kNanosecond) << rank;
+  EXPECT_NEAR(trace.end_s[s.ops_begin(0) + 1], 2.5, kNanosecond);
+  EXPECT_NEAR(trace.end_s[s.ops_begin(3)], 1, kNanosecond);
+}
+
+/// Copies on one device share its memory: two of 10 MB over 100 GB/s in all, each at 50, 1 + 200 µs; alone 101 µs.
+TEST(Simulator, CopiesShareWhatTheyGoThrough) {
+  Cluster c = cluster();
+  c.node.gpus = 4;
+  c.node.gpus_per_nic = 1;
+  c.node.shared_bytes_per_s = 100e9;
+  Messages two(4), one(4);
+  two.send(0, 1, 10);
+  two.send(2, 3, 10);
+  expect_ends(two.finish(), c, {c.node.link_startup_s + 200e-6, c.node.link_startup_s + 200e-6});
+  one.send(0, 1, 10);
+  expect_ends(one.finish(), c, {c.node.link_startup_s + 100e-6});
+}
+
 /// Leaves of 2 nodes, 4:1: trunks of 2 nodes × 2 NICs × 50 / 4 = 50 GB/s. Four flows over one: 12.5 GB/s, 5 + 800 µs.
 TEST(Simulator, FatTreeTrunkIsShared) {
   Cluster c = cluster();
