@@ -25,7 +25,7 @@ constexpr Key kClusterKeys[] = {
     {"node", "gpus", Kind::kCount},                    // GPUs in one node
     {"node", "gpus_per_nic", Kind::kCount, false},     // GPUs that share one NIC; 1 if not said
     {"node", "gpus_per_switch", Kind::kCount, false},  // GPUs under one PCIe switch; all if not said
-    {"node", "processors", Kind::kCount, false},       // that compute for all GPUs of a node; one each if not said
+    {"node", "processors", Kind::kPositive, false},    // that compute for all GPUs of a node; one each if not said
     {"node", "shared_GBps", Kind::kPositive, false},   // of all messages within a node together, if there is a limit
     {"link", "bandwidth_GBps", Kind::kPositive},       // of one GPU's port inside the node, each direction
     {"link", "efficiency", Kind::kFraction},           // of it that a transfer reaches
@@ -149,7 +149,7 @@ Node node_of(const KeyedFile& file, const std::string& name) {
   node.link_startup_s = file.number("link", "startup_us") * 1e-6;
   node.link_startups = startups_of(file, "link");
   if (file.has("link", "sms")) node.link_sms = sms_of(file, "link");
-  if (file.has("node", "processors")) node.processors = file.count("node", "processors");
+  if (file.has("node", "processors")) node.processors = file.number("node", "processors");
   if (file.has("node", "shared_GBps")) node.shared_bytes_per_s = file.number("node", "shared_GBps") * 1e9;
   if (file.has("node", "gpus_per_nic")) node.gpus_per_nic = file.count("node", "gpus_per_nic");
   if (file.has("node", "gpus_per_switch") != file.has("switch"))

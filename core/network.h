@@ -66,11 +66,9 @@ class Network {
   [[nodiscard]] double taken_in_node() const { return taken_in_node_; }
   [[nodiscard]] double taken_between_nodes() const { return taken_between_nodes_; }
   /// What compute of a GPU is slowed down to while so many of its node compute: they share the node's processors.
-  [[nodiscard]] double share(int computing) const {
-    return computing > processors() ? 1.0 * processors() / computing : 1;
-  }
+  [[nodiscard]] double share(int computing) const { return computing > processors() ? processors() / computing : 1; }
   /// Of a node: as many as GPUs, if each computes for itself.
-  [[nodiscard]] int processors() const {
+  [[nodiscard]] double processors() const {
     return cluster_.node.processors > 0 ? cluster_.node.processors : cluster_.node.gpus;
   }
   /// Whether compute of a rank is not always as fast.

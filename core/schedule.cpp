@@ -19,6 +19,14 @@ constexpr NameTable<Tensor, 7> kTensors{{{Tensor::kQ, "Q"},
 }  // namespace
 
 std::string_view name_of(Tensor tensor) { return kTensors.name_of(tensor); }
+std::string_view name_of(const Op& op) {
+  if (std::holds_alternative<Attend>(op)) return "attend";
+  if (std::holds_alternative<AttendBackward>(op)) return "attend backward";
+  if (std::holds_alternative<Delta>(op)) return "delta";
+  if (std::holds_alternative<Combine>(op)) return "combine";
+  return "exchange";
+}
+
 Tensor parse_tensor(std::string_view name) { return kTensors.parse("tensor", name); }
 
 Rank Schedule::rank_of(OpId op) const {

@@ -141,6 +141,9 @@ struct Exchange {
 /// One step of one rank.
 using Op = std::variant<Attend, AttendBackward, Delta, Combine, Exchange>;
 
+/// "attend", "exchange" and so on.
+[[nodiscard]] std::string_view name_of(const Op& op);
+
 /// `op` may touch its bytes only after `after`, an earlier op of the same rank, has ended.
 struct ReuseWait {
   OpId op;

@@ -7,8 +7,8 @@
 #include <utility>
 
 #include "core/error.h"
-#include "core/estimate.h"
 #include "core/passes/validate.h"
+#include "experiments/corners.h"
 #include "experiments/findings.h"
 #include "sim/simulator.h"
 
@@ -28,16 +28,16 @@ class Stopwatch {
   std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
 };
 
+}  // namespace
+
+void require_simulator() {}
+
 /// In a process of its own: SimGrid allows one simulation in each.
 Trace simulated(const Schedule& schedule, const Network& network, const CostModel& cost) {
   auto result = sim::simulate_isolated(schedule, network, cost);
   if (const auto* failure = std::get_if<sim::Failure>(&result)) throw SimulationError(failure->reason);
   return std::get<Trace>(std::move(result));
 }
-
-}  // namespace
-
-void require_simulator() {}
 
 Evaluation evaluate(const PlanRequest& request, const Network& network, const GpuProfile& gpu,
                     std::span<const Cluster> corners) {
@@ -59,12 +59,8 @@ Evaluation evaluate(const PlanRequest& request, const Network& network, const Gp
   spdlog::info("simulated in {:.3f} s", wall.simulate_s);
   result.summary = summarise(result.schedule, network, cost, result.trace, wall);
   result.summary.slices = request.method.form.slices;
-  for (const Cluster& corner : corners) {
-    const double estimate_s = estimate(result.schedule, Network(corner, network.placement()),
-                                       CostModel(corner.gpu, request.problem).seconds(result.schedule))
-                                  .makespan_s;
-    result.summary.corners_s.push_back(result.summary.makespan_s * estimate_s / plan.estimate_s);
-  }
+  result.summary.corners_s =
+      corners_s(result.schedule, network.placement(), corners, result.summary.makespan_s, plan.estimate_s);
   return result;
 }
 

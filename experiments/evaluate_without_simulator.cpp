@@ -7,6 +7,11 @@ void require_simulator() {
   throw InvalidInput("this meshattn was built without the simulator (MESHATTN_SIM=OFF): only plan and topology work");
 }
 
+Trace simulated(const Schedule&, const Network&, const CostModel&) {
+  require_simulator();
+  return {};
+}
+
 Evaluation evaluate(const PlanRequest&, const Network&, const GpuProfile&, std::span<const Cluster>) {
   require_simulator();
   return {};

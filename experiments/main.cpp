@@ -16,7 +16,8 @@ using namespace meshattn;
 namespace po = boost::program_options;
 
 std::vector<Verb> verbs() {
-  std::vector<Verb> all{plan_verb(), simulate_verb(), compare_verb(), run_verb(), validate_verb(), topology_verb()};
+  std::vector<Verb> all{plan_verb(),      simulate_verb(), compare_verb(), run_verb(),
+                        calibrate_verb(), validate_verb(), topology_verb()};
   for (Verb& verb : all)
     verb.options.add_options()  //
         ("log-level", po::value<std::string>()->value_name("LEVEL"),

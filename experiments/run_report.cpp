@@ -27,16 +27,19 @@ bool is_right(const Deviation& d, const std::vector<Deviation>& of_dense, Dtype 
   return d.relative <= most;
 }
 
-std::string text_of(const std::vector<Deviation>& deviations, const std::vector<Deviation>& of_dense, Dtype dtype) {
-  std::string text;
-  for (std::size_t i = 0; i < deviations.size(); ++i)
-    text += fmt::format("{}{} {:.2e} (on one rank {:.2e}){}", text.empty() ? "" : ", ", deviations[i].tensor,
-                        deviations[i].relative, of_dense[i].relative,
-                        is_right(deviations[i], of_dense, dtype) ? "" : " TOO MUCH");
-  return text.empty() ? "not checked" : text;
-}
-
 }  // namespace
+
+std::string deviations_text(const PassRun& run) {
+  if (run.deviations.empty()) return "deviation from dense attention: not checked";
+  std::string text = "deviation from dense attention:";
+  for (std::size_t i = 0; i < run.deviations.size(); ++i) {
+    const Deviation& d = run.deviations[i];
+    text += fmt::format("{} {} {:.2e} (on one rank {:.2e}){}", i > 0 ? "," : "", d.tensor, d.relative,
+                        run.of_dense[i].relative,
+                        is_right(d, run.of_dense, run.schedule.problem.shape.dtype) ? "" : " TOO MUCH");
+  }
+  return text;
+}
 
 bool is_right(const PassRun& run) {
   return std::ranges::all_of(
@@ -66,8 +69,7 @@ void print(std::ostream& out, const RunRequest& asked, const std::vector<PassRun
                 {"received", bytes_text(s.volume.bytes_received_avg), "a GPU on average"},
                 {"memory", bytes_text(static_cast<double>(s.peak_bytes)), "of attention values on the fullest GPU"}},
                1)
-        << "deviation from dense attention: " << text_of(pass.deviations, pass.of_dense, asked.problem().shape.dtype)
-        << '\n';
+        << deviations_text(pass) << '\n';
   }
 }
 

@@ -30,6 +30,5 @@ void add_run_options(boost::program_options::options_description& options);
 
 /// @throws InvalidInput naming the option that is missing, malformed or does not fit the others.
 [[nodiscard]] RunRequest read_run_request(const boost::program_options::variables_map& given);
-[[nodiscard]] gpu::Backend read_backend(const boost::program_options::variables_map& given);
 
 }  // namespace meshattn

@@ -15,7 +15,9 @@
 #include "experiments/evaluate.h"
 #include "experiments/published.h"
 #include "experiments/request.h"
+#include "experiments/run_request.h"
 #include "experiments/table.h"
+#include "experiments/validate_run.h"
 #include "experiments/verb.h"
 
 namespace meshattn {
@@ -147,7 +149,6 @@ nlohmann::ordered_json json_of(const std::vector<PublishedRow>& rows, const std:
 }
 
 int validate_table(const po::variables_map& given) {
-  require_simulator();
   const std::string json = optional(given, "json");
   const std::vector<PublishedRow> rows =
       read_published(required(given, "table", "experiments/validation/ring-flash-attention-a100.csv"));
@@ -158,16 +159,28 @@ int validate_table(const po::variables_map& given) {
   return 0;
 }
 
+int compare_with_measurements(const po::variables_map& given) {
+  require_simulator();
+  if (!given.count("table")) return validate_run(given);
+  for (const auto& [option, value] : given)
+    if (option != "table" && option != "json" && option != "log-level")
+      throw InvalidInput(fmt::format("--{} has no place beside --table, whose rows have their options", option));
+  return validate_table(given);
+}
+
 }  // namespace
 
 Verb validate_verb() {
-  Verb verb{"validate", "predictions beside a table of published measurements: the error of each row",
+  Verb verb{"validate", "predictions beside measurements: of a schedule on this machine, or published ones",
+            "  meshattn validate --cluster my-box --topologies my-topologies --gpus 8 --ranks-per-gpu 8 --heads 64 \\\n"
+            "      --kv-heads 8 --head-dim 128 --seq 32K --algorithm mesh --tile 2x4 --trace both.json\n"
             "  meshattn validate --table experiments/validation/ring-flash-attention-a100.csv\n",
-            po::options_description("options"), validate_table};
+            po::options_description("options"), compare_with_measurements};
   verb.options.add_options()  //
       ("table", po::value<std::string>()->value_name("FILE"),
-       "published rows, each with the options of simulate that predict it: see experiments/validation")  //
-      ("json", po::value<std::string>()->value_name("FILE"), "results as JSON; - is standard output");
+       "published rows, each with the options of simulate that predict it (see experiments/validation); without it a "
+       "schedule is run on a device, and simulated on --cluster");
+  add_run_options(verb.options);
   return verb;
 }
 

@@ -20,6 +20,7 @@ struct Verb {
 [[nodiscard]] Verb simulate_verb();
 [[nodiscard]] Verb compare_verb();
 [[nodiscard]] Verb run_verb();
+[[nodiscard]] Verb calibrate_verb();
 [[nodiscard]] Verb validate_verb();
 [[nodiscard]] Verb topology_verb();
 

@@ -145,16 +145,17 @@ RunResult run_on_cuda(const Schedule& s, const cpu::Tensors& given, const RunOpt
   return result;
 }
 
-std::string cuda_description() {
-  (void)device_count();
+Devices cuda_devices() {
+  const int count = device_count();
   cudaDeviceProp properties{};
   int driver = 0, runtime = 0;
   check(cudaGetDeviceProperties(&properties, 0), "properties of device 0");
   check(cudaDriverGetVersion(&driver), "driver version");
   check(cudaRuntimeGetVersion(&runtime), "runtime version");
   const auto version = [](int v) { return fmt::format("{}.{}", v / 1000, v % 1000 / 10); };
-  return fmt::format("{}, driver {}, CUDA {}, {}, {}", properties.name, version(driver), version(runtime),
-                     fast_attention_version(), nccl_version());
+  return {fmt::format("{}, driver {}, CUDA {}, {}, {}", properties.name, version(driver), version(runtime),
+                      fast_attention_version(), nccl_version()),
+          count, properties.multiProcessorCount, static_cast<double>(properties.totalGlobalMem)};
 }
 
 }  // namespace meshattn::gpu

@@ -9,6 +9,6 @@ namespace meshattn::gpu {
 /// `run` on CUDA devices. @throws as it does
 [[nodiscard]] RunResult run_on_cuda(const Schedule& schedule, const cpu::Tensors& given, const RunOptions& options,
                                     const Job& job);
-[[nodiscard]] std::string cuda_description();
+[[nodiscard]] Devices cuda_devices();
 
 }  // namespace meshattn::gpu

@@ -4,10 +4,10 @@
 namespace meshattn::gpu {
 
 RunResult run_on_cuda(const Schedule&, const cpu::Tensors&, const RunOptions&, const Job&) {
-  throw InvalidInput(cuda_description());
+  throw InvalidInput(cuda_devices().description);
 }
 
-std::string cuda_description() {
+Devices cuda_devices() {
   throw InvalidInput(
       "this meshattn was built without the CUDA runtime, which takes a CUDA toolkit with NCCL: --device cpu works");
 }

@@ -100,14 +100,6 @@ std::vector<Program> issue(const Schedule& s) {
   return programs;
 }
 
-std::string_view name_of(const Op& op) {
-  if (std::holds_alternative<Attend>(op)) return "attend";
-  if (std::holds_alternative<AttendBackward>(op)) return "attend backward";
-  if (std::holds_alternative<Delta>(op)) return "delta";
-  if (std::holds_alternative<Combine>(op)) return "combine";
-  return "exchange";
-}
-
 std::string to_text(const Program& program, const Schedule& s) {
   std::string text = fmt::format("rank {}\n", program.rank);
   const OpId first = s.ops_begin(program.rank);

@@ -77,9 +77,6 @@ struct Program {
 /// @throws InvalidSchedule if memory is not assigned.
 [[nodiscard]] std::vector<Program> issue(const Schedule& schedule);
 
-/// "attend", "exchange" and so on.
-[[nodiscard]] std::string_view name_of(const Op& op);
-
 /// One command a line, a group's messages below it.
 [[nodiscard]] std::string to_text(const Program& program, const Schedule& schedule);
 

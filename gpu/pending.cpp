@@ -4,8 +4,6 @@
 
 #include <vector>
 
-#include "gpu/issue.h"
-
 namespace meshattn::gpu {
 
 namespace {

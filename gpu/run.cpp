@@ -1,7 +1,9 @@
 #include "gpu/run.h"
 
 #include <spdlog/fmt/fmt.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <thread>
 
 #include "core/error.h"
@@ -31,10 +33,11 @@ RunResult run(const Schedule& s, const cpu::Tensors& given, const RunOptions& op
   return options.backend == Backend::kCpu ? run_on_cpu(s, given, options, job) : run_on_cuda(s, given, options, job);
 }
 
-std::string description(Backend backend) {
-  if (backend == Backend::kCuda) return cuda_description();
-  return fmt::format("{} CPU threads as a device, which says nothing of a GPU's speed",
-                     std::thread::hardware_concurrency());
+Devices devices(Backend backend) {
+  if (backend == Backend::kCuda) return cuda_devices();
+  const int threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  return {fmt::format("{} CPU threads (no GPU: a test of the method)", threads), 1, 0,
+          static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGESIZE))};
 }
 
 }  // namespace meshattn::gpu

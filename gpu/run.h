@@ -58,8 +58,15 @@ struct RunResult {
 [[nodiscard]] RunResult run(const Schedule& schedule, const cpu::Tensors& given, const RunOptions& options,
                             const Job& job);
 
-/// "NVIDIA H200, driver 13.0, CUDA 13.0, cuDNN 9.19.0, NCCL 2.28.9".
+/// What there is to run on.
+struct Devices {
+  std::string description;  ///< "NVIDIA H200, driver 13.0, CUDA 13.0, cuDNN 9.19.0, NCCL 2.28.9"
+  int count = 1;            ///< in this process
+  int sms = 0;              ///< streaming multiprocessors of one; 0: not such a device
+  double memory_bytes = 0;  ///< of one
+};
+
 /// @throws InvalidInput if the backend was not built or has no device.
-[[nodiscard]] std::string description(Backend backend);
+[[nodiscard]] Devices devices(Backend backend);
 
 }  // namespace meshattn::gpu

@@ -7,6 +7,7 @@
 #include <iterator>
 #include <ostream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/report/figures.h"
@@ -35,32 +36,35 @@ std::string joined(const Side& side) {
 }
 
 /// Writes events of one rank, each on a line. Perfetto keeps process 0 and thread 0 for the idle task, so that rank r
-/// is process r + 1 and lane l its thread l + 1.
+/// is process r + 1 and lane l its thread l + 1; of several traces, process r·traces + 1 and the next ones.
 class RankWriter {
  public:
-  RankWriter(std::ostream& out, const Schedule& s, const Trace& trace, Rank rank)
-      : out_(out), s_(s), trace_(trace), rank_(rank) {}
+  RankWriter(std::ostream& out, const Schedule& s, const NamedTrace& trace, Rank rank, int process)
+      : out_(out), s_(s), name_(trace.name), trace_(trace.trace), rank_(rank), pid_(process + 1) {}
 
   void name_tracks(const Network& network, int lanes, bool first);
   void event(OpId op);
 
  private:
-  [[nodiscard]] int pid() const { return rank_ + 1; }
+  [[nodiscard]] int pid() const { return pid_; }
   [[nodiscard]] std::string title(const Op& op, const Side& sent, const Side& received) const;
   void sides(const Op& op, Side& sent, Side& received) const;
 
   std::ostream& out_;
   const Schedule& s_;
+  const std::string& name_;
   const Trace& trace_;
   Rank rank_;
+  int pid_;
 };
 
 void RankWriter::name_tracks(const Network& network, int lanes, bool first) {
   out_ << fmt::format(
-      "{}{{\"ph\":\"M\",\"name\":\"process_name\",\"pid\":{},\"args\":{{\"name\":\"rank {} (node {}, gpu {})\"}}}}",
-      first ? "\n" : ",\n", pid(), rank_, network.node_of(rank_), network.gpu_of(rank_) % network.gpus_per_node());
+      "{}{{\"ph\":\"M\",\"name\":\"process_name\",\"pid\":{},\"args\":{{\"name\":\"{}rank {} (node {}, gpu {})\"}}}}",
+      first ? "\n" : ",\n", pid(), name_.empty() ? "" : name_ + ": ", rank_, network.node_of(rank_),
+      network.gpu_of(rank_) % network.gpus_per_node());
   out_ << fmt::format(",\n{{\"ph\":\"M\",\"name\":\"process_sort_index\",\"pid\":{},\"args\":{{\"sort_index\":{}}}}}",
-                      pid(), rank_);
+                      pid(), pid() - 1);
   for (int lane = 0; lane < lanes; ++lane)
     out_ << fmt::format(
         ",\n{{\"ph\":\"M\",\"name\":\"thread_name\",\"pid\":{},\"tid\":{},\"args\":{{\"name\":\"{}\"}}}}", pid(),
@@ -117,13 +121,21 @@ void RankWriter::event(OpId id) {
 
 void write_chrome_trace(std::ostream& out, const Schedule& s, const Network& network, const Trace& trace,
                         std::span<const Rank> ranks) {
+  const NamedTrace only{"", trace};
+  write_chrome_trace(out, s, network, std::span(&only, 1), ranks);
+}
+
+void write_chrome_trace(std::ostream& out, const Schedule& s, const Network& network,
+                        std::span<const NamedTrace> traces, std::span<const Rank> ranks) {
   out << "{\"displayTimeUnit\":\"ms\",\"traceEvents\":[";
-  const int lanes = s.lanes();
-  for (std::size_t i = 0; i < ranks.size(); ++i) {
-    RankWriter rank(out, s, trace, ranks[i]);
-    rank.name_tracks(network, lanes, i == 0);
-    for (OpId op = s.ops_begin(ranks[i]); op < s.ops_end(ranks[i]); ++op) rank.event(op);
-  }
+  const int lanes = s.lanes(), several = static_cast<int>(traces.size());
+  bool first = true;
+  for (Rank r : ranks)
+    for (int k = 0; k < several; ++k) {
+      RankWriter rank(out, s, traces[static_cast<std::size_t>(k)], r, several * r + k);
+      rank.name_tracks(network, lanes, std::exchange(first, false));
+      for (OpId op = s.ops_begin(r); op < s.ops_end(r); ++op) rank.event(op);
+    }
   out << "\n]}\n";
 }
 

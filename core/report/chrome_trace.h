@@ -2,15 +2,25 @@
 
 #include <iosfwd>
 #include <span>
+#include <string>
 
 #include "core/network.h"
 #include "core/trace.h"
 
 namespace meshattn {
 
+/// A trace with what tells it from others of the same schedule: "measured".
+struct NamedTrace {
+  std::string name;
+  const Trace& trace;
+};
+
 /// Writes what the given ranks did as a Chrome trace, which Perfetto and chrome://tracing open: one process per rank,
 /// one track per lane, one event per op. Streams: memory does not grow with the trace.
 void write_chrome_trace(std::ostream& out, const Schedule& schedule, const Network& network, const Trace& trace,
                         std::span<const Rank> ranks);
+/// Several traces of one schedule, those of a rank one above the other.
+void write_chrome_trace(std::ostream& out, const Schedule& schedule, const Network& network,
+                        std::span<const NamedTrace> traces, std::span<const Rank> ranks);
 
 }  // namespace meshattn

@@ -76,7 +76,7 @@ std::vector<T> merged(std::vector<T> all, const std::vector<T>& more, Name name,
 
 double problem_bound_s(const Problem& p, const Network& network, const CostModel& cost) {
   const double work = flops(total_pairs(p), p.shape.head_dim, p.pass) * p.shape.heads * p.shape.batch;
-  return work / std::min(p.ranks, network.nodes() * network.processors()) / cost.best_flops_per_s();
+  return work / std::min<double>(p.ranks, network.nodes() * network.processors()) / cost.best_flops_per_s();
 }
 
 Summary summarise(const Schedule& s, const Network& network, const CostModel& cost, const Trace& trace,

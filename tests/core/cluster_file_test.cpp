@@ -349,7 +349,7 @@ TEST_F(ClusterFile, GpusMayBeSharesOfOneDevice) {
   EXPECT_EQ(node.processors, 1);
   EXPECT_DOUBLE_EQ(node.shared_bytes_per_s, 1500e9);
   EXPECT_EQ(read(kCluster, kGpu).node.processors, 0);
-  EXPECT_THAT(error_of(kCluster, kGpu, {"node.processors=0"}), HasSubstr("whole number from 1"));
+  EXPECT_THAT(error_of(kCluster, kGpu, {"node.processors=0"}), HasSubstr("above 0"));
   EXPECT_THAT(error_of(kCluster, kGpu, {"node.shared_GBps=0"}), HasSubstr("above 0"));
 }
 

@@ -7,6 +7,7 @@
 
 #include "core/cluster_file.h"
 #include "core/cost.h"
+#include "core/leave_one_out.h"
 
 namespace meshattn {
 namespace {
@@ -136,38 +137,6 @@ TEST(TopologyData, AnA100ReproducesTheOneGpuFigureThatItsSplitComesFrom) {
   EXPECT_NEAR((seconds(Pass::kForward) + seconds(Pass::kBackward)) * 94.7, 1, 0.01);
 }
 
-/// Errors of the rates that a profile's points would have without themselves, each from the others of its series.
-std::vector<double> errors_without_themselves(const GpuProfile& gpu) {
-  std::vector<double> errors;
-  for (std::size_t i = 0; i < gpu.attention.size(); ++i) {
-    const AttentionPoint& left_out = gpu.attention[i];
-    const auto same_series = [&](const AttentionPoint& p) {
-      return p.pass == left_out.pass && p.mask == left_out.mask && p.head_dim == left_out.head_dim;
-    };
-    std::vector<std::int64_t> lengths;
-    for (const AttentionPoint& p : gpu.attention)
-      if (same_series(p)) lengths.push_back(p.q_tokens);
-    const auto [least, most] = std::ranges::minmax(lengths);
-    if (left_out.q_tokens == least || left_out.q_tokens == most) continue;  // nothing lies beyond
-    GpuProfile others = gpu;
-    std::erase_if(others.attention,
-                  [&](const AttentionPoint& p) { return same_series(p) && p.q_tokens == left_out.q_tokens; });
-    Problem p{{1 << 20, 1 << 20, left_out.batch, left_out.heads, left_out.kv_heads, left_out.head_dim, left_out.dtype},
-              Mask::kFull,
-              Partition::kContiguous,
-              left_out.pass,
-              1};
-    const auto tokens = static_cast<double>(left_out.q_tokens);
-    others.launch_s = 0;
-    const double seconds = CostModel(others, p).attention_s(tokens * tokens, tokens, tokens, left_out.mask);
-    const double pairs = tokens * tokens * left_out.heads * left_out.batch;
-    const double found = flops(pairs, left_out.head_dim, left_out.pass) / seconds;
-    errors.push_back(std::abs(found / left_out.flops_per_s - 1));
-  }
-  std::ranges::sort(errors);
-  return errors;
-}
-
 /// Median and worst, as the README has them.
 TEST(TopologyData, PointsAreBetweenTheirNeighboursAsTheCostModelSays) {
   const std::map<std::string, std::pair<double, double>> known{{"dgx-a100", {0.0044, 0.026}},
@@ -176,7 +145,7 @@ TEST(TopologyData, PointsAreBetweenTheirNeighboursAsTheCostModelSays) {
                                                                {"dgx-b200", {0.0150, 0.043}},
                                                                {"pcie-l20", {0.0068, 0.035}}};
   for (const auto& [name, figures] : known) {
-    const std::vector<double> errors = errors_without_themselves(read_cluster(name, kTopologies).gpu);
+    const std::vector<double> errors = leave_one_out(read_cluster(name, kTopologies).gpu);
     ASSERT_GE(errors.size(), 8u) << name;
     EXPECT_NEAR(errors[errors.size() / 2], figures.first, 0.0005) << name;
     EXPECT_NEAR(errors.back(), figures.second, 0.0005) << name;

@@ -26,9 +26,9 @@ TEST_F(RunVerb, ChecksEveryTimingAgainstDenseAttention) {
   const ProgramRun run = meshattn(kOnCpu + "--pass both");
   EXPECT_EQ(run.status, 0) << run.err;
   EXPECT_EQ(run.err, "");
-  for (const char* what : {"CPU threads as a device, which says nothing of a GPU's speed: 4 ranks",
-                           "forward\nmeasured ", "backward\nmeasured ", "median of 3: ", "estimated ",
-                           "deviation from dense attention: O ", "deviation from dense attention: dQ "})
+  for (const char* what :
+       {"CPU threads (no GPU: a test of the method): 4 ranks", "forward\nmeasured ", "backward\nmeasured ",
+        "median of 3: ", "estimated ", "deviation from dense attention: O ", "deviation from dense attention: dQ "})
     EXPECT_THAT(run.out, HasSubstr(what));
 }
 
@@ -72,7 +72,8 @@ TEST_F(RunVerb, TraceHasTheEventsOfTheSimulators) {
   ASSERT_EQ(meshattn("simulate " + kProblem + "--trace sim.json").status, 0);
   const auto events = [&](const std::string& name) {
     std::vector<json> all;
-    for (json event : json::parse(content(name)).at("traceEvents")) {
+    const json trace = json::parse(content(name));
+    for (json event : trace.at("traceEvents")) {
       event.erase("ts");
       event.erase("dur");
       all.push_back(std::move(event));
@@ -80,6 +81,7 @@ TEST_F(RunVerb, TraceHasTheEventsOfTheSimulators) {
     std::ranges::sort(all);
     return all;
   };
+  EXPECT_GT(events("run.json").size(), 40u);  // 4 ranks: their tracks and ops
   EXPECT_EQ(events("run.json"), events("sim.json"));
 }
 
@@ -99,30 +101,23 @@ TEST_F(RunVerb, WhatDoesNotEndInTimeIsGivenUpWithWhereItIs) {
 TEST_F(RunVerb, BadInputIsOneLineAndStatusTwo) {
   ASSERT_EQ(meshattn("plan " + kProblem + "--text s.txt").status, 0);
   const std::string read = "run --device cpu --cluster ideal-8x50 --schedule ";
-  const std::vector<std::pair<std::string, std::string>> cases{
-      {kOnCpu + "--device tpu", "--device is given more than once"},
-      {"run --device tpu " + kProblem, "--device tpu: possible are cuda, cpu"},
-      {kOnCpu + "--transport nccl", "--device cpu is one process with --transport copies"},
-      {kOnCpu + "--transport tcp", "possible are copies, nccl"},
-      {kOnCpu + "--kernels slow", "possible are fast, repeatable, reference"},
-      {kOnCpu + "--ranks-per-gpu 0", "--ranks-per-gpu must be a whole number from 1"},
-      {kOnCpu + "--warm-ups -1", "--warm-ups must be a whole number from 0"},
-      {kOnCpu + "--timeout 0", "--timeout must be more than 0"},
-      {kOnCpu + "--seed x", "--seed"},
-      {kOnCpu + "--check maybe", "possible are yes, no"},
-      {kOnCpu + "--pass both --trace t.json", "--trace shows one pass"},
-      {kOnCpu + "--json missing/a.json", "missing/a.json: No such file or directory"},
-      {kOnCpu + "--json - --trace -", "cannot both write to standard output"},
-      {read + "none.txt", "--schedule: cannot read none.txt"},
-      {read + "s.txt --order greedy", "--order is for planning a schedule"},
-      {read + "s.txt --gpus 4", "--gpus is for planning a schedule"},
-      {"run --device cpu --schedule s.txt", "--cluster is missing"}};
-  for (const auto& [arguments, says] : cases) {
-    const ProgramRun run = meshattn(arguments);
-    EXPECT_EQ(run.status, 2) << arguments << '\n' << run.err;
-    EXPECT_EQ(std::ranges::count(run.err, '\n'), 1) << arguments << '\n' << run.err;
-    EXPECT_THAT(run.err, HasSubstr(says)) << arguments;
-  }
+  expect_refused({{kOnCpu + "--device tpu", "--device is given more than once"},
+                  {"run --device tpu " + kProblem, "--device tpu: possible are cuda, cpu"},
+                  {kOnCpu + "--transport nccl", "--device cpu is one process with --transport copies"},
+                  {kOnCpu + "--transport tcp", "possible are copies, nccl"},
+                  {kOnCpu + "--kernels slow", "possible are fast, repeatable, reference"},
+                  {kOnCpu + "--ranks-per-gpu 0", "--ranks-per-gpu must be a whole number from 1"},
+                  {kOnCpu + "--warm-ups -1", "--warm-ups must be a whole number from 0"},
+                  {kOnCpu + "--timeout 0", "--timeout must be more than 0"},
+                  {kOnCpu + "--seed x", "--seed"},
+                  {kOnCpu + "--check maybe", "possible are yes, no"},
+                  {kOnCpu + "--pass both --trace t.json", "--trace shows one pass"},
+                  {kOnCpu + "--json missing/a.json", "missing/a.json: No such file or directory"},
+                  {kOnCpu + "--json - --trace -", "cannot both write to standard output"},
+                  {read + "none.txt", "--schedule: cannot read none.txt"},
+                  {read + "s.txt --order greedy", "--order is for planning a schedule"},
+                  {read + "s.txt --gpus 4", "--gpus is for planning a schedule"},
+                  {"run --device cpu --schedule s.txt", "--cluster is missing"}});
   EXPECT_EQ(files(), std::set<std::string>{"s.txt"});
 }
 

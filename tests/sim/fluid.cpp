@@ -92,7 +92,7 @@ double Fluid::speed(Rank rank) const {
     if (!std::holds_alternative<Exchange>(s_.ops[op]) && started_[op] && !ended_[op] &&
         network_.share_node(rank, s_.rank_of(op)))
       ++computing;
-  return speed * std::min(1.0, 1.0 * network_.processors() / std::max(1, computing));
+  return speed * std::min(1.0, network_.processors() / std::max(1, computing));
 }
 
 /// Starts or ends an op if it is time. @returns whether it did.

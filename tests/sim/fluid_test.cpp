@@ -42,7 +42,7 @@ Cluster random_cluster(Random& random, int gpus) {
     c.node.link_sms = pick(random, 0, 4);
     c.node.nic_sms = pick(random, 0, 4);
   }
-  if (pick(random, 0, 2) == 0) c.node.processors = pick(random, 1, 3);
+  if (pick(random, 0, 2) == 0) c.node.processors = pick(random, {1, 1.37, 2, 3});
   if (pick(random, 0, 3) == 0) {
     c.node.gpus_per_switch = 0;
     c.node.shared_bytes_per_s = pick(random, {60e9, 313.3e9});

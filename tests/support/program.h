@@ -5,12 +5,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace meshattn {
 
@@ -43,6 +46,17 @@ class Cli : public testing::Test {
     EXPECT_EQ(run.status, 0) << arguments << '\n' << run.err;
     EXPECT_EQ(run.err, "");
     return nlohmann::json::parse(run.out, nullptr, false);
+  }
+
+  /// Each of these commands is refused with status 2 and one line that has the words beside it.
+  void expect_refused(const std::vector<std::pair<std::string, std::string>>& cases) const {
+    for (const auto& [arguments, says] : cases) {
+      const ProgramRun run = meshattn(arguments);
+      EXPECT_EQ(run.status, 2) << arguments << '\n' << run.err;
+      EXPECT_EQ(std::ranges::count(run.err, '\n'), 1) << arguments << '\n' << run.err;
+      EXPECT_TRUE(run.err.starts_with("meshattn: ")) << run.err;
+      EXPECT_NE(run.err.find(says), std::string::npos) << arguments << '\n' << run.err;
+    }
   }
 
   [[nodiscard]] std::string content(const std::string& name) const {

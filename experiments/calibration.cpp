@@ -1,0 +1,216 @@
+#include "experiments/calibration.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/error.h"
+#include "experiments/probes.h"
+
+namespace meshattn {
+
+namespace {
+
+/// Times of something in every repeat, or in several places of one.
+double median_of(std::vector<double> times) {
+  const auto middle = times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2);
+  std::ranges::nth_element(times, middle);
+  return *middle;
+}
+
+double spread_of(const std::vector<double>& times) {
+  const auto [least, most] = std::ranges::minmax(times);
+  return (most - least) / 2 / median_of(times);
+}
+
+class Bench {
+ public:
+  explicit Bench(const CalibrationRequest& request) : request_(request) {}
+
+  Calibration all(const std::function<void(std::string)>& tell) {
+    tell("attention");
+    attention();
+    tell("merging, and gaps between kernels");
+    combine();
+    launch();
+    if (request_.ranks == 1) return std::move(made_);
+    tell("ranks that compute at once");
+    sharing();
+    tell("messages");
+    messages();
+    tell("messages of all ranks at once");
+    made_.both_ways = rate_of({{0, 1}, {1, 0}}) / 2 / made_.link_bytes_per_s;
+    std::vector<Pair> ring;
+    for (Rank rank = 0; rank < request_.ranks; ++rank) ring.emplace_back(rank, (rank + 1) % request_.ranks);
+    made_.shared_bytes_per_s = rate_of(ring);
+    tell("messages beside attention");
+    beside();
+    return std::move(made_);
+  }
+
+ private:
+  [[nodiscard]] AttentionShape shape(std::int64_t tokens) const { return shape(tokens, tokens); }
+  [[nodiscard]] AttentionShape shape(std::int64_t queries, std::int64_t keys) const {
+    AttentionShape shape = request_.shape;
+    shape.seq_q = queries;
+    shape.seq_kv = keys;
+    return shape;
+  }
+  /// Random numbers for a shape; what a backward pass is given is made up.
+  [[nodiscard]] const cpu::Tensors& given(const AttentionShape& shape) {
+    if (given_shape_ != shape) {
+      given_ = cpu::random_tensors(shape, 1);
+      given_.o = given_.d_o;
+      given_.lse.assign(given_.q.size() / static_cast<std::size_t>(shape.head_dim),
+                        std::log(static_cast<double>(shape.seq_kv)));
+      given_shape_ = shape;
+    }
+    return given_;
+  }
+  [[nodiscard]] gpu::RunResult run(const Schedule& s, bool timed = true) {
+    gpu::RunOptions options = request_.options;
+    options.timed = timed;
+    return gpu::run(s, given(s.problem.shape), options, gpu::Job::alone(0));
+  }
+
+  /// Durations of a rank's ops of a kind.
+  template <typename Kind>
+  [[nodiscard]] static std::vector<double> seconds(const Schedule& s, const Trace& trace, Rank rank) {
+    std::vector<double> times;
+    for (OpId op = s.ops_begin(rank); op < s.ops_end(rank); ++op)
+      if (std::holds_alternative<Kind>(s.ops[op])) times.push_back(trace.end_s[op] - trace.start_s[op]);
+    return times;
+  }
+
+  void attention() {
+    std::vector<double> spreads;
+    for (Pass pass : {Pass::kForward, Pass::kBackward})
+      for (KernelMask mask : {KernelMask::kFull, KernelMask::kCausal})
+        for (std::int64_t length : request_.lengths) {
+          const Problem p{shape(length), mask == KernelMask::kFull ? Mask::kFull : Mask::kCausal,
+                          Partition::kContiguous, pass, 1};
+          const Schedule s = dense_schedule(p);
+          const gpu::RunResult result = run(s);
+          const double took_s = pass == Pass::kForward ? median_of(seconds<Attend>(s, result.trace, 0))
+                                                       : median_of(seconds<AttendBackward>(s, result.trace, 0));
+          spreads.push_back(spread_of(result.makespans_s));
+          const double work = flops(total_pairs(p), p.shape.head_dim, pass) * p.shape.heads;
+          made_.points.push_back({pass, mask, p.shape.dtype, length, length, p.shape.heads, p.shape.kv_heads,
+                                  p.shape.head_dim, 1, work / took_s, request_.source});
+        }
+    made_.attention_spread = median_of(spreads);
+  }
+
+  /// Two sums in fp32 into one in the dtype of outputs, with their log-sum-exp: as CostModel counts bytes.
+  void combine() {
+    const Schedule s = schedule_of({.shape = shape(request_.lengths.back()), .attends = 2, .merges = 9});
+    const std::vector<double> times = seconds<Combine>(s, run(s).trace, 0);
+    double bytes = 0;
+    for (const Op& op : s.ops)
+      if (const auto* c = std::get_if<Combine>(&op)) {
+        bytes = static_cast<double>(s.bytes(c->made));
+        for (ValueId source : s.sources_of(*c)) bytes += static_cast<double>(s.bytes(source));
+      }
+    made_.combine_bytes_per_s = bytes / median_of(times);
+    made_.combine_spread = spread_of(times);
+  }
+
+  void launch() {
+    const Schedule s = schedule_of({.shape = shape(request_.lengths.front()), .attends = 50});
+    const gpu::RunResult result = run(s);
+    std::vector<double> gaps;
+    for (OpId op = s.ops_begin(0); op + 1 < s.ops_end(0); ++op)
+      gaps.push_back(result.trace.start_s[op + 1] - result.trace.end_s[op]);
+    made_.launch_s = std::max(0.0, median_of(gaps));
+    made_.timing_overhead = median_of(result.makespans_s) / median_of(run(s, false).makespans_s) - 1;
+  }
+
+  void sharing() {
+    if (request_.options.ranks_per_device == 1) return;
+    const int ranks = std::min(4, request_.ranks);
+    const auto makespan_s = [&](int attending) {
+      return median_of(run(schedule_of({.shape = shape(request_.lengths.back()), .attends = 3, .attending = attending}))
+                           .makespans_s);
+    };
+    made_.processors = std::max(1.0, ranks * makespan_s(1) / makespan_s(ranks));
+  }
+
+  /// How long each of several exchanges in a row took, from when both its ends had begun it.
+  [[nodiscard]] static std::vector<double> exchanges(const Schedule& s, const Trace& trace) {
+    std::vector<double> begin, end;
+    for (Rank rank = 0; rank < s.problem.ranks; ++rank) {
+      std::size_t k = 0;
+      for (OpId op = s.ops_begin(rank); op < s.ops_end(rank); ++op) {
+        if (!std::holds_alternative<Exchange>(s.ops[op])) continue;
+        if (k == begin.size()) begin.push_back(0), end.push_back(0);
+        begin[k] = std::max(begin[k], trace.start_s[op]);
+        end[k] = std::max(end[k], trace.end_s[op]);
+        ++k;
+      }
+    }
+    for (std::size_t k = 0; k < begin.size(); ++k) end[k] -= begin[k];
+    return end;
+  }
+  [[nodiscard]] static double bytes_of_message(const Schedule& s) {
+    return static_cast<double>(s.bytes(s.transfers.front().made));
+  }
+
+  void messages() {
+    const std::vector<Pair> pair{{0, 1}};
+    std::vector<StartupPoint> took;
+    for (std::int64_t tokens : request_.message_tokens) {
+      const Schedule s = schedule_of({.shape = shape(tokens), .pairs = pair, .exchanges = kInARow});
+      const std::vector<double> times = exchanges(s, run(s).trace);
+      took.push_back({bytes_of_message(s), median_of(times)});
+      const double rate = took.back().bytes / took.back().seconds;
+      if (rate <= made_.link_bytes_per_s) continue;
+      made_.link_bytes_per_s = rate;
+      made_.link_spread = spread_of(times);
+    }
+    for (const StartupPoint& t : took)
+      made_.startups.push_back({t.bytes, std::max(0.0, t.seconds - t.bytes / made_.link_bytes_per_s)});
+  }
+
+  /// Bytes/s of the largest messages, all pairs together, once their start-up has passed.
+  [[nodiscard]] double rate_of(const std::vector<Pair>& pairs) {
+    const Schedule s =
+        schedule_of({.shape = shape(request_.message_tokens.back()), .pairs = pairs, .exchanges = kInARow});
+    const double took_s = median_of(exchanges(s, run(s).trace)) - made_.startups.back().seconds;
+    return static_cast<double>(pairs.size()) * bytes_of_message(s) / took_s;
+  }
+
+  /// Rank 0 receives from rank 1 all the while that it attends: few queries to the keys of many, so that it is soon.
+  void beside() {
+    const std::vector<Pair> pair{{1, 0}};
+    const auto median_times = [&](int attends, int exchanges_in_a_row) {
+      const Schedule s = schedule_of({.shape = shape(request_.lengths.front(), request_.message_tokens.back()),
+                                      .attends = attends,
+                                      .pairs = pair,
+                                      .exchanges = exchanges_in_a_row});
+      const Trace trace = run(s).trace;
+      const std::vector<double> attend = seconds<Attend>(s, trace, 0), messages = exchanges(s, trace);
+      return std::pair{attend.empty() ? 0 : median_of(attend), messages.empty() ? 0 : median_of(messages)};
+    };
+    const double attend_s = median_times(1, 0).first, message_s = median_times(0, kInARow).second;
+    const int longer = std::clamp(static_cast<int>(std::ceil(1.5 * attend_s / message_s)), 1, kMostInARow);
+    const int attends = std::clamp(static_cast<int>(std::ceil(1.5 * longer * message_s / attend_s)), 1, kMostInARow);
+    made_.attention_slowed = std::max(0.0, median_times(1, longer).first / attend_s - 1);
+    made_.messages_slowed = std::max(0.0, median_times(attends, kInARow).second / message_s - 1);
+  }
+
+  static constexpr int kInARow = 9, kMostInARow = 300;
+
+  const CalibrationRequest& request_;
+  Calibration made_;
+  cpu::Tensors given_;
+  AttentionShape given_shape_;
+};
+
+}  // namespace
+
+Calibration calibrate(const CalibrationRequest& request, const std::function<void(std::string)>& tell) {
+  return Bench(request).all(tell);
+}
+
+}  // namespace meshattn

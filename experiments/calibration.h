@@ -1,0 +1,51 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "core/cluster.h"
+#include "gpu/run.h"
+
+namespace meshattn {
+
+/// What to measure, and how.
+struct CalibrationRequest {
+  gpu::RunOptions options;
+  gpu::Devices devices;
+  AttentionShape shape;                      ///< heads, head dim, dtype; lengths do not count
+  std::vector<std::int64_t> lengths;         ///< tokens of q and of kv, ascending
+  std::vector<std::int64_t> message_tokens;  ///< K and V of so many, ascending
+  int ranks = 1;                             ///< that share a device, or devices that have one each
+  std::string source;                        ///< beside every number: what was measured, when
+};
+
+/// What was measured, as medians of the repeats. `spread`: half of all that they differ, relative.
+struct Calibration {
+  std::vector<AttentionPoint> points;
+  double attention_spread = 0;  ///< the median of all points'
+  double combine_bytes_per_s = 0;
+  double combine_spread = 0;
+  double processors = 1;  ///< ranks that share a device compute so much more at once than one
+  double launch_s = 0;    ///< from the end of a kernel to the start of the next that waits for it
+
+  double link_bytes_per_s = 0;  ///< the most that a message reached, from one rank to another
+  double link_spread = 0;
+  std::vector<StartupPoint> startups;  ///< of messages of each size: what they took beyond bytes over bandwidth
+  double both_ways = 0;                ///< bytes/s of two ranks that send to each other, each way, by link_bytes_per_s
+  double shared_bytes_per_s = 0;       ///< of all ranks together, each sending to the next
+  double attention_slowed = 0;         ///< time of attention beside messages by that without, less 1
+  double messages_slowed = 0;          ///< likewise of messages beside attention
+  double timing_overhead = 0;          ///< makespan with every op timed by that without, less 1
+};
+
+/// Runs probes on devices. @param tell what is measured next. @throws as gpu::run does
+[[nodiscard]] Calibration calibrate(const CalibrationRequest& request, const std::function<void(std::string)>& tell);
+
+/// Files of `topologies/`: a GPU profile, and a cluster of one node of it.
+[[nodiscard]] std::string profile_text(const CalibrationRequest& request, const Calibration& measured);
+[[nodiscard]] std::string cluster_text(const CalibrationRequest& request, const Calibration& measured,
+                                       const std::string& gpu);
+
+}  // namespace meshattn

@@ -1,0 +1,19 @@
+#include "experiments/corners.h"
+
+#include "core/cost.h"
+#include "core/estimate.h"
+#include "core/network.h"
+
+namespace meshattn {
+
+std::vector<double> corners_s(const Schedule& s, const Placement& placement, std::span<const Cluster> corners,
+                              double simulated_s, double estimate_s) {
+  std::vector<double> all;
+  for (const Cluster& corner : corners) {
+    const CostModel cost(corner.gpu, s.problem);
+    all.push_back(simulated_s * estimate(s, Network(corner, placement), cost.seconds(s)).makespan_s / estimate_s);
+  }
+  return all;
+}
+
+}  // namespace meshattn

@@ -1,0 +1,59 @@
+#include "experiments/device_options.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include "core/error.h"
+#include "core/keyed_file.h"
+#include "experiments/request.h"
+
+namespace meshattn {
+
+namespace po = boost::program_options;
+using gpu::Kernels;
+using gpu::RunOptions;
+using gpu::Transport;
+
+int count_of(const po::variables_map& given, const std::string& option, int usual, int least) {
+  return given.count(option) ? parse_count(given[option].as<std::string>(), "--" + option, least) : usual;
+}
+
+void add_device_options(po::options_description& options) {
+  const auto text = [](const char* name) { return po::value<std::string>()->value_name(name); };
+  options.add_options()  //
+      ("device", text("NAME"),
+       "cuda (usual), or cpu: threads of this machine instead of GPUs, to try the way and not to measure speed")  //
+      ("ranks-per-gpu", text("N"), "ranks that share a GPU (1), which needs --transport copies")                  //
+      ("transport", text("NAME"),
+       "copies (usual: within one process, between its GPUs or on one) or nccl (a GPU for each rank; usual for several "
+       "processes)")  //
+      ("kernels", text("NAME"),
+       "fast (usual: cuDNN where it can), repeatable (the same, every run to the bit), reference (slow and simple)")  //
+      ("repeats", text("N"), "timed runs (5)")                                                                        //
+      ("warm-ups", text("N"), "runs before them (2)")                                                                 //
+      ("timeout", text("SECONDS"), "give up, and say at which op every rank is (60)")                                 //
+      ("max-ctas", text("N"), "thread blocks of an NCCL kernel, which are lost to attention (4)");
+}
+
+gpu::Backend read_backend(const po::variables_map& given) {
+  return one_of(given, "device", gpu::Backend::kCuda, {{"cuda", gpu::Backend::kCuda}, {"cpu", gpu::Backend::kCpu}});
+}
+
+RunOptions read_device_options(const po::variables_map& given) {
+  RunOptions options;
+  options.backend = read_backend(given);
+  options.ranks_per_device = count_of(given, "ranks-per-gpu", 1);
+  options.transport =
+      one_of(given, "transport", options.transport, {{"copies", Transport::kCopies}, {"nccl", Transport::kNccl}});
+  options.kernels =
+      one_of(given, "kernels", Kernels::kFast,
+             {{"fast", Kernels::kFast}, {"repeatable", Kernels::kRepeatable}, {"reference", Kernels::kReference}});
+  options.repeats = count_of(given, "repeats", options.repeats);
+  options.warm_ups = count_of(given, "warm-ups", options.warm_ups, 0);
+  options.timeout_s = parse_number(optional(given, "timeout", "60"), "--timeout");
+  if (options.timeout_s <= 0 || options.timeout_s > 1e6)
+    throw InvalidInput("--timeout must be more than 0 seconds and at most 1000000");
+  options.most_ctas = count_of(given, "max-ctas", options.most_ctas);
+  return options;
+}
+
+}  // namespace meshattn
