@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "core/error.h"
+#include "core/kernel_rates.h"
 #include "experiments/probes.h"
 
 namespace meshattn {
@@ -31,6 +31,7 @@ class Bench {
   Calibration all(const std::function<void(std::string)>& tell) {
     tell("attention");
     attention();
+    if (request_.devices.sms > 0 && request_.shape.kv_heads > 1) tails();
     tell("merging, and gaps between kernels");
     combine();
     launch();
@@ -83,23 +84,44 @@ class Bench {
     return times;
   }
 
+  /// Operations per second of dense attention on one rank.
+  double rate(const AttentionShape& shape, Pass pass, KernelMask mask, std::vector<double>* spreads = nullptr) {
+    const Problem p{shape, mask == KernelMask::kFull ? Mask::kFull : Mask::kCausal, Partition::kContiguous, pass, 1};
+    const Schedule s = dense_schedule(p);
+    const gpu::RunResult result = run(s);
+    if (spreads != nullptr) spreads->push_back(spread_of(result.makespans_s));
+    const double took_s = pass == Pass::kForward ? median_of(seconds<Attend>(s, result.trace, 0))
+                                                 : median_of(seconds<AttendBackward>(s, result.trace, 0));
+    return flops(total_pairs(p), shape.head_dim, pass) * shape.heads / took_s;
+  }
+
   void attention() {
+    const AttentionShape& all = request_.shape;
     std::vector<double> spreads;
     for (Pass pass : {Pass::kForward, Pass::kBackward})
       for (KernelMask mask : {KernelMask::kFull, KernelMask::kCausal})
-        for (std::int64_t length : request_.lengths) {
-          const Problem p{shape(length), mask == KernelMask::kFull ? Mask::kFull : Mask::kCausal,
-                          Partition::kContiguous, pass, 1};
-          const Schedule s = dense_schedule(p);
-          const gpu::RunResult result = run(s);
-          const double took_s = pass == Pass::kForward ? median_of(seconds<Attend>(s, result.trace, 0))
-                                                       : median_of(seconds<AttendBackward>(s, result.trace, 0));
-          spreads.push_back(spread_of(result.makespans_s));
-          const double work = flops(total_pairs(p), p.shape.head_dim, pass) * p.shape.heads;
-          made_.points.push_back({pass, mask, p.shape.dtype, length, length, p.shape.heads, p.shape.kv_heads,
-                                  p.shape.head_dim, 1, work / took_s, request_.source});
-        }
+        for (std::int64_t length : request_.lengths)
+          made_.points.push_back({pass, mask, all.dtype, length, length, all.heads, all.kv_heads, all.head_dim, 1,
+                                  rate(shape(length), pass, mask, &spreads), request_.source});
     made_.attention_spread = median_of(spreads);
+  }
+
+  /// A kernel of few tiles, of the heads that share one of keys, beside that of all: which has a longer end.
+  void tails() {
+    for (Pass pass : {Pass::kForward, Pass::kBackward}) {
+      std::vector<double> found;
+      for (const AttentionPoint& p : made_.points) {
+        AttentionShape few = shape(p.q_tokens);
+        few.heads /= few.kv_heads;
+        few.kv_heads = 1;
+        const double sms = request_.devices.sms, length = static_cast<double>(p.q_tokens);
+        const double waves = kernel_tiles(length, few.heads) / sms, all_waves = kernel_tiles(length, p.heads) / sms;
+        if (p.pass != pass || p.mask != KernelMask::kFull || waves < 1 || waves > 16) continue;
+        if (const auto tail = tail_of(p.flops_per_s / rate(few, pass, p.mask), waves, all_waves))
+          found.push_back(*tail);
+      }
+      if (!found.empty()) made_.tails[pass] = median_of(found);
+    }
   }
 
   /// Two sums in fp32 into one in the dtype of outputs, with their log-sum-exp: as CostModel counts bytes.
@@ -208,6 +230,12 @@ class Bench {
 };
 
 }  // namespace
+
+std::optional<double> tail_of(double slower, double waves, double all_waves) {
+  const double unlike = 1 / waves - slower / all_waves;  // slower = (1 + tail / waves) / (1 + tail / all_waves)
+  if (unlike <= 0) return std::nullopt;
+  return std::clamp((slower - 1) / unlike, 0.0, 1000.0);
+}
 
 Calibration calibrate(const CalibrationRequest& request, const std::function<void(std::string)>& tell) {
   return Bench(request).all(tell);

@@ -2,6 +2,8 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,7 +26,8 @@ struct CalibrationRequest {
 /// What was measured, as medians of the repeats. `spread`: half of all that they differ, relative.
 struct Calibration {
   std::vector<AttentionPoint> points;
-  double attention_spread = 0;  ///< the median of all points'
+  std::map<Pass, double> tails;  ///< where the device has SMs, and lengths let it be seen: see KernelRates
+  double attention_spread = 0;   ///< the median of all points'
   double combine_bytes_per_s = 0;
   double combine_spread = 0;
   double processors = 1;  ///< ranks that share a device compute so much more at once than one
@@ -42,6 +45,10 @@ struct Calibration {
 
 /// Runs probes on devices. @param tell what is measured next. @throws as gpu::run does
 [[nodiscard]] Calibration calibrate(const CalibrationRequest& request, const std::function<void(std::string)>& tell);
+
+/// Waves that the end of a kernel idles, of which one of `waves` is so much slower (by its rate) than one of
+/// `all_waves`; nothing if no such end explains it.
+[[nodiscard]] std::optional<double> tail_of(double slower, double waves, double all_waves);
 
 /// Files of `topologies/`: a GPU profile, and a cluster of one node of it.
 [[nodiscard]] std::string profile_text(const CalibrationRequest& request, const Calibration& measured);

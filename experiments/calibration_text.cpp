@@ -38,6 +38,8 @@ std::string profile_text(const CalibrationRequest& request, const Calibration& m
     text += fmt::format("point = {} {} {} q {} kv {} heads {}/{} dim {} {:.6g} TFLOPs  # {}\n", name_of(p.pass),
                         name_of(p.mask), name_of(p.dtype), p.q_tokens, p.kv_tokens, p.heads, p.kv_heads, p.head_dim,
                         p.flops_per_s / 1e12, p.source);
+  for (const auto& [pass, waves] : m.tails)
+    text += line("tail", fmt::format("{} {:.3g}", name_of(pass), waves), source + ": few heads beside all");
   return text;
 }
 

@@ -30,6 +30,7 @@ class CalibrationFiles : public Cli {
                         {Pass::kForward, KernelMask::kFull, Dtype::kBf16, 128, 128, 8, 2, 32, 1, 2.5e12, ""},
                         {Pass::kBackward, KernelMask::kCausal, Dtype::kFp16, 64, 64, 8, 2, 32, 1, 0.5e9, ""}};
     for (AttentionPoint& p : measured_.points) p.source = request_.source;
+    measured_.tails = {{Pass::kBackward, 0.75}};
     measured_.attention_spread = 0.03;
     measured_.combine_bytes_per_s = 1234e9;
     measured_.combine_spread = 0.02;
@@ -67,6 +68,7 @@ TEST_F(CalibrationFiles, AreReadAsTheyWereMeasured) {
   EXPECT_DOUBLE_EQ(c.gpu.launch_s, 4.5e-6);
   EXPECT_DOUBLE_EQ(c.gpu.memory_bytes, 77e9);
   EXPECT_EQ(c.gpu.sms, 100);
+  EXPECT_EQ(c.gpu.tail(Pass::kBackward), 0.75);
   ASSERT_EQ(c.gpu.attention.size(), 3u);
   for (std::size_t i = 0; i < 3; ++i) {
     EXPECT_NEAR(c.gpu.attention[i].flops_per_s, measured_.points[i].flops_per_s,
@@ -78,6 +80,14 @@ TEST_F(CalibrationFiles, AreReadAsTheyWereMeasured) {
   EXPECT_NEAR(c.figures.at("gpu.attention_scale").spread, 0.03, 1e-9);
   EXPECT_NEAR(c.figures.at("link.efficiency").spread, 0.05, 1e-9);
   EXPECT_THAT(c.figures.at("link.bandwidth_GBps").source, HasSubstr("measured: nothing, today"));
+}
+
+/// A tail of 0.8 waves: a kernel of 2 waves takes 1.4 times what it would without an end, one of 16 1.05 times.
+TEST(Tails, AreFoundFromTwoKernels) {
+  EXPECT_NEAR(tail_of(1.4 / 1.05, 2, 16).value(), 0.8, 1e-12);
+  EXPECT_EQ(tail_of(1, 2, 16), 0);
+  EXPECT_EQ(tail_of(0.9, 2, 16), 0);           // faster: no end
+  EXPECT_EQ(tail_of(8, 2, 16), std::nullopt);  // as if all of the time were ends
 }
 
 /// A box of devices that each have one rank: nothing is shared.
