@@ -56,4 +56,12 @@ RunOptions read_device_options(const po::variables_map& given) {
   return options;
 }
 
+void choose_transport(const po::variables_map& given, const gpu::Job& job, RunOptions& options) {
+  if (job.size() == 1) return;
+  if (options.backend == gpu::Backend::kCpu) throw InvalidInput("--device cpu is one process: start it without mpirun");
+  if (!given.count("transport")) options.transport = Transport::kNccl;
+  if (options.transport == Transport::kCopies)
+    throw InvalidInput("--transport copies is within one process, and there are several: they need nccl");
+}
+
 }  // namespace meshattn

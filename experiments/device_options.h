@@ -19,6 +19,10 @@ void add_device_options(boost::program_options::options_description& options);
 [[nodiscard]] gpu::RunOptions read_device_options(const boost::program_options::variables_map& given);
 [[nodiscard]] gpu::Backend read_backend(const boost::program_options::variables_map& given);
 
+/// NCCL if there are several processes and nothing else was asked for. @throws InvalidInput if it cannot be
+void choose_transport(const boost::program_options::variables_map& given, const gpu::Job& job,
+                      gpu::RunOptions& options);
+
 /// A whole number from `least`; what is usual if the option was not given.
 [[nodiscard]] int count_of(const boost::program_options::variables_map& given, const std::string& option, int usual,
                            int least = 1);

@@ -39,7 +39,7 @@ int run_on_devices(const po::variables_map& given) {
   const std::string device = gpu::devices(read_backend(given)).description;
   RunRequest asked = read_run_request(given);
   return gpu::in_job([&](const Job& job) {
-    if (job.size() > 1 && !given.count("transport")) asked.options.transport = Transport::kNccl;
+    choose_transport(given, job, asked.options);
     const std::vector<PassRun> passes = run_passes(asked, job);
     return job.rank() == 0 ? report(asked, passes, device, job) : 0;
   });

@@ -145,7 +145,7 @@ int validate_run(const po::variables_map& given) {
   const std::string device = gpu::devices(read_backend(given)).description;
   RunRequest asked = read_run_request(given);
   return gpu::in_job([&](const gpu::Job& job) {
-    if (job.size() > 1 && !given.count("transport")) asked.options.transport = gpu::Transport::kNccl;
+    choose_transport(given, job, asked.options);
     std::vector<PassRun> runs = run_passes(asked, job);
     if (job.rank() != 0) return 0;
     std::vector<Validation> passes;

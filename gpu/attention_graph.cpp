@@ -3,6 +3,8 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 
 #include "core/error.h"
 
@@ -155,6 +157,46 @@ void require_shapes(const FusedKey& key) {
 }
 
 }  // namespace
+
+GraphScalars scalars_of(const FusedKernel& kernel) {
+  GraphScalars scalars;
+  // What cuDNN's own frontend takes for pairs that are left out: minus infinity from 9.10 on.
+  scalars.no_sight =
+      cudnnGetVersion() >= 91000 ? -std::numeric_limits<float>::infinity() : std::numeric_limits<float>::lowest();
+  const Band band = std::visit([](const auto& call) { return call.band; }, kernel.call);
+  scalars.scale = 1 / std::sqrt(static_cast<float>(kernel.key.width));
+  scalars.upper = static_cast<std::int32_t>(band.upper);
+  scalars.lower = static_cast<std::int32_t>(band.lower);
+  return scalars;
+}
+
+std::vector<std::pair<std::int64_t, void*>> graph_tensors(const FusedKernel& kernel, GraphScalars& scalars,
+                                                          std::byte* arena) {
+  std::vector<std::pair<std::int64_t, void*>> all{{kGraphScale, &scalars.scale}};
+  const auto add = [&](GraphTensorNumber number, const Rows& rows) { all.emplace_back(number, arena + rows.offset); };
+  const auto common = [&](const auto& call) {
+    add(kGraphQ, call.q);
+    add(kGraphK, call.k);
+    add(kGraphV, call.v);
+    add(kGraphLse, call.lse);
+  };
+  std::visit(common, kernel.call);
+  if (const auto* forward = std::get_if<AttendCall>(&kernel.call)) add(kGraphO, forward->o);
+  if (const auto* backward = std::get_if<BackwardCall>(&kernel.call)) {
+    add(kGraphO, kernel.before->made);
+    add(kGraphDO, backward->d_o);
+    add(kGraphDQ, backward->dq);
+    add(kGraphDK, backward->dk);
+    add(kGraphDV, backward->dv);
+    all.emplace_back(kGraphOne, &scalars.one);
+    if (!kernel.key.repeatable) all.emplace_back(kGraphDQSum, arena + kernel.dq_sum);
+  }
+  const Sight sight = kernel.key.sight;
+  if (sight != Sight::kFull) all.emplace_back(kGraphNoSight, &scalars.no_sight);
+  if (sight == Sight::kUpper || sight == Sight::kBoth) all.emplace_back(kGraphUpper, &scalars.upper);
+  if (sight == Sight::kLower || sight == Sight::kBoth) all.emplace_back(kGraphLower, &scalars.lower);
+  return all;
+}
 
 Graph forward_graph(const FusedKey& key) {
   require_shapes(key);

@@ -1,6 +1,9 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <utility>
+#include <vector>
 
 #include "gpu/cudnn_graph.h"
 #include "gpu/fused_calls.h"
@@ -26,6 +29,18 @@ enum GraphTensorNumber : std::int64_t {
   kGraphUpper,    ///< int32
   kGraphLower,    ///< int32
 };
+
+/// What a kernel's graph takes by value; must live until it has been run.
+struct GraphScalars {
+  float scale = 1, no_sight = 0, one = 1;
+  std::int32_t upper = 0, lower = 0;
+};
+
+[[nodiscard]] GraphScalars scalars_of(const FusedKernel& kernel);
+
+/// What a kernel's graph reads and writes: the numbers of its tensors with their places.
+[[nodiscard]] std::vector<std::pair<std::int64_t, void*>> graph_tensors(const FusedKernel& kernel,
+                                                                        GraphScalars& scalars, std::byte* arena);
 
 /// Forward: q, k, v (16 bits) -> o (fp32), log-sum-exp (natural, fp32). kv_heads divides heads.
 /// @throws DeviceError for sizes that have no meaning

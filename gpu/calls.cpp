@@ -1,8 +1,11 @@
 #include "gpu/calls.h"
 
+#include <spdlog/fmt/fmt.h>
+
 #include <limits>
 #include <map>
 
+#include "core/error.h"
 #include "gpu/shared_cells.h"
 #include "gpu/written.h"
 
@@ -182,6 +185,8 @@ void Lowering::combine(ValueId made, HeadRange heads, const std::vector<ValueId>
 }  // namespace
 
 Calls::Calls(const Schedule& schedule, Rank rank) {
+  if (schedule.problem.shape.head_dim > kMaxWidth)
+    throw InvalidInput(fmt::format("head dim {}: kernels take up to {}", schedule.problem.shape.head_dim, kMaxWidth));
   first_op_ = schedule.ops_begin(rank);
   first_.push_back(0);
   for (std::vector<Call>& of_op : Lowering(schedule, rank).calls()) {

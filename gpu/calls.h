@@ -61,7 +61,7 @@ using Call = std::variant<Clear, AttendCall, BackwardCall, DeltaCall, SurrogateC
 /// The kernels of a rank's compute ops, to be run in this order.
 class Calls {
  public:
-  /// The schedule must have its memory assigned.
+  /// The schedule must have its memory assigned. @throws InvalidInput if heads are longer than kMaxWidth
   Calls(const Schedule& schedule, Rank rank);
 
   [[nodiscard]] std::span<const Call> of(OpId op) const& {

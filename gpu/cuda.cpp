@@ -20,6 +20,7 @@ bool wait_for(cudaStream_t stream, Deadline deadline) {
     std::this_thread::yield();
     status = cudaStreamQuery(stream);
   }
+  (void)cudaGetLastError();  // where not being ready counts as an error, it is not the next call's
   if (status == cudaErrorNotReady) return false;
   check(status, "what a stream was given");
   return true;
@@ -47,10 +48,8 @@ Event::Event(bool timed) {
 }
 
 int device_count() {
-  // Streams beyond the usual 8 queues would wait for each other; communicators of several lanes must start in the order
-  // in which they were issued (NCCL user guide, environment variables). Who set them otherwise is asked no more.
-  [[maybe_unused]] static const int set =
-      setenv("CUDA_DEVICE_MAX_CONNECTIONS", "32", 0) + setenv("NCCL_LAUNCH_ORDER_IMPLICIT", "1", 0);
+  // Streams beyond the usual 8 queues would wait for each other. Who set another number is obeyed.
+  [[maybe_unused]] static const int set = setenv("CUDA_DEVICE_MAX_CONNECTIONS", "32", 0);
   int count = 0;
   const cudaError_t status = cudaGetDeviceCount(&count);
   if (status != cudaSuccess || count == 0)

@@ -63,7 +63,7 @@ class Event {
   std::unique_ptr<CUevent_st, Destroy> event_;
 };
 
-/// Devices of this machine. To be called before anything else of CUDA: sets what CUDA and NCCL read of the environment.
+/// Devices of this machine. To be called before anything else of CUDA: sets what CUDA reads of the environment.
 /// @throws InvalidInput if there is none, saying why
 [[nodiscard]] int device_count();
 

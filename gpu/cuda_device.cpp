@@ -18,14 +18,23 @@ constexpr std::size_t kPoints = 3;
 }  // namespace
 
 CudaDevice::CudaDevice(const Schedule& s, std::span<const CudaRank> ranks, std::span<const Program> programs,
-                       std::span<NcclLanes* const> lanes, bool timed)
-    : s_(s), ranks_(ranks), lanes_(lanes), timed_(timed), awaited_(s.ops.size()), events_(s.ops.size() * kPoints) {
+                       std::span<NcclLanes* const> lanes, LastResort& last_resort, bool timed)
+    : s_(s),
+      ranks_(ranks),
+      lanes_(lanes),
+      last_resort_(last_resort),
+      timed_(timed),
+      awaited_(s.ops.size()),
+      issued_(s.ops.size()),
+      events_(s.ops.size() * kPoints) {
   for (const Program& program : programs)
     for (const Command& command : program.commands)
       if (const auto* record = std::get_if<Record>(&command)) awaited_[record->op] = true;
   for (const CudaRank& rank : ranks) {
     rank.use();
     zero_.emplace_back(true);
+    clock_.push_back(
+        static_cast<std::size_t>(std::ranges::find(ranks, rank.device(), &CudaRank::device) - ranks.begin()));
     for (OpId op = s.ops_begin(rank.rank()); op < s.ops_end(rank.rank()); ++op)
       for (Mark::Point point : {Mark::Point::kBegin, Mark::Point::kReceived, Mark::Point::kEnd})
         if (is_needed({op, point})) events_[op * kPoints + static_cast<std::size_t>(point)].emplace(timed);
@@ -71,10 +80,15 @@ void CudaDevice::copy(Rank rank, Lane lane, TransferId transfer, const Piece& pi
 }
 
 void CudaDevice::exchange(Rank rank, Lane lane, OpId, std::span<const Message> messages) {
-  lanes_[index_of(rank)]->exchange(lane, messages, deadline_);
+  try {
+    lanes_[index_of(rank)]->exchange(lane, messages, deadline_);
+  } catch (const DeviceError& e) {
+    give_up(e.what());
+  }
 }
 
 void CudaDevice::mark(Rank rank, Lane lane, Mark mark) {
+  if (mark.point == Mark::Point::kEnd) issued_[mark.op] = true;
   if (!is_needed(mark)) return;
   at(rank).use();
   check(cudaEventRecord(event(mark).get(), at(rank).stream(lane)), "recording an event");
@@ -89,6 +103,7 @@ void CudaDevice::wait(Rank rank, Lane lane, Mark mark) {
 /// that took least, halfway.
 void CudaDevice::set_clocks() {
   for (std::size_t i = 0; i < ranks_.size(); ++i) {
+    if (clock_[i] != i) continue;
     ranks_[i].use();
     double least = 1e9;
     for (int tries = 0; tries < 10; ++tries) {
@@ -105,22 +120,33 @@ void CudaDevice::set_clocks() {
   }
 }
 
+void CudaDevice::give_up(const std::string& why) {
+  const std::string text = fmt::format("{}; pending: {}", why, pending());
+  last_resort_.arm(text);
+  for (NcclLanes* lanes : lanes_) lanes->abort();
+  throw DeviceError(text);
+}
+
 void CudaDevice::finish(Deadline deadline) {
-  const auto give_up = [&](const std::string& why) {
-    const std::string at = pending();
-    for (NcclLanes* lanes : lanes_) lanes->abort();
-    throw DeviceError(fmt::format("{}; pending: {}", why, at));
-  };
   for (const CudaRank& rank : ranks_) {
     rank.use();
     for (int lane = 0; lane < s_.lanes(); ++lane) {
-      const cudaStream_t stream = rank.stream(static_cast<Lane>(lane));
-      while (!wait_for(stream, std::chrono::steady_clock::now() + std::chrono::milliseconds(20))) {
+      while (!has_finished(rank.stream(static_cast<Lane>(lane)))) {
         for (NcclLanes* lanes : lanes_)
           if (const std::string trouble = lanes->trouble(); !trouble.empty()) give_up(trouble);
         if (std::chrono::steady_clock::now() > deadline) give_up("timed out");
       }
     }
+  }
+  issued_.assign(issued_.size(), false);
+}
+
+/// Waits a little. An error of the device is one of the op that it is at.
+bool CudaDevice::has_finished(cudaStream_t stream) {
+  try {
+    return wait_for(stream, std::chrono::steady_clock::now() + std::chrono::milliseconds(20));
+  } catch (const DeviceError& e) {
+    give_up(e.what());
   }
 }
 
@@ -128,8 +154,9 @@ std::string CudaDevice::pending() const {
   std::vector<Rank> ranks;
   for (const CudaRank& rank : ranks_) ranks.push_back(rank.rank());
   return pending_text(s_, ranks, [&](OpId op) {
+    // What has been issued and has no event (untimed, nobody waits for it) counts as ended: its lane's next one tells.
     const Event* end = find({op, Mark::Point::kEnd});
-    return end == nullptr || cudaEventQuery(end->get()) != cudaErrorNotReady;  // untimed: not all are marked
+    return issued_[op] && (end == nullptr || cudaEventQuery(end->get()) == cudaSuccess);
   });
 }
 
@@ -140,8 +167,8 @@ void CudaDevice::read_times(Trace& trace) const {
     for (OpId op = s_.ops_begin(ranks_[i].rank()); op < s_.ops_end(ranks_[i].rank()); ++op) {
       const auto time = [&](Mark::Point point) {
         float ms = 0;
-        check(cudaEventElapsedTime(&ms, zero_[i].get(), find({op, point})->get()), "reading a time");
-        return zero_s_[i] + static_cast<double>(ms) * 1e-3;
+        check(cudaEventElapsedTime(&ms, zero_[clock_[i]].get(), find({op, point})->get()), "reading a time");
+        return zero_s_[clock_[i]] + static_cast<double>(ms) * 1e-3;
       };
       trace.start_s[op] = time(Mark::Point::kBegin);
       trace.end_s[op] = time(Mark::Point::kEnd);

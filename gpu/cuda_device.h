@@ -9,6 +9,7 @@
 #include "core/trace.h"
 #include "gpu/cuda_rank.h"
 #include "gpu/device.h"
+#include "gpu/last_resort.h"
 #include "gpu/nccl_lanes.h"
 
 namespace meshattn::gpu {
@@ -18,9 +19,10 @@ class CudaDevice final : public Device {
  public:
   /// @param ranks those that are served, in the order of `programs`; must outlive this
   /// @param lanes their communicators, in the same order; none if exchanges are copies
+  /// @param last_resort what to do if a device cannot be left any more
   /// @param timed every op is timed; else only what others wait for is marked
   CudaDevice(const Schedule& schedule, std::span<const CudaRank> ranks, std::span<const Program> programs,
-             std::span<NcclLanes* const> lanes, bool timed);
+             std::span<NcclLanes* const> lanes, LastResort& last_resort, bool timed);
 
   void launch(Rank rank, Lane lane, OpId op) override;
   void copy(Rank rank, Lane lane, TransferId transfer, const Piece& piece) override;
@@ -43,16 +45,22 @@ class CudaDevice final : public Device {
   [[nodiscard]] bool is_needed(Mark mark) const;
   [[nodiscard]] Event& event(Mark mark);
   [[nodiscard]] const Event* find(Mark mark) const;
+  [[nodiscard]] bool has_finished(cudaStream_t stream);
   [[nodiscard]] std::string pending() const;
+  /// Aborts NCCL. @throws DeviceError: why, and what each rank is at
+  [[noreturn]] void give_up(const std::string& why);
 
   const Schedule& s_;
   std::span<const CudaRank> ranks_;
   std::span<NcclLanes* const> lanes_;
+  LastResort& last_resort_;
   bool timed_;
   Deadline deadline_ = Deadline::max();
   std::vector<bool> awaited_;                 ///< by op: whether another stream of its rank waits for its end
+  std::vector<bool> issued_;                  ///< by op: all of it, since the last finish
   std::vector<std::optional<Event>> events_;  ///< by op and point
-  std::vector<Event> zero_;                   ///< by rank served: where its device's clock was set
+  std::vector<std::size_t> clock_;            ///< by rank served: its device's, which is that of the first rank on it
+  std::vector<Event> zero_;                   ///< by clock: where it was set
   std::vector<double> zero_s_;                ///< and the host's time then
 };
 

@@ -2,6 +2,7 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include "core/error.h"
 #include "gpu/kernels.h"
 #include "gpu/value_bytes.h"
 
@@ -9,6 +10,10 @@ namespace meshattn::gpu {
 
 CudaRank::CudaRank(const Schedule& s, Rank rank, int device, Kernels kernels)
     : s_(s), rank_(rank), device_(device), calls_(s, rank) {
+  for (const Call& call : calls_.all())
+    if (const auto* sum = std::get_if<CombineCall>(&call); sum != nullptr && sum->summands.size() > kMostSummands)
+      throw InvalidInput(fmt::format("rank {} merges {} partials at once: the kernel takes up to {}", rank,
+                                     sum->summands.size(), kMostSummands));
   use();
   for (int lane = 0; lane < s.lanes(); ++lane)
     streams_.emplace_back(lane == kComputeLane ? Stream::Priority::kUsual : Stream::Priority::kHigh);
@@ -27,6 +32,7 @@ void CudaRank::load(const cpu::Tensors& given) {
     const std::vector<std::byte> bytes = bytes_of(s_, v, given);
     check(cudaMemcpy(arena() + s_.offset[v], bytes.data(), bytes.size(), cudaMemcpyHostToDevice), "copying an input");
   }
+  check(cudaDeviceSynchronize(), "copying inputs");  // streams of kernels do not wait for the default one
 }
 
 void CudaRank::store(cpu::Tensors& to) const {
@@ -41,8 +47,10 @@ void CudaRank::store(cpu::Tensors& to) const {
 
 void CudaRank::launch(OpId op, Lane lane) const {
   use();
-  for (const Call& call : calls_.of(op))
-    if (!fast_ || !fast_->run(call, arena(), stream(lane))) gpu::launch(call, arena(), stream(lane));
+  for (const Call& call : calls_.of(op)) {
+    const auto index = static_cast<std::size_t>(&call - calls_.all().data());
+    if (!fast_ || !fast_->run(index, arena(), stream(lane))) gpu::launch(call, arena(), stream(lane));
+  }
 }
 
 }  // namespace meshattn::gpu

@@ -18,10 +18,12 @@ namespace {
 
 int device_of(Rank rank, const RunOptions& options, const Job& job) {
   const int devices = device_count();
-  const int device = job.local_rank() + (job.size() > 1 ? 0 : gpu_of(rank, options) / options.ranks_per_device);
+  const int of_process = devices == 1 && job.size() > 1 ? 0 : job.local_rank();  // a task may see its own only
+  const int device = of_process + (job.size() > 1 ? 0 : gpu_of(rank, options) / options.ranks_per_device);
   if (device >= devices)
-    throw InvalidInput(fmt::format("rank {} needs device {}, and there {} {}: give --ranks-per-gpu", rank, device,
-                                   devices == 1 ? "is" : "are", devices));
+    throw InvalidInput(fmt::format("rank {} needs device {}, and there {} {}{}", rank, device,
+                                   devices == 1 ? "is" : "are", devices,
+                                   options.transport == Transport::kCopies ? ": give --ranks-per-gpu" : ""));
   return device;
 }
 
@@ -42,9 +44,9 @@ void enable_peers(std::span<const CudaRank> ranks) {
 }
 
 std::vector<Seen> run_copies(const Schedule& s, std::span<const CudaRank> ranks, std::span<const Program> programs,
-                             const RunOptions& options) {
+                             const RunOptions& options, LastResort& last_resort) {
   enable_peers(ranks);
-  CudaDevice device(s, ranks, programs, {}, options.timed);
+  CudaDevice device(s, ranks, programs, {}, last_resort, options.timed);
   return repeat(
       device, options, [&] { issue_copies(s, programs, device); }, [&] { device.set_clocks(); });
 }
@@ -69,29 +71,35 @@ void rethrow(std::span<const std::exception_ptr> errors) {
 /// A thread for each rank that this process serves.
 std::vector<std::vector<Seen>> run_nccl(const Schedule& s, std::vector<CudaRank>& ranks,
                                         std::span<const Program> programs, const RunOptions& options, const Job& job,
-                                        const cpu::Tensors& given) {
+                                        const cpu::Tensors& given, LastResort& last_resort) {
+  // Kernels of several communicators must start in the order in which they were issued, the same on all ranks (NCCL
+  // user guide, environment variables).
+  if (s.lanes() > 2) setenv("NCCL_LAUNCH_ORDER_IMPLICIT", "1", 0);
   std::vector<ncclUniqueId> ids(static_cast<std::size_t>(s.lanes()) - 1);
   if (job.rank() == 0) std::ranges::generate(ids, new_unique_id);
   job.broadcast(std::as_writable_bytes(std::span(ids)));
   std::vector<std::vector<Seen>> seen(ranks.size());
   std::vector<std::exception_ptr> errors(ranks.size());
   std::barrier meeting(static_cast<std::ptrdiff_t>(ranks.size()));
+  const auto meet = [&] { ranks.size() > 1 ? meeting.arrive_and_wait() : job.barrier(); };
   const auto serve = [&](std::size_t i) {
     try {
       NcclLanes lanes(ranks[i], s.problem.ranks, ids, options.most_ctas, deadline_in(options.timeout_s));
       lanes.connect(programs[i], deadline_in(options.timeout_s));
       ranks[i].load(given);
       NcclLanes* mine = &lanes;
-      CudaDevice device(s, std::span(&ranks[i], 1), programs.subspan(i, 1), std::span(&mine, 1), options.timed);
+      CudaDevice device(s, std::span(&ranks[i], 1), programs.subspan(i, 1), std::span(&mine, 1), last_resort,
+                        options.timed);
       seen[i] = repeat(
           device, options, [&] { issue_groups(programs[i], device); },
           [&] {
-            const auto meet = [&] { ranks.size() > 1 ? meeting.arrive_and_wait() : job.barrier(); };
             meet();
             device.set_clocks();
             device.set_deadline(deadline_in(options.timeout_s));
             meet();
           });
+      meet();  // all have got what they were sent
+      lanes.close(deadline_in(options.timeout_s));
     } catch (...) {
       errors[i] = std::current_exception();
       meeting.arrive_and_drop();
@@ -130,17 +138,19 @@ RunResult run_on_cuda(const Schedule& s, const cpu::Tensors& given, const RunOpt
   if (options.transport == Transport::kNccl && options.ranks_per_device > 1)
     throw InvalidInput("NCCL needs a device for each rank: --ranks-per-gpu 1");
   const std::vector<Program> programs = served_programs(s, options, job);
+  LastResort last_resort;
   std::vector<CudaRank> ranks;
   ranks.reserve(programs.size());
   for (const Program& program : programs) {
     ranks.emplace_back(s, program.rank, device_of(program.rank, options, job), options.kernels);
     ranks.back().load(given);
   }
+  const ClockReading before = read_clock(job);
   const bool copies = options.transport == Transport::kCopies || s.lanes() == 1;
   const std::vector<Seen> seen =
-      copies ? run_copies(s, ranks, programs, options)
-             : merged(s, run_nccl(s, ranks, programs, options, job, given), programs, options.timed);
-  RunResult result = together(s, programs, seen, options, job);
+      copies ? run_copies(s, ranks, programs, options, last_resort)
+             : merged(s, run_nccl(s, ranks, programs, options, job, given, last_resort), programs, options.timed);
+  RunResult result = together(s, programs, seen, before, options, job);
   for (const CudaRank& rank : ranks) rank.store(result.outputs);
   return result;
 }

@@ -114,7 +114,7 @@ Graph::Tensor Graph::tensor(std::int64_t number, std::vector<std::int64_t> dims,
     d.set(CUDNN_ATTR_TENSOR_REORDERING_MODE, CUDNN_TYPE_TENSOR_REORDERING_MODE, memory.order);
   d.finalize("tensor");
   needed_.push_back(d);
-  return {d, std::move(dims), std::move(strides)};
+  return {d, number, std::move(dims), std::move(strides), type};
 }
 
 Graph::Tensor Graph::in_memory(std::int64_t number, std::vector<std::int64_t> dims, std::vector<std::int64_t> strides,
@@ -150,6 +150,7 @@ void Graph::matmul(const Tensor& a, const Tensor& b, const Tensor& result) {
   op.set(CUDNN_ATTR_OPERATION_MATMUL_BDESC, b.descriptor);
   op.set(CUDNN_ATTR_OPERATION_MATMUL_CDESC, result.descriptor);
   add(std::move(op), "matmul");
+  nodes_.push_back({Node::Kind::kMatmul, 0, {a, b}, result});
 }
 
 void Graph::reduce(cudnnReduceTensorOp_t how, const Tensor& x, const Tensor& result) {
@@ -163,6 +164,7 @@ void Graph::reduce(cudnnReduceTensorOp_t how, const Tensor& x, const Tensor& res
   op.set(CUDNN_ATTR_OPERATION_REDUCTION_XDESC, x.descriptor);
   op.set(CUDNN_ATTR_OPERATION_REDUCTION_YDESC, result.descriptor);
   add(std::move(op), "reduction");
+  nodes_.push_back({Node::Kind::kReduce, how, {x}, result});
 }
 
 void Graph::reshape(const Tensor& x, const Tensor& result) {
@@ -170,6 +172,7 @@ void Graph::reshape(const Tensor& x, const Tensor& result) {
   op.set(CUDNN_ATTR_OPERATION_RESHAPE_XDESC, x.descriptor);
   op.set(CUDNN_ATTR_OPERATION_RESHAPE_YDESC, result.descriptor);
   add(std::move(op), "reshape");
+  nodes_.push_back({Node::Kind::kReshape, 0, {x}, result});
 }
 
 Descriptor Graph::pointwise(cudnnPointwiseMode_t mode, cudnnDataType_t precision, const Tensor& x, const Tensor& result,
@@ -189,6 +192,7 @@ Descriptor Graph::pointwise(cudnnPointwiseMode_t mode, cudnnDataType_t precision
 
 void Graph::unary(cudnnPointwiseMode_t how, const Tensor& x, const Tensor& result) {
   add(pointwise(how, CUDNN_DATA_FLOAT, x, result), "pointwise");
+  nodes_.push_back({Node::Kind::kPointwise, how, {x}, result});
 }
 
 void Graph::binary(cudnnPointwiseMode_t how, const Tensor& x, const Tensor& b, const Tensor& result,
@@ -196,10 +200,12 @@ void Graph::binary(cudnnPointwiseMode_t how, const Tensor& x, const Tensor& b, c
   Descriptor op = pointwise(how, precision, x, result);
   op.set(CUDNN_ATTR_OPERATION_POINTWISE_BDESC, b.descriptor);
   add(std::move(op), "pointwise");
+  nodes_.push_back({Node::Kind::kPointwise, how, {x, b}, result});
 }
 
 void Graph::index(const Tensor& x, std::int64_t axis, const Tensor& result) {
   add(pointwise(CUDNN_POINTWISE_GEN_INDEX, CUDNN_DATA_FLOAT, x, result, axis), "index");
+  nodes_.push_back({Node::Kind::kIndex, static_cast<int>(axis), {x}, result});
 }
 
 void Graph::select(const Tensor& where, const Tensor& x, const Tensor& b, const Tensor& result) {
@@ -207,6 +213,7 @@ void Graph::select(const Tensor& where, const Tensor& x, const Tensor& b, const 
   op.set(CUDNN_ATTR_OPERATION_POINTWISE_BDESC, b.descriptor);
   op.set(CUDNN_ATTR_OPERATION_POINTWISE_TDESC, where.descriptor);
   add(std::move(op), "select");
+  nodes_.push_back({Node::Kind::kSelect, 0, {where, x, b}, result});
 }
 
 GraphPlan Graph::plan(const PlanTarget& target) {

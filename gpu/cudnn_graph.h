@@ -57,7 +57,18 @@ class Graph {
  public:
   struct Tensor {
     Descriptor descriptor;
+    std::int64_t number;
     std::vector<std::int64_t> dims, strides;
+    cudnnDataType_t type;
+  };
+
+  /// An operation as it was asked for: for who wants to do it without cuDNN.
+  struct Node {
+    enum class Kind { kMatmul, kReduce, kReshape, kPointwise, kIndex, kSelect };
+    Kind kind;
+    int mode = 0;  ///< of a reduction, a cudnnReduceTensorOp_t, of a pointwise one, a cudnnPointwiseMode_t; an axis
+    std::vector<Tensor> inputs;
+    Tensor result;
   };
 
   /// How a tensor lies in memory, besides its strides.
@@ -85,6 +96,9 @@ class Graph {
   /// result = where ? x : b.
   void select(const Tensor& where, const Tensor& x, const Tensor& b, const Tensor& result);
 
+  /// In an order in which each finds its inputs.
+  [[nodiscard]] const std::vector<Node>& nodes() const { return nodes_; }
+
   /// @throws DeviceError if no engine of cuDNN takes the graph.
   [[nodiscard]] GraphPlan plan(const PlanTarget& target);
 
@@ -95,6 +109,7 @@ class Graph {
                        std::int64_t axis = -1);
   void add(Descriptor operation, const char* what);
 
+  std::vector<Node> nodes_;
   std::vector<Descriptor> operations_;
   std::vector<Descriptor> needed_;  ///< what operations refer to
   std::int64_t next_number_ = 1000;

@@ -14,6 +14,14 @@ namespace {
 struct Squares {
   double deviation = 0;
   double should = 0;
+  double numbers = 0;
+
+  /// Where all of a result should be nothing (dQ, if every query sees one key), rounding is no error: numbers of which
+  /// inputs and outputs are made are of the size of 1.
+  [[nodiscard]] double relative() const {
+    constexpr double kNothing = 1e-6;
+    return deviation == 0 ? 0 : std::sqrt(deviation / std::max(should, numbers * kNothing * kNothing));
+  }
 };
 
 /// Zero where the outputs of these ranks have a number, NaN elsewhere.
@@ -28,12 +36,13 @@ cpu::Tensors owned_by(const Schedule& s, std::span<const Rank> ranks) {
 /// Of the numbers that `owned` has; of all if it is empty.
 Squares squares(const std::vector<double>& is, const std::vector<double>& should, const std::vector<double>& owned) {
   Squares sum;
-  if (is.size() != should.size()) return {std::numeric_limits<double>::infinity(), 1};
+  if (is.size() != should.size()) return {std::numeric_limits<double>::infinity(), 1, 1};
   for (std::size_t i = 0; i < is.size(); ++i) {
     if (!owned.empty() && std::isnan(owned[i])) continue;
     const double off = is[i] - should[i];
     sum.deviation += std::isfinite(off) ? off * off : std::numeric_limits<double>::infinity();
     sum.should += should[i] * should[i];
+    ++sum.numbers;
   }
   return sum;
 }
@@ -60,8 +69,9 @@ std::vector<Deviation> deviations(const Schedule& s, std::span<const Rank> serve
       std::memcpy(&theirs, bytes.data(), sizeof theirs);
       sum.deviation += theirs.deviation;
       sum.should += theirs.should;
+      sum.numbers += theirs.numbers;
     }
-    if (job.rank() == 0) all.push_back({name, std::sqrt(sum.deviation / sum.should)});
+    if (job.rank() == 0) all.push_back({name, sum.relative()});
   }
   return all;
 }

@@ -10,7 +10,8 @@
 
 namespace meshattn::gpu {
 
-/// How far one result is off, relative to what it should be, both by their 2-norms; infinite if a number is missing.
+/// How far one result is off, relative to what it should be, both by their 2-norms (that of numbers of 1e-6, if what it
+/// should be is less); infinite if a number is missing.
 struct Deviation {
   std::string tensor;  ///< "O", "lse", "dQ", "dK", "dV"
   double relative = 0;

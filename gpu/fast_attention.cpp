@@ -1,132 +1,84 @@
 #include "gpu/fast_attention.h"
 
 #include <spdlog/fmt/fmt.h>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <cmath>
-#include <limits>
 #include <vector>
 
+#include "core/error.h"
 #include "gpu/attention_plans.h"
 #include "gpu/cuda.h"
 #include "gpu/kernels.h"
 
 namespace meshattn::gpu {
 
-using Sight = FusedKey::Sight;
+namespace {
 
+/// A group of heads may be too large for the sum that follows.
+bool may_sum(const FusedKernel& kernel) {
+  return std::ranges::all_of(kernel.after, [](const CombineCall& c) { return c.summands.size() <= kMostSummands; });
+}
+
+bool is_attention(const Call& call) {
+  return std::holds_alternative<AttendCall>(call) || std::holds_alternative<BackwardCall>(call);
+}
+
+}  // namespace
+
+/// The kernels of every call, with their plans; none where the reference kernels are to run.
 class FastAttention::Plans {
  public:
   Plans(std::span<const Call> calls, std::uint64_t scratch, bool repeatable)
-      : device_(AttentionPlans::of_device()), scratch_(scratch), repeatable_(repeatable) {
+      : device_(AttentionPlans::of_device()), workspace_(scratch) {
+    std::uint64_t scratch_bytes = 0;
+    std::size_t left = 0;
     for (const Call& call : calls) {
-      if (const auto* attend = std::get_if<AttendCall>(&call))
-        for (const FusedForward& f : fused(*attend, scratch_, scratch_bytes_)) make(f.key);
-      if (const auto* backward = std::get_if<BackwardCall>(&call))
-        for (const FusedBackward& b : fused(*backward, scratch_, repeatable_, scratch_bytes_)) make(b.key);
+      FusedCall made = fused(call, scratch, repeatable);
+      std::vector<Planned>& planned = kernels_.emplace_back();
+      if (made.kernels.empty()) left += is_attention(call);
+      for (FusedKernel& kernel : made.kernels)
+        if (const GraphPlan* plan = may_sum(kernel) ? device_.plan(kernel.key) : nullptr)
+          planned.push_back({std::move(kernel), plan});
+      if (planned.size() < made.kernels.size()) planned.clear();  // all of a call, or nothing of it
+      for (const Planned& p : planned)
+        workspace_bytes_ = std::max(workspace_bytes_, static_cast<std::uint64_t>(p.plan->workspace_bytes()));
+      scratch_bytes = std::max(scratch_bytes, made.scratch_bytes);
     }
+    workspace_ = scratch + scratch_bytes;
+    bytes_ = scratch_bytes + (workspace_bytes_ + 255) / 256 * 256;
+    if (left > 0)
+      spdlog::warn(
+          "{} attention kernels of a rank on the reference kernels, slowly: cuDNN takes 16-bit inputs whose head "
+          "dim is a multiple of 8, at most 256",
+          left);
   }
 
-  [[nodiscard]] std::uint64_t bytes() const { return scratch_bytes_ + (workspace_bytes_ + 255) / 256 * 256; }
+  [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
 
-  bool run(const AttendCall& call, std::byte* arena, cudaStream_t stream) const {
-    std::uint64_t used = 0;
-    const std::vector<FusedForward> kernels = fused(call, scratch_, used);
-    return run(kernels, [&](const FusedForward& f, const GraphPlan& plan) {
-      Scalars scalars(call.q.width, call.band);
-      std::vector<std::pair<std::int64_t, void*>> tensors = scalars.tensors();
-      bind(tensors, arena,
-           {{kGraphQ, f.call.q},
-            {kGraphK, f.call.k},
-            {kGraphV, f.call.v},
-            {kGraphO, f.call.o},
-            {kGraphLse, f.call.lse}});
-      execute(plan, tensors, arena, stream);
-      for (const CombineCall& merge : f.after) launch(merge, arena, stream);
-    });
-  }
-
-  bool run(const BackwardCall& call, std::byte* arena, cudaStream_t stream) const {
-    std::uint64_t used = 0;
-    const std::vector<FusedBackward> kernels = fused(call, scratch_, repeatable_, used);
-    return run(kernels, [&](const FusedBackward& b, const GraphPlan& plan) {
-      launch(b.before, arena, stream);
-      if (!repeatable_)
-        check(cudaMemsetAsync(arena + b.dq_sum, 0, dq_sum_bytes(b.key), stream), "clearing a sum of dq");
-      Scalars scalars(call.q.width, call.band);
-      std::vector<std::pair<std::int64_t, void*>> tensors = scalars.tensors();
-      tensors.emplace_back(kGraphOne, &scalars.one);
-      if (!repeatable_) tensors.emplace_back(kGraphDQSum, arena + b.dq_sum);
-      bind(tensors, arena,
-           {{kGraphQ, b.call.q},
-            {kGraphK, b.call.k},
-            {kGraphV, b.call.v},
-            {kGraphO, b.before.made},
-            {kGraphLse, b.call.lse},
-            {kGraphDO, b.call.d_o},
-            {kGraphDQ, b.call.dq},
-            {kGraphDK, b.call.dk},
-            {kGraphDV, b.call.dv}});
-      execute(plan, tensors, arena, stream);
-      for (const CombineCall& sum : b.after) launch(sum, arena, stream);
-    });
-  }
-
-  template <typename Other>
-  bool run(const Other&, std::byte*, cudaStream_t) const {
-    return false;
+  bool run(std::size_t call, std::byte* arena, cudaStream_t stream) const {
+    for (const auto& [kernel, plan] : kernels_[call]) {
+      if (kernel.before) launch(*kernel.before, arena, stream);
+      if (kernel.before && !kernel.key.repeatable)
+        check(cudaMemsetAsync(arena + kernel.dq_sum, 0, dq_sum_bytes(kernel.key), stream), "clearing a sum of dq");
+      GraphScalars scalars = scalars_of(kernel);
+      if (cudnnSetStream(device_.handle(), stream) != CUDNN_STATUS_SUCCESS)
+        throw DeviceError("cuDNN does not take a stream");
+      plan->run(device_.handle(), graph_tensors(kernel, scalars, arena), arena + workspace_);
+      for (const CombineCall& sum : kernel.after) launch(sum, arena, stream);
+    }
+    return !kernels_[call].empty();
   }
 
  private:
-  /// Calls f(kernel, its plan) for all of a call's, if there are any and cuDNN takes them all. @returns whether it did
-  template <typename Kernel, typename F>
-  bool run(const std::vector<Kernel>& kernels, F&& f) const {
-    std::vector<const GraphPlan*> plans;
-    for (const Kernel& kernel : kernels) plans.push_back(device_.plan(kernel.key));
-    if (plans.empty() || std::ranges::count(plans, nullptr) > 0) return false;
-    for (std::size_t i = 0; i < kernels.size(); ++i) f(kernels[i], *plans[i]);
-    return true;
-  }
-
-  /// What travels by value; must live until the plan has been executed.
-  struct Scalars {
-    float scale, no_sight = -std::numeric_limits<float>::max(), one = 1;
-    std::int32_t upper, lower;
-    Sight sight;
-
-    Scalars(std::int32_t width, const Band& band)
-        : scale(1 / std::sqrt(static_cast<float>(width))),
-          upper(static_cast<std::int32_t>(band.upper)),
-          lower(static_cast<std::int32_t>(band.lower)),
-          sight(sight_of(band)) {}
-    std::vector<std::pair<std::int64_t, void*>> tensors() {
-      std::vector<std::pair<std::int64_t, void*>> all{{kGraphScale, &scale}};
-      if (sight != Sight::kFull) all.emplace_back(kGraphNoSight, &no_sight);
-      if (sight == Sight::kUpper || sight == Sight::kBoth) all.emplace_back(kGraphUpper, &upper);
-      if (sight == Sight::kLower || sight == Sight::kBoth) all.emplace_back(kGraphLower, &lower);
-      return all;
-    }
+  struct Planned {
+    FusedKernel kernel;
+    const GraphPlan* plan;
   };
 
-  static void bind(std::vector<std::pair<std::int64_t, void*>>& tensors, std::byte* arena,
-                   std::initializer_list<std::pair<GraphTensorNumber, Rows>> rows) {
-    for (const auto& [number, where] : rows) tensors.emplace_back(number, arena + where.offset);
-  }
-
-  void execute(const GraphPlan& plan, std::span<const std::pair<std::int64_t, void*>> tensors, std::byte* arena,
-               cudaStream_t stream) const {
-    cudnnSetStream(device_.handle(), stream);
-    plan.run(device_.handle(), tensors, arena + scratch_ + scratch_bytes_);
-  }
-
-  void make(const FusedKey& key) {
-    if (const GraphPlan* plan = device_.plan(key))
-      workspace_bytes_ = std::max(workspace_bytes_, static_cast<std::uint64_t>(plan->workspace_bytes()));
-  }
-
   AttentionPlans& device_;
-  std::uint64_t scratch_, scratch_bytes_ = 0, workspace_bytes_ = 0;
-  bool repeatable_;
+  std::vector<std::vector<Planned>> kernels_;  ///< by call
+  std::uint64_t workspace_ = 0, workspace_bytes_ = 0, bytes_ = 0;
 };
 
 FastAttention::FastAttention(std::span<const Call> calls, std::uint64_t scratch, bool repeatable)
@@ -136,8 +88,8 @@ FastAttention::~FastAttention() = default;
 
 std::uint64_t FastAttention::scratch_bytes() const { return plans_->bytes(); }
 
-bool FastAttention::run(const Call& call, std::byte* arena, cudaStream_t stream) const {
-  return std::visit([&](const auto& c) { return plans_->run(c, arena, stream); }, call);
+bool FastAttention::run(std::size_t call, std::byte* arena, cudaStream_t stream) const {
+  return plans_->run(call, arena, stream);
 }
 
 std::string fast_attention_version() {

@@ -24,8 +24,9 @@ class FastAttention {
 
   /// Bytes of scratch memory that run() uses; 256-byte aligned.
   [[nodiscard]] std::uint64_t scratch_bytes() const;
+  /// @param call its place among all that were given
   /// @returns whether the call was launched; else it is for the reference kernels.
-  [[nodiscard]] bool run(const Call& call, std::byte* arena, cudaStream_t stream) const;
+  [[nodiscard]] bool run(std::size_t call, std::byte* arena, cudaStream_t stream) const;
 
  private:
   class Plans;

@@ -15,7 +15,7 @@ FastAttention::~FastAttention() = default;
 
 std::uint64_t FastAttention::scratch_bytes() const { return 0; }
 
-bool FastAttention::run(const Call&, std::byte*, cudaStream_t) const { return false; }
+bool FastAttention::run(std::size_t, std::byte*, cudaStream_t) const { return false; }
 
 std::string fast_attention_version() { return "without cuDNN"; }
 

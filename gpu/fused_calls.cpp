@@ -81,30 +81,65 @@ CombineCall sum_of(const Rows& sum, bool adds, const Rows& parts, bool of_group)
 /// Whether sizes and places are such that fused kernels may take them.
 bool may_take(const Rows& q) { return q.dtype != Dtype::kFp32 && q.width % 8 == 0 && q.width <= 256; }
 
+FusedKernel forward(const AttendCall& call, Scratch& scratch) {
+  FusedKernel f{key_of(Pass::kForward, call.q, call.k, call.band), {}, call, 0, {}};
+  auto& kernel = std::get<AttendCall>(f.call);
+  if (call.merge) {
+    kernel.o = scratch.like(call.o, Dtype::kFp32);
+    kernel.lse = scratch.like(call.lse, Dtype::kFp32);
+    kernel.merge = false;
+    f.after.push_back({{{call.o, call.lse}, {kernel.o, kernel.lse}}, call.o, call.lse});
+  }
+  f.key.o = strides_of(kernel.o);
+  f.key.lse = strides_of(kernel.lse);
+  return f;
+}
+
 /// `dk`, `dv`: where they belong, one head for those of a group.
-FusedBackward fused(const BackwardCall& call, bool repeatable, bool of_group, const Rows& dk, const Rows& dv,
-                    Scratch& scratch) {
-  FusedBackward b{{}, {call.d_o, call.delta, scratch.like(call.q, call.q.dtype)}, call, 0, {}};
-  b.call.add_dq = b.call.add_dkv = false;
+FusedKernel backward(const BackwardCall& call, bool repeatable, bool of_group, const Rows& dk, const Rows& dv,
+                     Scratch& scratch) {
+  FusedKernel b{{}, SurrogateCall{call.d_o, call.delta, scratch.like(call.q, call.q.dtype)}, call, 0, {}};
+  auto& kernel = std::get<BackwardCall>(b.call);
+  kernel.add_dq = kernel.add_dkv = false;
   if (call.add_dq) {
-    b.call.dq = scratch.like(call.dq, Dtype::kFp32);
-    b.after.push_back(sum_of(call.dq, true, b.call.dq, false));
+    kernel.dq = scratch.like(call.dq, Dtype::kFp32);
+    b.after.push_back(sum_of(call.dq, true, kernel.dq, false));
   }
   if (call.add_dkv || of_group) {
-    b.call.dk = scratch.like(call.dk, Dtype::kFp32);
-    b.call.dv = scratch.like(call.dv, Dtype::kFp32);
-    b.after.push_back(sum_of(dk, call.add_dkv, b.call.dk, of_group));
-    b.after.push_back(sum_of(dv, call.add_dkv, b.call.dv, of_group));
+    kernel.dk = scratch.like(call.dk, Dtype::kFp32);
+    kernel.dv = scratch.like(call.dv, Dtype::kFp32);
+    b.after.push_back(sum_of(dk, call.add_dkv, kernel.dk, of_group));
+    b.after.push_back(sum_of(dv, call.add_dkv, kernel.dv, of_group));
   }
-  b.key = key_of(Pass::kBackward, b.call.q, b.call.k, call.band);
+  b.key = key_of(Pass::kBackward, kernel.q, kernel.k, call.band);
   b.key.repeatable = repeatable;
-  b.key.d_o = strides_of(b.call.d_o);
-  b.key.o = strides_of(b.before.made);
-  b.key.lse = strides_of(b.call.lse);
-  b.key.dq = strides_of(b.call.dq);
-  b.key.dk = strides_of(b.call.dk);
+  b.key.d_o = strides_of(kernel.d_o);
+  b.key.o = strides_of(b.before->made);
+  b.key.lse = strides_of(kernel.lse);
+  b.key.dq = strides_of(kernel.dq);
+  b.key.dk = strides_of(kernel.dk);
   if (!repeatable) b.dq_sum = scratch.bytes(dq_sum_bytes(b.key));
   return b;
+}
+
+/// One kernel for all batch items, or, if heads are grouped, one each.
+FusedCall backward(const BackwardCall& whole, std::uint64_t scratch_begin, bool repeatable) {
+  const std::int32_t group = whole.q.heads / whole.k.heads;
+  FusedCall made;
+  for (std::int32_t item = 0; item < (group > 1 ? whole.q.items : 1); ++item) {
+    Scratch scratch(scratch_begin);
+    if (group == 1) {
+      made.kernels.push_back(backward(whole, repeatable, false, whole.dk, whole.dv, scratch));
+    } else {
+      BackwardCall call = whole;
+      for (Rows* rows : {&call.q, &call.d_o, &call.lse, &call.delta, &call.dq})
+        *rows = folded(rows->of_item(item), group);
+      for (Rows* rows : {&call.k, &call.v, &call.dk, &call.dv}) *rows = shared_by(rows->of_item(item), group);
+      made.kernels.push_back(backward(call, repeatable, true, whole.dk.of_item(item), whole.dv.of_item(item), scratch));
+    }
+    made.scratch_bytes = std::max(made.scratch_bytes, scratch.used());
+  }
+  return made;
 }
 
 }  // namespace
@@ -126,41 +161,15 @@ std::uint64_t dq_sum_bytes(const FusedKey& key) {
   return static_cast<std::uint64_t>(key.items * key.heads * rows * width) * sizeof(float);
 }
 
-std::vector<FusedForward> fused(const AttendCall& call, std::uint64_t scratch_begin, std::uint64_t& used) {
-  if (!may_take(call.q)) return {};
-  Scratch scratch(scratch_begin);
-  FusedForward f{key_of(Pass::kForward, call.q, call.k, call.band), call, {}};
-  if (call.merge) {
-    f.call.o = scratch.like(call.o, Dtype::kFp32);
-    f.call.lse = scratch.like(call.lse, Dtype::kFp32);
-    f.call.merge = false;
-    f.after.push_back({{{call.o, call.lse}, {f.call.o, f.call.lse}}, call.o, call.lse});
-  }
-  f.key.o = strides_of(f.call.o);
-  f.key.lse = strides_of(f.call.lse);
-  used = std::max(used, scratch.used());
-  return {f};
-}
-
-std::vector<FusedBackward> fused(const BackwardCall& whole, std::uint64_t scratch_begin, bool repeatable,
-                                 std::uint64_t& used) {
-  if (!may_take(whole.q)) return {};
-  const std::int32_t group = whole.q.heads / whole.k.heads;
-  std::vector<FusedBackward> kernels;
-  for (std::int32_t item = 0; item < (group > 1 ? whole.q.items : 1); ++item) {
+FusedCall fused(const Call& call, std::uint64_t scratch_begin, bool repeatable) {
+  if (const auto* attend = std::get_if<AttendCall>(&call); attend != nullptr && may_take(attend->q)) {
     Scratch scratch(scratch_begin);
-    if (group == 1) {
-      kernels.push_back(fused(whole, repeatable, false, whole.dk, whole.dv, scratch));
-    } else {
-      BackwardCall call = whole;
-      for (Rows* rows : {&call.q, &call.d_o, &call.lse, &call.delta, &call.dq})
-        *rows = folded(rows->of_item(item), group);
-      for (Rows* rows : {&call.k, &call.v, &call.dk, &call.dv}) *rows = shared_by(rows->of_item(item), group);
-      kernels.push_back(fused(call, repeatable, true, whole.dk.of_item(item), whole.dv.of_item(item), scratch));
-    }
-    used = std::max(used, scratch.used());
+    FusedKernel kernel = forward(*attend, scratch);
+    return {{std::move(kernel)}, scratch.used()};
   }
-  return kernels;
+  if (const auto* whole = std::get_if<BackwardCall>(&call); whole != nullptr && may_take(whole->q))
+    return backward(*whole, scratch_begin, repeatable);
+  return {};
 }
 
 }  // namespace meshattn::gpu

@@ -2,7 +2,8 @@
 
 #include <compare>
 #include <cstdint>
-#include <span>
+#include <optional>
+#include <variant>
 #include <vector>
 
 #include "gpu/calls.h"
@@ -38,27 +39,25 @@ struct FusedKey {
 /// Bytes into which a backward kernel that is not repeatable adds up dq; zero when it begins.
 [[nodiscard]] std::uint64_t dq_sum_bytes(const FusedKey& key);
 
-/// A kernel that writes over its results, and what follows it.
-struct FusedForward {
+/// A kernel that writes over its results, and what comes before and after it. Backward, it makes delta from O itself,
+/// and is given another O that has the same.
+struct FusedKernel {
   FusedKey key;
-  AttendCall call;  ///< o and lse are in scratch memory if they are merged afterwards
+  std::optional<SurrogateCall> before;  ///< backward
+  std::variant<AttendCall, BackwardCall>
+      call;                  ///< results in scratch memory, if they are merged or summed up afterwards
+  std::uint64_t dq_sum = 0;  ///< backward, unless repeatable: where in the arena
   std::vector<CombineCall> after;
 };
 
-/// A kernel that makes delta from O itself: what it is given as O is made first. Then it goes like the forward one.
-struct FusedBackward {
-  FusedKey key;
-  SurrogateCall before;
-  BackwardCall call;  ///< as many heads of k and v as of q; dq, dk and dv are in scratch memory if summed up afterwards
-  std::uint64_t dq_sum = 0;  ///< where in the arena, unless repeatable
-  std::vector<CombineCall> after;
+/// The kernels of a call.
+struct FusedCall {
+  std::vector<FusedKernel> kernels;  ///< none if they do not take it
+  std::uint64_t scratch_bytes = 0;   ///< that they use
 };
 
-/// Kernels for a call, with scratch memory from `scratch` on, bytes into the arena; none if they do not take it: 16-bit
-/// inputs of at most 256 numbers, 16-byte aligned. Grouped heads go backward as heads of a batch item each, one kernel
-/// an item. `used`: becomes the scratch memory that is needed, if it is less.
-[[nodiscard]] std::vector<FusedForward> fused(const AttendCall& call, std::uint64_t scratch, std::uint64_t& used);
-[[nodiscard]] std::vector<FusedBackward> fused(const BackwardCall& call, std::uint64_t scratch, bool repeatable,
-                                               std::uint64_t& used);
+/// Of attention with 16-bit inputs of at most 256 numbers, 16-byte aligned. Grouped heads go backward as heads of a
+/// batch item each, one kernel an item. `scratch`: where scratch memory begins, bytes into the arena.
+[[nodiscard]] FusedCall fused(const Call& call, std::uint64_t scratch, bool repeatable);
 
 }  // namespace meshattn::gpu

@@ -94,6 +94,12 @@ class Issuer {
 std::vector<Program> issue(const Schedule& s) {
   if (s.offset.size() != s.values.size())
     throw InvalidSchedule(fmt::format("{} of {} values have a place in memory", s.offset.size(), s.values.size()));
+  for (ValueId v = 0; v < s.values.size(); ++v)
+    if (s.offset[v] % kAlignment != 0)
+      throw InvalidSchedule(
+          fmt::format("value {} lies at byte {}: devices need multiples of {}", v, s.offset[v], kAlignment));
+  if (s.lanes() > kMostLanes)
+    throw InvalidSchedule(fmt::format("{} lanes: a rank has at most {} streams", s.lanes(), kMostLanes));
   const Dependencies dependencies(s);
   std::vector<Program> programs;
   for (Rank rank = 0; rank < s.problem.ranks; ++rank) programs.push_back(Issuer(s, dependencies, rank).run());

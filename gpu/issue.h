@@ -71,10 +71,15 @@ struct Program {
   }
 };
 
+/// Of every value's place, as assign_memory gives it.
+inline constexpr std::uint64_t kAlignment = 256;
+/// Streams of a rank, and so communicators less one.
+inline constexpr int kMostLanes = 64;
+
 /// The programs of all ranks of a schedule that `validate` has proved and that has its memory assigned. An event is
 /// recorded before it is waited for, as a device needs it (a wait for one that never was recorded is no wait), and is
 /// waited for once a stream at most.
-/// @throws InvalidSchedule if memory is not assigned.
+/// @throws InvalidSchedule if memory is not assigned or not aligned, or there are too many lanes.
 [[nodiscard]] std::vector<Program> issue(const Schedule& schedule);
 
 /// One command a line, a group's messages below it.

@@ -8,7 +8,7 @@
 namespace meshattn::gpu {
 
 Job::Job() {
-  for (const char* variable : {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE"})
+  for (const char* variable : {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"})
     if (const char* size = std::getenv(variable); size != nullptr && std::atoi(size) > 1)
       throw InvalidInput(
           fmt::format("started as one of {} processes ({}), but this meshattn was built without MPI", size, variable));

@@ -84,9 +84,6 @@ __global__ void combine(const __grid_constant__ Summands<kMost> summands, Rows m
 /// Launches a kernel with a warp for each row.
 template <typename... Parameters, typename... Arguments>
 void over(const Rows& rows, cudaStream_t stream, void (*kernel)(Parameters...), const Arguments&... arguments) {
-  if (rows.width > kMaxWidth)
-    throw DeviceError("rows of " + std::to_string(rows.width) + " numbers: the kernels take up to " +
-                      std::to_string(kMaxWidth));
   const std::int64_t blocks = (rows.count() + kWarpsOfBlock - 1) / kWarpsOfBlock;
   if (blocks == 0) return;
   kernel<<<static_cast<unsigned>(blocks), kWarpsOfBlock * kWarp, 0, stream>>>(arguments...);
@@ -115,6 +112,7 @@ struct OnDevice {
   }
   void operator()(const CombineCall& call) const {
     if (call.summands.size() <= 4) return sum<4>(call);
+    if (call.summands.size() <= 32) return sum<32>(call);
     if (call.summands.size() <= kMostSummands) return sum<kMostSummands>(call);
     throw DeviceError("a sum of " + std::to_string(call.summands.size()) + " partials: the kernel takes up to " +
                       std::to_string(kMostSummands));

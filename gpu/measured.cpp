@@ -85,15 +85,26 @@ std::vector<Program> served_programs(const Schedule& s, const RunOptions& option
   return programs;
 }
 
+ClockReading read_clock(const Job& job) {
+  const Job::ClockOffset offset = job.clock_offset();
+  return {now_s(), offset};
+}
+
 RunResult together(const Schedule& s, std::span<const Program> programs, std::span<const Seen> seen,
-                   const RunOptions& options, const Job& job) {
+                   const ClockReading& before, const RunOptions& options, const Job& job) {
   RunResult result;
   for (const Program& program : programs) result.served.push_back(program.rank);
-  const Job::ClockOffset clock = job.clock_offset();
-  for (const std::vector<std::byte>& theirs : job.gather(std::as_bytes(std::span(&clock.within_s, 1))))
+  const ClockReading now = read_clock(job);
+  const double within_s = std::max(before.offset.within_s, now.offset.within_s);
+  const double drift =
+      now.at_s > before.at_s ? (now.offset.seconds - before.offset.seconds) / (now.at_s - before.at_s) : 0;
+  for (const std::vector<std::byte>& theirs : job.gather(std::as_bytes(std::span(&within_s, 1))))
     result.clocks_within_s = std::max(result.clocks_within_s, numbers_of(theirs).front());
   std::vector<Trace> traces;
-  for (const Seen& one : seen) traces.push_back(gathered(s, programs, one, clock.seconds, options, job));
+  for (const Seen& one : seen) {
+    const double offset_s = before.offset.seconds + drift * (one.begin_s - before.at_s);
+    traces.push_back(gathered(s, programs, one, offset_s, options, job));
+  }
   for (const Trace& trace : traces) result.makespans_s.push_back(trace.makespan_s);
   const auto median = traces.begin() + static_cast<std::ptrdiff_t>(traces.size() / 2);
   std::ranges::nth_element(traces, median, {}, &Trace::makespan_s);

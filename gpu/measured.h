@@ -48,8 +48,17 @@ template <typename SomeDevice, typename Issue, typename Prepare>
 /// Programs of the ranks that this process serves. @throws InvalidInput if processes do not fit ranks or transport.
 [[nodiscard]] std::vector<Program> served_programs(const Schedule& schedule, const RunOptions& options, const Job& job);
 
-/// What all processes saw, put together: everything of a RunResult but the outputs.
+/// This machine's clock against that of process 0, when that was found. All processes must ask at once.
+struct ClockReading {
+  double at_s = 0;
+  Job::ClockOffset offset;
+};
+[[nodiscard]] ClockReading read_clock(const Job& job);
+
+/// What all processes saw, put together: everything of a RunResult but the outputs. Clocks drift apart evenly from
+/// `before` to now.
 [[nodiscard]] RunResult together(const Schedule& schedule, std::span<const Program> programs,
-                                 std::span<const Seen> seen, const RunOptions& options, const Job& job);
+                                 std::span<const Seen> seen, const ClockReading& before, const RunOptions& options,
+                                 const Job& job);
 
 }  // namespace meshattn::gpu

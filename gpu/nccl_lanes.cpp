@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <thread>
+#include <utility>
 
 #include "core/error.h"
 
@@ -16,11 +17,23 @@ void check(ncclResult_t result, const std::string& what) {
     throw DeviceError(fmt::format("NCCL: {}: {}", what, ncclGetErrorString(result)));
 }
 
+/// NCCL takes at most 2048 operations in a group (release notes of 2.11).
+void check_groups(const Program& program, Lane lane) {
+  constexpr std::uint32_t kMost = 2048;
+  for (const Command& command : program.commands)
+    if (const auto* group = std::get_if<Group>(&command);
+        group != nullptr && group->lane == lane && group->message_count > kMost)
+      throw InvalidInput(
+          fmt::format("an exchange of rank {} has {} messages, and NCCL takes {} in a group: cut heads "
+                      "into fewer ranges, or use --transport copies",
+                      program.rank, group->message_count, kMost));
+}
+
 }  // namespace
 
 NcclLanes::NcclLanes(const CudaRank& rank, int ranks, std::span<const ncclUniqueId> ids, int most_ctas,
                      Deadline deadline)
-    : rank_(rank) {
+    : NcclLanes(rank) {  // from here on the destructor runs, whatever is thrown
   rank.use();
   for (const ncclUniqueId& id : ids) {
     ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
@@ -32,10 +45,7 @@ NcclLanes::NcclLanes(const CudaRank& rank, int ranks, std::span<const ncclUnique
   }
 }
 
-NcclLanes::~NcclLanes() {
-  for (ncclComm_t c : communicators_)
-    if (c != nullptr) ncclCommAbort(c);  // all is done or given up: no need to meet again
-}
+NcclLanes::~NcclLanes() { abort(); }
 
 /// Waits until NCCL has done with a call that does not block.
 void NcclLanes::settle(Lane lane, ncclResult_t result, const std::string& what, Deadline deadline) const {
@@ -54,14 +64,16 @@ void NcclLanes::exchange(Lane lane, std::span<const Message> messages, Deadline 
   rank_.use();
   ncclComm_t communicator = communicators_[lane - 1u];
   check(ncclGroupStart(), "a group");
+  ncclResult_t result = ncclSuccess;
   for (const Message& m : messages) {
     std::byte* at = rank_.arena() + m.offset;
-    const ncclResult_t result = m.way == Message::Way::kSend
-                                    ? ncclSend(at, m.bytes, ncclInt8, m.peer, communicator, rank_.stream(lane))
-                                    : ncclRecv(at, m.bytes, ncclInt8, m.peer, communicator, rank_.stream(lane));
-    check(result, m.way == Message::Way::kSend ? "a send" : "a receive");
+    if (result == ncclSuccess || result == ncclInProgress)
+      result = m.way == Message::Way::kSend ? ncclSend(at, m.bytes, ncclInt8, m.peer, communicator, rank_.stream(lane))
+                                            : ncclRecv(at, m.bytes, ncclInt8, m.peer, communicator, rank_.stream(lane));
   }
-  settle(lane, ncclGroupEnd(), "a group", deadline);
+  const ncclResult_t ended = ncclGroupEnd();  // whatever came before: a group that was begun must end
+  check(result, "a send or receive");
+  settle(lane, ended, "a group", deadline);
 }
 
 void NcclLanes::connect(const Program& program, Deadline deadline) const {
@@ -74,6 +86,7 @@ void NcclLanes::connect(const Program& program, Deadline deadline) const {
           m.bytes = 1;
           if (std::ranges::none_of(pairs, same)) pairs.push_back(m);
         }
+    check_groups(program, lane);
     if (!pairs.empty()) exchange(lane, pairs, deadline);
     if (!wait_for(rank_.stream(lane), deadline))
       throw DeviceError(fmt::format("NCCL: making connections on lane {} of rank {}: timed out", lane, rank_.rank()));
@@ -90,11 +103,21 @@ std::string NcclLanes::trouble() const {
   return "";
 }
 
-void NcclLanes::abort() {
-  for (ncclComm_t& c : communicators_) {
-    if (c != nullptr) ncclCommAbort(c);
-    c = nullptr;
+void NcclLanes::close(Deadline deadline) {
+  rank_.use();
+  for (Lane lane = 1; lane <= communicators_.size(); ++lane) {
+    settle(lane, ncclCommFinalize(communicators_[lane - 1u]), "parting", deadline);
+    check(ncclCommDestroy(std::exchange(communicators_[lane - 1u], nullptr)), "destroying a communicator");
   }
+}
+
+/// As a group: a lane's abort may wait for the device, and so for what another lane's stuck kernel does.
+void NcclLanes::abort() {
+  if (std::ranges::all_of(communicators_, [](ncclComm_t c) { return c == nullptr; })) return;
+  (void)ncclGroupStart();
+  for (ncclComm_t& c : communicators_)
+    if (c != nullptr) (void)ncclCommAbort(std::exchange(c, nullptr));
+  (void)ncclGroupEnd();
 }
 
 ncclUniqueId new_unique_id() {

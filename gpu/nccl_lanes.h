@@ -12,8 +12,8 @@
 
 namespace meshattn::gpu {
 
-/// A communicator for each communication lane of one rank, so that each lane makes progress on its own. Send and
-/// receive with few CTAs leave the SMs to attention.
+/// A communicator for each communication lane of one rank. Send and receive with few CTAs leave the SMs to attention.
+/// Left without `close`, what is under way is aborted.
 class NcclLanes {
  public:
   /// Meets all other ranks: blocks until they come, or the deadline.
@@ -30,10 +30,13 @@ class NcclLanes {
   void connect(const Program& program, Deadline deadline) const;
   /// What NCCL noticed in the background; empty: nothing. @see abort()
   [[nodiscard]] std::string trouble() const;
-  /// Ends what is under way, so that streams go on and can be destroyed.
+  /// Parts from the other ranks, all of which must have done all that they were given.
+  void close(Deadline deadline);
+  /// Ends what is under way on all lanes, so that streams go on and can be destroyed.
   void abort();
 
  private:
+  explicit NcclLanes(const CudaRank& rank) : rank_(rank) {}
   void settle(Lane lane, ncclResult_t result, const std::string& what, Deadline deadline) const;
 
   const CudaRank& rank_;

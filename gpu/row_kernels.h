@@ -17,9 +17,6 @@ namespace meshattn::gpu {
 //   float sum(float x) const;   // over the members, the same for all, in a fixed order
 //   void meet() const;          // none goes on before all have come here
 
-/// The longest row.
-inline constexpr int kMaxWidth = 512;
-
 /// The log-sum-exp of no keys.
 inline constexpr float kNoKeys = -std::numeric_limits<float>::infinity();
 

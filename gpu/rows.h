@@ -7,6 +7,9 @@
 
 namespace meshattn::gpu {
 
+/// The longest row that kernels take.
+inline constexpr int kMaxWidth = 512;
+
 /// Rows of one matrix of a value, or of some of its heads and tokens, where they lie in an arena. Token follows token.
 struct Rows {
   std::uint64_t offset = 0;      ///< of the first row, bytes

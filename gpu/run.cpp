@@ -19,10 +19,11 @@ RunResult run_on_cpu(const Schedule& s, const cpu::Tensors& given, const RunOpti
   if (job.size() > 1 || options.transport != Transport::kCopies)
     throw InvalidInput("--device cpu is one process with --transport copies");
   const std::vector<Program> programs = served_programs(s, options, job);
+  const ClockReading before = read_clock(job);
   HostDevice device(s, given);
   const std::vector<Seen> seen = repeat(
       device, options, [&] { issue_copies(s, programs, device); }, [] {});
-  RunResult result = together(s, programs, seen, options, job);
+  RunResult result = together(s, programs, seen, before, options, job);
   result.outputs = device.outputs();
   return result;
 }

@@ -130,6 +130,22 @@ TEST_F(RunVerb, SaysThatThereIsNoDevice) {
   EXPECT_THAT(run.err, HasSubstr("--device cpu"));
 }
 
+/// Each query sees itself alone, so that dQ and dK are zero; fp32 whose partial results travel in bf16.
+TEST_F(RunVerb, WhatIsRightIsNotCalledWrong) {
+  const std::string shape = "run --device cpu --repeats 1 --warm-ups 0 --cluster ideal-8x50 --heads 2 --head-dim 8 ";
+  for (const char* more : {"--gpus 4 --seq 64 --mask window:1 --algorithm ring --pass both",
+                           "--gpus 1 --seq 1 --algorithm ring --pass both",
+                           "--gpus 4 --seq 64 --dtype fp32 --wire-dtype bf16 --tile 2x2 --pass both"}) {
+    const ProgramRun run = meshattn(shape + more);
+    EXPECT_EQ(run.status, 0) << more << run.err << run.out;
+  }
+}
+
+TEST_F(RunVerb, HeadsThatKernelsDoNotTakeAreRefused) {
+  expect_refused({{"run --device cpu --cluster ideal-8x50 --gpus 2 --heads 1 --head-dim 520 --seq 4 --algorithm ring",
+                   "head dim 520: kernels take up to 512"}});
+}
+
 /// A schedule that is changed is refused before anything runs.
 TEST_F(RunVerb, AWrongScheduleIsRefused) {
   ASSERT_EQ(meshattn("plan " + kProblem + "--text s.txt").status, 0);

@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "gpu/deviation.h"
+#include "gpu/pending.h"
 #include "tests/gpu/schedules.h"
 #include "tests/support/proof.h"
 
@@ -76,6 +77,46 @@ TEST(HostDevice, GivesUpAtTheDeadline) {
   } catch (const DeviceError& e) {
     EXPECT_THAT(e.what(), ::testing::HasSubstr("timed out; pending: rank 0 at op 0: "));
   }
+}
+
+/// Times of repeats: the trace is that of the median one.
+TEST(RunOnCpu, TheTraceIsThatOfTheMedianRepeat) {
+  const Schedule s = schedule_of(problem_of(Pass::kForward, 2), "ring");
+  std::vector<gpu::Seen> seen;
+  for (double seconds : {3.0, 9.0, 1.0, 7.0, 5.0}) {
+    gpu::Seen one{100, 100 + seconds, {}};
+    one.trace = {std::vector<double>(s.ops.size(), 100), std::vector<double>(s.ops.size(), 100 + seconds), 0};
+    seen.push_back(one);
+  }
+  const gpu::Job job = gpu::Job::alone(0);
+  const gpu::RunResult result = gpu::together(s, gpu::issue(s), seen, gpu::read_clock(job), on_cpu(), job);
+  EXPECT_EQ(result.trace.makespan_s, 5);
+  EXPECT_EQ(result.trace.start_s.front(), 0);
+  EXPECT_EQ(result.makespans_s, (std::vector<double>{3, 9, 1, 7, 5}));
+}
+
+TEST(Pending, IsTheFirstOpOfEachRankThatHasNotEnded) {
+  const Schedule s = schedule_of(problem_of(Pass::kForward, 2), "ring");
+  const std::vector<Rank> ranks{0, 1};
+  const OpId second = s.ops_begin(1) + 1;
+  const std::string text = gpu::pending_text(s, ranks, [&](OpId op) { return op < s.ops_begin(1) || op < second; });
+  EXPECT_THAT(text, ::testing::StartsWith("rank 1 at op 1: "));  // counted within its rank
+  EXPECT_EQ(gpu::pending_text(s, ranks, [](OpId) { return true; }), "nothing");
+}
+
+/// Where everything should be zero (each query sees itself alone: dQ), rounding is no error, and a number is.
+TEST(Deviations, OfNothingAreMeasuredByMillionths) {
+  const Schedule s = schedule_of(problem_of(Pass::kForward, 2), "ring");
+  const std::vector<Rank> both{0, 1};
+  const gpu::Job job = gpu::Job::alone(0);
+  cpu::Tensors zero = testing::dense_tensors(s.problem.shape, s.problem.mask);
+  for (double& x : zero.o) x = 0;
+  EXPECT_EQ(gpu::deviations(s, both, zero, zero, job).front().relative, 0);
+  cpu::Tensors off = zero;
+  for (double& x : off.o) x = 1e-9;
+  EXPECT_NEAR(gpu::deviations(s, both, off, zero, job).front().relative, 1e-3, 1e-9);
+  off.o.front() = 1;
+  EXPECT_GT(gpu::deviations(s, both, off, zero, job).front().relative, 100);
 }
 
 TEST(Deviations, AreRelativeAndOfWhatIsServed) {

@@ -166,5 +166,17 @@ TEST(IssueErrors, MemoryMustBeAssigned) {
   EXPECT_THROW((void)gpu::issue(mesh(p, testing::simple_plan({1, 2}, Pass::kForward), Dtype::kFp32)), InvalidSchedule);
 }
 
+TEST(IssueRefuses, WhatDevicesCannotDo) {
+  const Schedule s =
+      schedule_of({{64, 64, 1, 2, 2, 8, Dtype::kBf16}, Mask::kFull, Partition::kContiguous, Pass::kForward, 2}, "ring");
+  Schedule moved = s, laned = s, unplaced = s;
+  moved.offset[1] += 8;
+  EXPECT_THROW((void)gpu::issue(moved), InvalidSchedule);
+  laned.transfers.front().lane = 64;
+  EXPECT_THROW((void)gpu::issue(laned), InvalidSchedule);
+  unplaced.offset.clear();
+  EXPECT_THROW((void)gpu::issue(unplaced), InvalidSchedule);
+}
+
 }  // namespace
 }  // namespace meshattn
