@@ -7,7 +7,7 @@
 #include <string>
 #include <utility>
 
-#include "gpu/measured.h"
+#include "gpu/clock.h"
 
 namespace meshattn::gpu {
 

@@ -43,8 +43,8 @@ void enable_peers(std::span<const CudaRank> ranks) {
     }
 }
 
-std::vector<Seen> run_copies(const Schedule& s, std::span<const CudaRank> ranks, std::span<const Program> programs,
-                             const RunOptions& options, LastResort& last_resort) {
+std::vector<Repeat> run_copies(const Schedule& s, std::span<const CudaRank> ranks, std::span<const Program> programs,
+                               const RunOptions& options, LastResort& last_resort) {
   enable_peers(ranks);
   CudaDevice device(s, ranks, programs, {}, last_resort, options.timed);
   return repeat(
@@ -69,16 +69,16 @@ void rethrow(std::span<const std::exception_ptr> errors) {
 }
 
 /// A thread for each rank that this process serves.
-std::vector<std::vector<Seen>> run_nccl(const Schedule& s, std::vector<CudaRank>& ranks,
-                                        std::span<const Program> programs, const RunOptions& options, const Job& job,
-                                        const cpu::Tensors& given, LastResort& last_resort) {
+std::vector<std::vector<Repeat>> run_nccl(const Schedule& s, std::vector<CudaRank>& ranks,
+                                          std::span<const Program> programs, const RunOptions& options, const Job& job,
+                                          const cpu::Tensors& given, LastResort& last_resort) {
   // Kernels of several communicators must start in the order in which they were issued, the same on all ranks (NCCL
   // user guide, environment variables).
   if (s.lanes() > 2) setenv("NCCL_LAUNCH_ORDER_IMPLICIT", "1", 0);
   std::vector<ncclUniqueId> ids(static_cast<std::size_t>(s.lanes()) - 1);
   if (job.rank() == 0) std::ranges::generate(ids, new_unique_id);
   job.broadcast(std::as_writable_bytes(std::span(ids)));
-  std::vector<std::vector<Seen>> seen(ranks.size());
+  std::vector<std::vector<Repeat>> seen(ranks.size());
   std::vector<std::exception_ptr> errors(ranks.size());
   std::barrier meeting(static_cast<std::ptrdiff_t>(ranks.size()));
   const auto meet = [&] { ranks.size() > 1 ? meeting.arrive_and_wait() : job.barrier(); };
@@ -116,12 +116,12 @@ std::vector<std::vector<Seen>> run_nccl(const Schedule& s, std::vector<CudaRank>
 }
 
 /// What several ranks saw at once.
-std::vector<Seen> merged(const Schedule& s, std::vector<std::vector<Seen>> by_rank, std::span<const Program> programs,
-                         bool timed) {
-  std::vector<Seen> seen = std::move(by_rank.front());
+std::vector<Repeat> merged(const Schedule& s, std::vector<std::vector<Repeat>> by_rank,
+                           std::span<const Program> programs, bool timed) {
+  std::vector<Repeat> seen = std::move(by_rank.front());
   for (std::size_t i = 1; i < by_rank.size(); ++i)
     for (std::size_t k = 0; k < seen.size(); ++k) {
-      const Seen& theirs = by_rank[i][k];
+      const Repeat& theirs = by_rank[i][k];
       seen[k].begin_s = std::min(seen[k].begin_s, theirs.begin_s);
       seen[k].end_s = std::max(seen[k].end_s, theirs.end_s);
       for (OpId op = s.ops_begin(programs[i].rank); timed && op < s.ops_end(programs[i].rank); ++op) {
@@ -147,7 +147,7 @@ RunResult run_on_cuda(const Schedule& s, const cpu::Tensors& given, const RunOpt
   }
   const ClockReading before = read_clock(job);
   const bool copies = options.transport == Transport::kCopies || s.lanes() == 1;
-  const std::vector<Seen> seen =
+  const std::vector<Repeat> seen =
       copies ? run_copies(s, ranks, programs, options, last_resort)
              : merged(s, run_nccl(s, ranks, programs, options, job, given, last_resort), programs, options.timed);
   RunResult result = together(s, programs, seen, before, options, job);

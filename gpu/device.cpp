@@ -27,6 +27,7 @@ class CopyIssuer {
         ends_(s.transfers.size()),
         next_(programs.size()),
         progress_(s.ops.size()),
+        met_(programs.size()),
         left_(programs.size()) {
     for (const Program& program : programs)
       for (const Command& command : program.commands)
@@ -76,11 +77,12 @@ class CopyIssuer {
       device_.mark(rank, group.lane, {group.op, Point::kBegin});
       progress_[group.op] = Progress::kBegun;
       left_[i].clear();
+      met_[i].clear();
       for (TransferId t : transfers_of(group.op))
         if (!sends(rank, t)) left_[i].push_back(t);
     }
     if (progress_[group.op] == Progress::kBegun) {
-      any |= std::erase_if(left_[i], [&](TransferId t) { return receive(rank, group.lane, t); }) > 0;
+      any |= std::erase_if(left_[i], [&](TransferId t) { return receive(i, group.lane, t); }) > 0;
       if (left_[i].empty()) {
         device_.mark(rank, group.lane, {group.op, Point::kReceived});
         progress_[group.op] = Progress::kReceived;
@@ -95,10 +97,14 @@ class CopyIssuer {
   }
 
   /// Copies a transfer if its sender has begun.
-  bool receive(Rank rank, Lane lane, TransferId t) {
+  bool receive(std::size_t i, Lane lane, TransferId t) {
+    const Rank rank = programs_[i].rank;
     const OpId sender = ends_[t].sender;
     if (sender == kNone || progress_[sender] == Progress::kNone) return false;
-    device_.wait(rank, lane, {sender, Point::kBegin});
+    if (std::ranges::find(met_[i], sender) == met_[i].end()) {
+      device_.wait(rank, lane, {sender, Point::kBegin});
+      met_[i].push_back(sender);
+    }
     for (const Piece& piece : pieces_of(s_, t)) device_.copy(rank, lane, t, piece);
     return true;
   }
@@ -139,6 +145,7 @@ class CopyIssuer {
   std::vector<Ends> ends_;                     ///< by transfer
   std::vector<std::size_t> next_;              ///< by program: its next command
   std::vector<Progress> progress_;             ///< by op: of exchanges
+  std::vector<std::vector<OpId>> met_;         ///< by program: exchanges whose begin its exchange has waited for
   std::vector<std::vector<TransferId>> left_;  ///< by program: of its exchange that has begun, not received yet
 };
 

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "core/error.h"
+#include "gpu/clock.h"
 #include "gpu/job.h"
 
 namespace meshattn::gpu {
@@ -22,8 +23,6 @@ void check(int result, const char* what) {
   MPI_Error_string(result, text.data(), &length);
   throw DeviceError(fmt::format("MPI: {}: {}", what, text.data()));
 }
-
-double now_s() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 int count_of(std::size_t bytes) {
   if (bytes > static_cast<std::size_t>(std::numeric_limits<int>::max()))

@@ -21,7 +21,7 @@ std::vector<double> numbers_of(std::span<const std::byte> bytes) {
 }
 
 /// What all processes saw of a repeat, on the clock of process 0, from its first op. Empty but there.
-Trace gathered(const Schedule& s, std::span<const Program> programs, const Seen& seen, double offset_s,
+Trace gathered(const Schedule& s, std::span<const Program> programs, const Repeat& seen, double offset_s,
                const RunOptions& options, const Job& job) {
   const bool timed = options.timed;
   std::vector<double> mine{seen.begin_s + offset_s, seen.end_s + offset_s};
@@ -56,13 +56,6 @@ Trace gathered(const Schedule& s, std::span<const Program> programs, const Seen&
 
 }  // namespace
 
-Deadline deadline_in(double seconds) {
-  return std::chrono::steady_clock::now() +
-         std::chrono::duration_cast<std::chrono::steady_clock::duration>(std::chrono::duration<double>(seconds));
-}
-
-double now_s() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
-
 int gpu_of(Rank rank, const RunOptions& options) {
   return options.gpu_of.empty() ? rank : options.gpu_of[static_cast<std::size_t>(rank)];
 }
@@ -90,7 +83,7 @@ ClockReading read_clock(const Job& job) {
   return {now_s(), offset};
 }
 
-RunResult together(const Schedule& s, std::span<const Program> programs, std::span<const Seen> seen,
+RunResult together(const Schedule& s, std::span<const Program> programs, std::span<const Repeat> seen,
                    const ClockReading& before, const RunOptions& options, const Job& job) {
   RunResult result;
   for (const Program& program : programs) result.served.push_back(program.rank);
@@ -101,7 +94,7 @@ RunResult together(const Schedule& s, std::span<const Program> programs, std::sp
   for (const std::vector<std::byte>& theirs : job.gather(std::as_bytes(std::span(&within_s, 1))))
     result.clocks_within_s = std::max(result.clocks_within_s, numbers_of(theirs).front());
   std::vector<Trace> traces;
-  for (const Seen& one : seen) {
+  for (const Repeat& one : seen) {
     const double offset_s = before.offset.seconds + drift * (one.begin_s - before.at_s);
     traces.push_back(gathered(s, programs, one, offset_s, options, job));
   }

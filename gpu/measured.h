@@ -1,24 +1,17 @@
 #pragma once
 
-#include <chrono>
 #include <span>
 #include <vector>
 
 #include "core/trace.h"
+#include "gpu/clock.h"
 #include "gpu/issue.h"
 #include "gpu/run.h"
 
 namespace meshattn::gpu {
 
-/// When to give up waiting.
-using Deadline = std::chrono::steady_clock::time_point;
-
-[[nodiscard]] Deadline deadline_in(double seconds);
-/// Of this machine's steady clock.
-[[nodiscard]] double now_s();
-
 /// One repeat as some ranks of this process saw it, on this machine's clock.
-struct Seen {
+struct Repeat {
   double begin_s = 0, end_s = 0;
   Trace trace;  ///< of these ranks' ops
 };
@@ -26,12 +19,12 @@ struct Seen {
 /// Issues repeatedly to a device (`finish(Deadline)`, `read_times(Trace&)`), each time after `prepare`.
 /// @returns what was seen, but for the warm-ups
 template <typename SomeDevice, typename Issue, typename Prepare>
-[[nodiscard]] std::vector<Seen> repeat(SomeDevice& device, const RunOptions& options, Issue&& issue,
-                                       Prepare&& prepare) {
-  std::vector<Seen> all;
+[[nodiscard]] std::vector<Repeat> repeat(SomeDevice& device, const RunOptions& options, Issue&& issue,
+                                         Prepare&& prepare) {
+  std::vector<Repeat> all;
   for (int i = 0; i < options.warm_ups + options.repeats; ++i) {
     prepare();
-    Seen seen;
+    Repeat seen;
     seen.begin_s = now_s();
     issue();
     device.finish(deadline_in(options.timeout_s));
@@ -58,7 +51,7 @@ struct ClockReading {
 /// What all processes saw, put together: everything of a RunResult but the outputs. Clocks drift apart evenly from
 /// `before` to now.
 [[nodiscard]] RunResult together(const Schedule& schedule, std::span<const Program> programs,
-                                 std::span<const Seen> seen, const ClockReading& before, const RunOptions& options,
+                                 std::span<const Repeat> seen, const ClockReading& before, const RunOptions& options,
                                  const Job& job);
 
 }  // namespace meshattn::gpu

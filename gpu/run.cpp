@@ -21,7 +21,7 @@ RunResult run_on_cpu(const Schedule& s, const cpu::Tensors& given, const RunOpti
   const std::vector<Program> programs = served_programs(s, options, job);
   const ClockReading before = read_clock(job);
   HostDevice device(s, given);
-  const std::vector<Seen> seen = repeat(
+  const std::vector<Repeat> seen = repeat(
       device, options, [&] { issue_copies(s, programs, device); }, [] {});
   RunResult result = together(s, programs, seen, before, options, job);
   result.outputs = device.outputs();

@@ -4,7 +4,10 @@
 
 #include <map>
 
+#include "core/error.h"
+#include "core/passes/liveness.h"
 #include "core/problem.h"
+#include "core/schedule_builder.h"
 #include "tests/gpu/schedules.h"
 #include "tests/support/masks.h"
 
@@ -116,6 +119,35 @@ TEST(Calls, ARingHasAKernelABlock) {
       EXPECT_EQ(a.o.dtype, Dtype::kFp32);
     }
   }
+}
+
+/// Gradients of heads 0–1, 1–2 and 0–3 into those of heads 0–3: head 0 has two summands, head 1 three, head 2 two, head
+/// 3 one.
+TEST(Calls, ASumIsCutWhereHeadsOfItsSourcesBeginAndEnd) {
+  const Problem p{{8, 8, 1, 4, 4, 2, Dtype::kFp32}, Mask::kFull, Partition::kContiguous, Pass::kBackward, 1};
+  ScheduleBuilder b(p);
+  const Cell cell = 0;
+  std::vector<ValueId> sources;
+  for (const HeadRange heads : {HeadRange{0, 2}, {1, 3}, {0, 4}})
+    sources.push_back(b.input(0, Tensor::kDQ, b.region(std::span(&cell, 1), heads), Dtype::kFp32));
+  b.output(b.combine(sources, b.region(std::span(&cell, 1), {0, 4}), Dtype::kFp32));
+  Schedule s = b.finish();
+  assign_memory(s);
+  std::map<std::uint64_t, std::size_t>
+      summands;  // by first byte of the rows made, of 8 rows × 2 numbers × 4 bytes a head
+  const gpu::Calls calls(s, 0);
+  for (const Call& call : calls.all()) {
+    const auto& sum = std::get<gpu::CombineCall>(call);
+    EXPECT_EQ(sum.made.heads, 1);
+    summands[sum.made.offset - s.offset[s.outputs.front()]] = sum.summands.size();
+  }
+  EXPECT_EQ(summands, (std::map<std::uint64_t, std::size_t>{{0, 2}, {64, 3}, {128, 2}, {192, 1}}));
+}
+
+TEST(Calls, HeadsThatAreTooLongAreRefused) {
+  const Schedule s =
+      schedule_of({{8, 8, 1, 1, 1, 520, Dtype::kFp32}, Mask::kFull, Partition::kContiguous, Pass::kForward, 1}, "ring");
+  EXPECT_THROW(gpu::Calls(s, 0), InvalidInput);
 }
 
 }  // namespace

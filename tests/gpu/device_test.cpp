@@ -4,6 +4,9 @@
 #include <gtest/gtest.h>
 #include <spdlog/fmt/fmt.h>
 
+#include <set>
+#include <tuple>
+
 #include "core/error.h"
 #include "gpu/value_bytes.h"
 #include "tests/gpu/mock_device.h"
@@ -124,6 +127,26 @@ TEST(OnMockBroken, AMissingWaitSpoilsARun) {
       seen += spoilt ? 1 : 0;
     }
     EXPECT_GE(seen, whole.waits() * 9 / 10) << "of " << whole.waits();
+  }
+}
+
+/// A stream is told to wait for a mark at most once.
+TEST(IssuedCopies, NoWaitIsGivenTwice) {
+  class Waits final : public gpu::Device {
+   public:
+    std::multiset<std::tuple<Rank, Lane, gpu::Mark>> given;
+    void launch(Rank, Lane, OpId) override {}
+    void copy(Rank, Lane, TransferId, const gpu::Piece&) override {}
+    void exchange(Rank, Lane, OpId, std::span<const gpu::Message>) override {}
+    void mark(Rank, Lane, gpu::Mark) override {}
+    void wait(Rank rank, Lane lane, gpu::Mark mark) override { given.emplace(rank, lane, mark); }
+  };
+  for (const auto& [name, s] : schedules_of(4, Dtype::kFp32)) {
+    Waits device;
+    gpu::issue_copies(s, gpu::issue(s), device);
+    for (const auto& wait : device.given)
+      ASSERT_EQ(device.given.count(wait), 1u)
+          << name << ": rank " << std::get<0>(wait) << " waits twice for op " << std::get<2>(wait).op;
   }
 }
 

@@ -82,9 +82,9 @@ TEST(HostDevice, GivesUpAtTheDeadline) {
 /// Times of repeats: the trace is that of the median one.
 TEST(RunOnCpu, TheTraceIsThatOfTheMedianRepeat) {
   const Schedule s = schedule_of(problem_of(Pass::kForward, 2), "ring");
-  std::vector<gpu::Seen> seen;
+  std::vector<gpu::Repeat> seen;
   for (double seconds : {3.0, 9.0, 1.0, 7.0, 5.0}) {
-    gpu::Seen one{100, 100 + seconds, {}};
+    gpu::Repeat one{100, 100 + seconds, {}};
     one.trace = {std::vector<double>(s.ops.size(), 100), std::vector<double>(s.ops.size(), 100 + seconds), 0};
     seen.push_back(one);
   }
