@@ -49,9 +49,9 @@ cases() {
   if [[ $device == cpu ]]; then
     shape="--heads 4 --kv-heads 2 --head-dim 64 --mask causal"
     for pass in forward backward; do
-      echo "4 ranks, $pass|ring|--gpus 4 --seq 512 $shape --pass $pass --algorithm ring"
+      echo "4 ranks, $pass|ring|--gpus 4 --seq 1K $shape --pass $pass --algorithm ring"
       for tile in 2x2 4x1; do
-        echo "4 ranks, $pass|mesh $tile|--gpus 4 --seq 512 $shape --pass $pass --algorithm mesh --tile $tile"
+        echo "4 ranks, $pass|mesh $tile|--gpus 4 --seq 1K $shape --pass $pass --algorithm mesh --tile $tile"
       done
     done
     return
