@@ -58,21 +58,30 @@ class Bench {
     shape.seq_kv = keys;
     return shape;
   }
-  /// Random numbers for a shape; what a backward pass is given is made up.
-  [[nodiscard]] const cpu::Tensors& given(const AttentionShape& shape) {
-    if (given_shape_ != shape) {
+  /// Random numbers for what a schedule is given, which takes seconds: kept for the next of this shape. What a backward
+  /// pass is given of the forward one is made up, and what is only sent is all the same.
+  [[nodiscard]] const cpu::Tensors& given(const Schedule& s) {
+    const AttentionShape& shape = s.problem.shape;
+    const bool attends = std::ranges::any_of(s.inputs, [&](ValueId v) { return s.values[v].tensor == Tensor::kQ; });
+    if (given_shape_ == shape && !given_.k.empty() && !(attends && given_.q.empty())) return given_;
+    given_shape_ = shape;
+    if (attends) {
       given_ = cpu::random_tensors(shape, 1);
       given_.o = given_.d_o;
       given_.lse.assign(given_.q.size() / static_cast<std::size_t>(shape.head_dim),
                         std::log(static_cast<double>(shape.seq_kv)));
-      given_shape_ = shape;
+    } else {
+      given_ = {};
+      given_.k.assign(
+          static_cast<std::size_t>(shape.seq_kv) * static_cast<std::size_t>(shape.kv_heads * shape.head_dim), 1);
+      given_.v = given_.k;
     }
     return given_;
   }
   [[nodiscard]] gpu::RunResult run(const Schedule& s, bool timed = true) {
     gpu::RunOptions options = request_.options;
     options.timed = timed;
-    return gpu::run(s, given(s.problem.shape), options, gpu::Job::alone(0));
+    return gpu::run(s, given(s), options, gpu::Job::alone(0));
   }
 
   /// Durations of a rank's ops of a kind.
@@ -98,12 +107,13 @@ class Bench {
   void attention() {
     const AttentionShape& all = request_.shape;
     std::vector<double> spreads;
-    for (Pass pass : {Pass::kForward, Pass::kBackward})
-      for (KernelMask mask : {KernelMask::kFull, KernelMask::kCausal})
-        for (std::int64_t length : request_.lengths)
+    for (std::int64_t length : request_.lengths)
+      for (Pass pass : {Pass::kForward, Pass::kBackward})
+        for (KernelMask mask : {KernelMask::kFull, KernelMask::kCausal})
           made_.points.push_back({pass, mask, all.dtype, length, length, all.heads, all.kv_heads, all.head_dim, 1,
                                   rate(shape(length), pass, mask, &spreads), request_.source});
     made_.attention_spread = median_of(spreads);
+    std::ranges::stable_sort(made_.points, {}, [](const AttentionPoint& p) { return std::pair(p.pass, p.mask); });
   }
 
   /// A kernel of few tiles, of the heads that share one of keys, beside that of all: which has a longer end.
@@ -151,9 +161,9 @@ class Bench {
   void sharing() {
     if (request_.options.ranks_per_device == 1) return;
     const int ranks = std::min(4, request_.ranks);
+    const std::int64_t tokens = request_.lengths[request_.lengths.size() / 2];
     const auto makespan_s = [&](int attending) {
-      return median_of(run(schedule_of({.shape = shape(request_.lengths.back()), .attends = 3, .attending = attending}))
-                           .makespans_s);
+      return median_of(run(schedule_of({.shape = shape(tokens), .attends = 3, .attending = attending})).makespans_s);
     };
     made_.processors = std::max(1.0, ranks * makespan_s(1) / makespan_s(ranks));
   }
