@@ -54,8 +54,8 @@ bool is_right(const PassRun& run) {
 void print(std::ostream& out, const RunRequest& asked, const std::vector<PassRun>& passes, const std::string& device,
            int processes) {
   const RunOptions& o = asked.options;
-  out << fmt::format("on {}: {} ranks, {} process{}, {}\n", device, asked.problem().ranks, processes,
-                     processes > 1 ? "es" : "",
+  out << fmt::format("on {}: {} rank{}, {} process{}, {}\n", device, asked.problem().ranks,
+                     asked.problem().ranks > 1 ? "s" : "", processes, processes > 1 ? "es" : "",
                      o.transport == Transport::kCopies ? fmt::format("copies, {} to a GPU", o.ranks_per_device)
                                                        : fmt::format("NCCL with {} CTAs", o.most_ctas));
   for (const PassRun& pass : passes) {
