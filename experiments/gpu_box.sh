@@ -124,7 +124,7 @@ in_shell=(bash -c 'read -ra box <<< "$box_text"; "$@"' bash)
 mkdir -p "$out/validate"
 if [[ $device == cuda ]]; then
   stage build 240 "${in_shell[@]}" build_all
-  stage tests 150 env MESHATTN_REQUIRE_GPU=1 ctest --test-dir "$build" --output-on-failure -R '^(cuda|gpu|graphs)\.'
+  stage tests 150 env MESHATTN_REQUIRE_GPU=1 ctest --test-dir "$build" --output-on-failure -R '^(cuda|gpu|graphs|mpi)\.'
   if command -v compute-sanitizer > /dev/null; then stage sanitizer 90 "${in_shell[@]}" sanitize; else skip sanitizer "no compute-sanitizer"; fi
   stage calibrate 120 "$meshattn" calibrate --name box --out "$out/topologies" --ranks-per-gpu 16 --log-level info &&
     stage validate 180 "${in_shell[@]}" validate_all

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds everything and runs every test, then the core tests and fuzzers under the address and undefined-behaviour
+# Builds everything and runs every test, then those of core and gpu and the fuzzers under the address and undefined-behaviour
 # sanitizers. Installs missing Debian packages where it may.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -11,4 +11,4 @@ ctest --preset release -j "$(nproc)"
 
 cmake --preset asan
 cmake --build --preset asan --target sanitized
-MESHATTN_FUZZ_SECONDS=${MESHATTN_FUZZ_SECONDS:-10} ctest --preset asan -j "$(nproc)" -R '^(core|fuzz)\.'
+MESHATTN_FUZZ_SECONDS=${MESHATTN_FUZZ_SECONDS:-10} ctest --preset asan -j "$(nproc)" -R '^(core|gpu|fuzz)\.'

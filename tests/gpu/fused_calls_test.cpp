@@ -47,7 +47,7 @@ class FusedOnHost {
   }
   [[nodiscard]] std::size_t fused() const { return fused_; }
 
-  static constexpr std::uint64_t kScratch = 1 << 20;
+  static constexpr std::uint64_t kScratch = 1 << 18;
 
  private:
   void run(const gpu::FusedKernel& kernel, std::byte* arena) const {
