@@ -91,9 +91,18 @@ std::string words_of(const CalibrationRequest& request, const Calibration& m, co
              bytes_text(m.shared_bytes_per_s), 100 * m.attention_slowed, 100 * m.messages_slowed);
 }
 
-int calibrate_devices(const po::variables_map& given) {
+/// Of a file, and of a cluster in other files.
+std::string read_name(const po::variables_map& given) {
+  const std::string name = required(given, "name", "my-box");
+  const std::string possible = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
+  if (name.empty() || name.find_first_not_of(possible) != std::string::npos)
+    throw InvalidInput(fmt::format("--name '{}': letters, digits, - and _ are possible", printable(name)));
+  return name;
+}
+
+int calibrate_alone(const po::variables_map& given) {
+  const std::string name = read_name(given), gpu = name + "-gpu";
   const CalibrationRequest request = read_calibration(given);
-  const std::string name = required(given, "name", "my-box"), gpu = name + "-gpu";
   const fs::path folder = required(given, "out", "my-topologies");
   const fs::path profile = folder / "gpus" / (gpu + ".ini"), cluster = folder / "clusters" / (name + ".ini");
   for (const fs::path& path : {profile, cluster}) {
@@ -113,6 +122,13 @@ int calibrate_devices(const po::variables_map& given) {
             << fmt::format("\nwritten: {}, {}; use them with --topologies {} --cluster {}\n", profile.string(),
                            cluster.string(), folder.string(), name);
   return 0;
+}
+
+int calibrate_devices(const po::variables_map& given) {
+  return gpu::in_job([&](const gpu::Job& job) {
+    if (job.size() > 1) throw InvalidInput("calibrate is one process: start it without mpirun");
+    return calibrate_alone(given);
+  });
 }
 
 }  // namespace

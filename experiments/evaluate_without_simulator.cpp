@@ -4,7 +4,8 @@
 namespace meshattn {
 
 void require_simulator() {
-  throw InvalidInput("this meshattn was built without the simulator (MESHATTN_SIM=OFF): plan, run, calibrate and topology work");
+  throw InvalidInput(
+      "this meshattn was built without the simulator (MESHATTN_SIM=OFF): plan, run, calibrate and topology work");
 }
 
 Trace simulated(const Schedule&, const Network&, const CostModel&) {

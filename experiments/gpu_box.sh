@@ -7,7 +7,7 @@ set -uo pipefail
 source=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd) || exit 2
 
 usage() { sed -n '2s/^# //p' "${BASH_SOURCE[0]}" | cut -d: -f1; }
-device=cuda build=$source/build out=""
+device=cuda build=$source/build out="" pid="" begun=$SECONDS
 while (($# > 0)); do
   case $1 in
     --device | --build | --out) (($# > 1)) || { echo "$1 needs a value" >&2; exit 2; } ;;&
@@ -24,19 +24,24 @@ mkdir -p "$build" "$out/validate" || exit 2
 build=$(cd "$build" && pwd) && out=$(cd "$out" && pwd)
 meshattn=$build/experiments/meshattn
 cd "$out" || exit 2 # paths of results are relative: the folder can be moved, and its table predicted again
-trap 'exit 130' INT TERM
+trap 'kill -TERM -- "-$pid" 2> /dev/null; exit 130' INT TERM
+readonly whole=480 # seconds, of all stages; a test of the method has no such end
 
 failed=0
 printf '| stage | result | seconds |\n|---|---|---|\n' > stages.md
 
-# stage NAME SECONDS COMMAND...: what it prints goes to NAME.txt.
+# stage NAME SECONDS COMMAND...: what it prints goes to NAME.txt. Runs in the background, so that an interrupt is heard.
 stage() {
   local name=$1 limit=$2 begin=$SECONDS status=0 result=ok
   shift 2
+  [[ $device == cpu ]] || limit=$((whole - (SECONDS - begun) < limit ? whole - (SECONDS - begun) : limit))
+  ((limit > 5)) || { skip "$name" "no time left" && failed=1 && return 1; }
   echo "$name …" >&2
-  timeout --kill-after=5 "$limit" "$@" > "$name.txt" 2>&1 || status=$?
+  setsid timeout --kill-after=5 "$limit" "$@" > "$name.txt" 2>&1 &
+  pid=$!
+  wait "$pid" || status=$?
   ((status == 0)) || result="FAILED (status $status)"
-  ((status != 124 && status != 137)) || result="FAILED (more than $limit s)"
+  ((status != 124)) || result="FAILED (more than $limit s)"
   ((status == 0)) || { failed=1 && tail -n 3 "$name.txt" >&2; }
   echo "| $name | $result | $((SECONDS - begin)) |" | tee -a stages.md >&2
   return "$status"
@@ -58,8 +63,8 @@ cases() {
     return
   fi
   shape="--heads 64 --kv-heads 8 --head-dim 128 --mask causal"
-  for pass in forward backward; do
-    for n in 4 8 16; do
+  for n in 4 8 16; do
+    for pass in forward backward; do
       echo "$n ranks, $pass|ring|--gpus $n --seq $((4 * n))K $shape --pass $pass --algorithm ring"
       case $n in 4) set -- 2x2 4x1 ;; 8) set -- 2x4 4x2 8x1 ;; 16) set -- 2x8 4x4 8x2 ;; esac
       for tile in "$@"; do
@@ -69,7 +74,7 @@ cases() {
   done
 }
 
-# Runs and simulates each, op by op; then all of them as a table of measurements.
+# Runs and simulates each, op by op; all of them become a table of measurements.
 validate_all() {
   local block name options file ranks status=0
   echo "block,name,value,unit,options,source" > measured.csv
@@ -86,8 +91,6 @@ validate_all() {
     awk -F'[:,]' -v OFS=, -v block="\"$block\"" -v name="$name" -v options="--topologies topologies --cluster box $options" -v source="$device $(date +%F)" \
       '/"measured_s"/ && !done { print block, name, $2 * 1e3, "ms", options, source; done = 1 }' "$file.json" >> measured.csv
   done < <(cases)
-  echo "== all"
-  "$meshattn" validate --table measured.csv --json errors.json | tee errors.txt || status=1
   return "$status"
 }
 
@@ -108,6 +111,19 @@ sanitize() {
   return "$status"
 }
 
+# Attention of one rank at the lengths whose rates are published.
+bench() {
+  local length status=0
+  for length in 4K 8K 16K; do
+    echo "== $length tokens, full mask"
+    "$meshattn" run --cluster dgx-h200 --gpus 1 --heads 64 --kv-heads 8 --head-dim 128 --seq "$length" --mask full \
+      --algorithm ring --pass both --check no --json "dense-$length.json" && "$meshattn" run --cluster dgx-h200 --gpus 4 \
+      --ranks-per-gpu 4 --heads 64 --kv-heads 8 --head-dim 128 --seq "$length" --mask full --algorithm ring --pass both \
+      --check no --json "ring-of-4-$length.json" || status=1
+  done
+  return "$status"
+}
+
 # A box of several GPUs, one rank each, over NCCL, beside the ranks that share one.
 several() {
   local n=$1
@@ -116,33 +132,47 @@ several() {
       --heads 64 --kv-heads 8 --head-dim 128 --mask causal --check no --algorithm ring --pass both --json nccl.json
 }
 
-export -f cases validate_all build_all sanitize several
+export -f cases validate_all build_all sanitize bench several
 export device source build meshattn
-in_shell=(bash -c '"$@"' bash) # timeout runs programs only: a shell that has these functions
+in_shell=(bash -o pipefail -c '"$@"' bash) # timeout runs programs only: a shell that has these functions
 
-if [[ $device == cuda ]]; then
-  stage build 240 "${in_shell[@]}" build_all
-  stage tests 150 env MESHATTN_REQUIRE_GPU=1 ctest --test-dir "$build" --output-on-failure -R '^(cuda|gpu|graphs|mpi)\.'
-  if command -v compute-sanitizer > /dev/null; then stage sanitizer 90 "${in_shell[@]}" sanitize; else skip sanitizer "no compute-sanitizer"; fi
-  stage calibrate 120 "$meshattn" calibrate --name box --out topologies --ranks-per-gpu 16 --log-level info &&
+errors() { stage errors 60 "$meshattn" validate --table measured.csv --json errors.json; }
+if [[ $device == cpu ]]; then
+  [[ -x $meshattn ]] || stage build 600 "${in_shell[@]}" build_all
+  if stage calibrate 60 "$meshattn" calibrate --device cpu --name box --out topologies --lengths 64,128,256; then
+    stage validate 120 "${in_shell[@]}" validate_all
+    errors
+  else
+    skip validate "not calibrated"
+  fi
+elif stage build 240 "${in_shell[@]}" build_all; then
+  stage tests 150 env MESHATTN_REQUIRE_GPU=1 ctest --test-dir "$build" --output-on-failure --no-tests=error \
+    -R '^(cuda|gpu|graphs|mpi)\.'
+  if stage calibrate 120 "$meshattn" calibrate --name box --out topologies --ranks-per-gpu 16; then
     stage validate 180 "${in_shell[@]}" validate_all
+    errors
+  else
+    skip validate "not calibrated"
+  fi
+  stage bench 60 "${in_shell[@]}" bench
+  if command -v compute-sanitizer > /dev/null; then
+    stage sanitizer 90 "${in_shell[@]}" sanitize
+  else
+    skip sanitizer "no compute-sanitizer"
+  fi
   gpus=$(nvidia-smi --list-gpus 2> /dev/null | wc -l)
   if ((gpus > 1)); then stage nccl 120 "${in_shell[@]}" several "$gpus"; else skip nccl "one GPU"; fi
-  stage bench 60 "$meshattn" run --cluster dgx-h200 --gpus 1 --heads 64 --kv-heads 8 --head-dim 128 --seq 16K --mask full \
-    --algorithm ring --pass both --check no --json dense.json
 else
-  [[ -x $meshattn ]] || stage build 600 "${in_shell[@]}" build_all
-  stage calibrate 60 "$meshattn" calibrate --device cpu --name box --out topologies --lengths 64,128,256 &&
-    stage validate 120 "${in_shell[@]}" validate_all
+  skip "everything else" "not built"
 fi
 
 {
   echo "# What $([[ $device == cuda ]] && echo this box || echo 'the CPU executor') did, $(date +%F)"
   [[ $device == cuda ]] || printf '\nThreads of a CPU: a test of the method, not of speed.\n'
-  printf '\n%s\n\nBy `experiments/gpu_box.sh --device %s`, %s.\n\n' "$(head -n 1 calibrate.txt 2> /dev/null)" "$device" \
+  printf '\n%s\n\nBy `experiments/gpu_box.sh --device %s`, %s.\n\n' "$(grep -m 1 '^measured:' calibrate.txt 2> /dev/null)" "$device" \
     "$("$meshattn" --version 2> /dev/null | tr '\n' ' ' | tr -s ' ')"
   cat stages.md
-  for part in calibrate errors bench; do
+  for part in calibrate errors bench nccl; do
     [[ -s $part.txt ]] && printf '\n## %s\n\n```\n%s\n```\n' "$part" "$(cat "$part.txt")"
   done
 } > summary.md

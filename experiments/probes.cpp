@@ -1,6 +1,7 @@
 #include "experiments/probes.h"
 
 #include <algorithm>
+#include <cmath>
 #include <vector>
 
 #include "core/passes/liveness.h"
@@ -18,8 +19,65 @@ Schedule dense_schedule(Problem p) {
   return make_plan({p, method_of("ring", p, {}, 1)}, Network(one, 1), CostModel(one.gpu, p)).schedule;
 }
 
+cpu::Tensors unchecked_tensors(const AttentionShape& shape, std::uint64_t seed) {
+  AttentionShape few = shape;
+  few.batch = 1;
+  few.seq_q = few.seq_kv = std::min<std::int64_t>(shape.seq_q, 61);
+  const cpu::Tensors random = cpu::random_tensors(few, seed);
+  const auto repeated = [](const std::vector<double>& part, double numbers) {
+    std::vector<double> all(static_cast<std::size_t>(numbers));
+    for (std::size_t at = 0; at < all.size(); at += part.size())
+      std::copy_n(part.begin(), std::min(part.size(), all.size() - at), all.begin() + static_cast<std::ptrdiff_t>(at));
+    return all;
+  };
+  const double rows = 1.0 * shape.batch * static_cast<double>(shape.seq_q) * shape.heads;
+  const double kv_rows = 1.0 * shape.batch * static_cast<double>(shape.seq_kv) * shape.kv_heads;
+  cpu::Tensors t;
+  t.q = repeated(random.q, rows * shape.head_dim);
+  t.k = repeated(random.k, kv_rows * shape.head_dim);
+  t.v = repeated(random.v, kv_rows * shape.head_dim);
+  t.d_o = repeated(random.d_o, rows * shape.head_dim);
+  t.o = t.d_o;
+  t.lse.assign(static_cast<std::size_t>(rows), std::log(static_cast<double>(shape.seq_kv)));
+  return t;
+}
+
+namespace {
+
+ValueId input(ScheduleBuilder& b, Rank rank, Tensor tensor) {
+  return b.input(rank, tensor, b.chunk_region(rank, tensor), b.problem().shape.dtype);
+}
+ValueId sum(ScheduleBuilder& b, Rank rank, Tensor tensor) {
+  return b.declare(rank, tensor, b.chunk_region(rank, tensor), Dtype::kFp32);
+}
+
+/// @returns the sums that are made
+std::vector<ValueId> attend(ScheduleBuilder& b, Rank rank, ValueId kv, int times) {
+  const ValueId q = input(b, rank, Tensor::kQ);
+  std::vector<ValueId> sums;
+  for (int i = 0; i < times; ++i) {
+    sums.push_back(sum(b, rank, Tensor::kO));
+    b.attend(rank, std::vector{AttendRow{q, sums.back()}}, std::vector{kv});
+  }
+  return sums;
+}
+
+std::vector<ValueId> attend_backward(ScheduleBuilder& b, Rank rank, ValueId kv, int times) {
+  const ValueId q = input(b, rank, Tensor::kQ), d_o = input(b, rank, Tensor::kDO);
+  const ValueId delta = b.delta(input(b, rank, Tensor::kO), d_o);
+  std::vector<ValueId> sums;
+  for (int i = 0; i < times; ++i) {
+    const ValueId dq = sum(b, rank, Tensor::kDQ), dkv = sum(b, rank, Tensor::kDKV);
+    b.attend_backward(rank, std::vector{BackwardRow{q, d_o, delta, dq}}, std::vector{BackwardColumn{kv, dkv}});
+    sums.insert(sums.end(), {dq, dkv});
+  }
+  return sums;
+}
+
+}  // namespace
+
 Schedule schedule_of(const Probe& probe) {
-  Problem p{probe.shape, Mask::kFull, Partition::kContiguous, Pass::kForward, probe.attending};
+  Problem p{probe.shape, probe.mask, Partition::kContiguous, probe.pass, probe.attending};
   for (const auto& [from, to] : probe.pairs) p.ranks = std::max({p.ranks, from + 1, to + 1});
   p.shape.seq_q *= p.ranks;
   p.shape.seq_kv *= p.ranks;
@@ -29,11 +87,11 @@ Schedule schedule_of(const Probe& probe) {
     kv.push_back(b.input(rank, Tensor::kKV, b.chunk_region(rank, Tensor::kKV), p.shape.dtype));
   std::vector<ValueId> sums;
   for (Rank rank = 0; rank < (probe.attends > 0 ? probe.attending : 0); ++rank) {
-    const ValueId q = b.input(rank, Tensor::kQ, b.chunk_region(rank, Tensor::kQ), p.shape.dtype);
-    for (int i = 0; i < probe.attends; ++i) {
-      sums.push_back(b.declare(rank, Tensor::kO, b.chunk_region(rank, Tensor::kO), Dtype::kFp32));
-      b.attend(rank, std::vector{AttendRow{q, sums.back()}}, std::vector{kv[static_cast<std::size_t>(rank)]});
-      b.output(sums.back());
+    const ValueId of_rank = kv[static_cast<std::size_t>(rank)];
+    for (ValueId sum : p.pass == Pass::kForward ? attend(b, rank, of_rank, probe.attends)
+                                                : attend_backward(b, rank, of_rank, probe.attends)) {
+      b.output(sum);
+      sums.push_back(sum);
     }
   }
   for (int i = 0; i < probe.merges; ++i) b.output(b.combine(std::vector{sums[0], sums[1]}, p.shape.dtype));

@@ -1,8 +1,10 @@
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <utility>
 
+#include "core/cpu/reference.h"
 #include "core/schedule.h"
 
 namespace meshattn {
@@ -12,15 +14,21 @@ namespace meshattn {
 /// A whole problem on one rank: dense attention.
 [[nodiscard]] Schedule dense_schedule(Problem problem);
 
+/// Numbers for who measures only: few random ones again and again, which takes little time; O and its log-sum-exp,
+/// which a backward pass is given, are made up.
+[[nodiscard]] cpu::Tensors unchecked_tensors(const AttentionShape& shape, std::uint64_t seed);
+
 /// From a rank to another.
 using Pair = std::pair<Rank, Rank>;
 
 /// What ranks do at the same time. `validate` would refuse most of it: blocks are attended again and again.
 struct Probe {
-  AttentionShape shape;              ///< of one rank's tokens; forward, full mask
-  int attends = 0;                   ///< rank 0, one after the other, each into a sum of its own
-  int attending = 1;                 ///< so many ranks do so, at once
-  int merges = 0;                    ///< rank 0 then, one after the other: the first two of these sums into one
+  AttentionShape shape;  ///< of one rank's tokens
+  Mask mask = Mask::kFull;
+  Pass pass = Pass::kForward;
+  int attends = 0;    ///< rank 0, one after the other, each into sums of its own
+  int attending = 1;  ///< so many ranks do so, at once
+  int merges = 0;     ///< rank 0 then, one after the other: the first two of these sums into one; forward
   std::span<const Pair> pairs = {};  ///< that exchange a KV at a time
   int exchanges = 0;                 ///< one after the other, on the one lane
 };

@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "core/keyed_file.h"
 #include "core/schedule_text.h"
+#include "core/spread.h"
 #include "experiments/device_options.h"
 
 namespace meshattn {
@@ -30,6 +31,8 @@ Request request_of(const Schedule& schedule, const po::variables_map& given) {
   request.question.problem = schedule.problem;
   request.question.passes = {schedule.problem.pass};
   request.cluster = read_cluster_of(given);
+  for (const std::vector<std::string>& settings : corners_of(request.cluster))
+    request.corners.push_back(read_cluster_of(given, settings));
   request.question.cluster = request.cluster.name;
   request.algorithm = "schedule";
   return request;

@@ -76,7 +76,9 @@ std::string text_of(const Validation& v) {
   text += aligned(cells, 1) + "\nwhat the last op had waited for, the steps that differ most:\n";
   cells = {{"step", "op", "measured", "simulated", "difference"}};
   const std::vector<PathStep> steps = by_difference(v.difference.path);
-  double rest_s = v.simulated.makespan_s - v.run.result.trace.makespan_s;
+  double rest_s = 0;
+  for (const PathStep& p : steps) rest_s += p.simulated_s - p.measured_s;
+  const double later_s = v.simulated.makespan_s - v.run.result.trace.makespan_s - rest_s;
   for (std::size_t i = 0; i < std::min(kSteps, steps.size()); ++i) {
     const PathStep& p = steps[i];
     const Rank rank = s.rank_of(p.op);
@@ -87,6 +89,7 @@ std::string text_of(const Validation& v) {
   }
   cells.push_back({fmt::format("the other {}", steps.size() - std::min(kSteps, steps.size())), "", "", "",
                    fmt::format("{:+.3f} ms", 1e3 * rest_s)});
+  cells.push_back({"what ends later, simulated", "", "", "", fmt::format("{:+.3f} ms", 1e3 * later_s)});
   return text + aligned(cells, 1);
 }
 

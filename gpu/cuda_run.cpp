@@ -151,7 +151,8 @@ RunResult run_on_cuda(const Schedule& s, const cpu::Tensors& given, const RunOpt
       copies ? run_copies(s, ranks, programs, options, last_resort)
              : merged(s, run_nccl(s, ranks, programs, options, job, given, last_resort), programs, options.timed);
   RunResult result = together(s, programs, seen, before, options, job);
-  for (const CudaRank& rank : ranks) rank.store(result.outputs);
+  if (options.outputs)
+    for (const CudaRank& rank : ranks) rank.store(result.outputs);
   return result;
 }
 

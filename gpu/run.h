@@ -38,16 +38,18 @@ struct RunOptions {
   int repeats = 5;
   double timeout_s = 60;  ///< for each repeat, and for ranks to meet
   int most_ctas = 4;      ///< of an NCCL kernel
-  bool timed = true;      ///< each op; else only the whole
+  bool timed = true;      ///< each op; else only the whole, by the host's clock
+  bool outputs = true;    ///< are given back; else they stay where they are
 };
 
 /// What came of running a schedule.
 struct RunResult {
   std::vector<double> makespans_s;  ///< of each repeat; in process 0
+  std::vector<double> host_s;       ///< likewise, from the first call of this process's host until it saw the end
   Trace trace;                      ///< of the repeat with the median makespan, if timed; in process 0
   double clocks_within_s = 0;       ///< times of different processes are no further off
   std::vector<Rank> served;         ///< by this process
-  cpu::Tensors outputs;             ///< rows of these ranks; NaN elsewhere
+  cpu::Tensors outputs;             ///< rows of these ranks; NaN elsewhere; empty if not asked for
 };
 
 /// Executes a schedule that `validate` has proved. In a job of several processes process p serves the rank that is on

@@ -2,10 +2,13 @@
 
 #include <gtest/gtest.h>
 
-#include <numeric>
+#include <algorithm>
+#include <string>
+#include <vector>
 
 #include "core/cluster.h"
 #include "core/estimate.h"
+#include "core/passes/dependencies.h"
 #include "core/plan.h"
 #include "tests/support/messages.h"
 
@@ -45,6 +48,36 @@ TEST(TraceDifference, ThePathLeadsToWhatEndedLast) {
   EXPECT_EQ(d.path[0].simulated_s, 4);
 }
 
+/// On one lane: rank 0 sends to rank 3 (ops 0 and 5, to 2), rank 1 to rank 2 (ops 2 and 4, to 4); then rank 0 sends to rank
+/// 1 (ops 1 and 3, to 9): that waited for what rank 1 was at, longer than for what its own rank was at.
+TEST(TraceDifference, AnExchangeWaitsForBothItsEnds) {
+  Messages m(4);
+  m.send(0, 3, 10);
+  m.send(1, 2, 10);
+  m.send(0, 1, 10);
+  const Schedule s = m.finish();
+  ASSERT_EQ(s.ops.size(), 6u);
+  const std::vector<double> ends{2, 9, 4, 9, 4, 2};
+  std::vector<OpId> ops;
+  for (const PathStep& step : difference(s, {std::vector<double>(6, 0), ends, 9}, {ends, ends, 9}).path)
+    ops.push_back(step.op);
+  EXPECT_EQ(ops, (std::vector<OpId>{2, 1}));
+}
+
+/// A compute op of the path had waited for the op before it, and for nothing that ended later.
+void expect_longest_waits(const Schedule& s, const Trace& measured, const std::vector<PathStep>& path) {
+  const Dependencies dependencies(s);
+  for (std::size_t i = 0; i < path.size(); ++i) {
+    const OpId op = path[i].op;
+    if (std::holds_alternative<Exchange>(s.ops[op])) continue;
+    double latest_s = 0;
+    for (OpId before : dependencies.of(op)) latest_s = std::max(latest_s, measured.end_s[before]);
+    for (OpId before = s.ops_begin(s.rank_of(op)); before < op; ++before)
+      if (s.lane(s.ops[before]) == kComputeLane) latest_s = std::max(latest_s, measured.end_s[before]);
+    EXPECT_EQ(i == 0 ? 0 : measured.end_s[path[i - 1].op], latest_s) << "op " << op;
+  }
+}
+
 /// On every schedule and any two clusters: measured steps add up to the makespan, simulated ones to the end of the last
 /// op; no step is negative as measured; a step waits for the one before, through a lane, a value or an exchange.
 TEST(TraceDifference, TheStepsAreAllOfTheDifference) {
@@ -71,6 +104,7 @@ TEST(TraceDifference, TheStepsAreAllOfTheDifference) {
         simulated_s += step.simulated_s;
       }
       EXPECT_NEAR(measured_s, measured.makespan_s, 1e-12);
+      expect_longest_waits(s, measured, d.path);
       EXPECT_NEAR(simulated_s, simulated.end_s[d.path.back().op], 1e-12);
       std::size_t ops = 0;
       for (const KindDifference& k : d.kinds) ops += k.ops;

@@ -153,6 +153,7 @@ TEST_F(Cli, CalibrateAndValidateRefuseWhatMakesNoSense) {
                   {calibrate + "--heads 3 --kv-heads 2", "--heads 3 is no multiple of --kv-heads 2"},
                   {calibrate + "--transport nccl --ranks-per-gpu 1 --lengths 16", "--device cpu is one process"},
                   {"calibrate --device cpu --name a --out file/t", "--out file/t: "},
+                  {"calibrate --device cpu --name ../a --out t", "--name '../a': letters, digits"},
                   {"validate --table x.csv --gpus 4", "--gpus has no place beside --table"},
                   {"validate --device cpu --gpus 4", "--model NAME is missing"}});
 }
@@ -177,6 +178,11 @@ TEST(Probes, DoWhatTheyAreAskedFor) {
   }
   EXPECT_EQ(attends, 4u);
   EXPECT_EQ(merges, 5u);
+  const Schedule back = schedule_of(
+      {.shape = {64, 64, 1, 4, 2, 8, Dtype::kBf16}, .mask = Mask::kCausal, .pass = Pass::kBackward, .attends = 3});
+  EXPECT_EQ(back.problem.pass, Pass::kBackward);
+  EXPECT_EQ(back.outputs.size(), 6u);  // dQ and dKV of each
+  EXPECT_EQ(back.ops.size(), 4u);      // delta, and three
 }
 
 }  // namespace

@@ -7,7 +7,7 @@ out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 
 bash "$source/experiments/gpu_box.sh" --device cpu --build "$build" --out "$out"
-for stage in calibrate validate; do
+for stage in calibrate validate errors; do
   grep -qE "^\\| $stage \\| ok \\|" "$out/summary.md" || { echo "stage $stage is not ok" >&2; exit 1; }
 done
 grep -q "a test of the method, not of speed" "$out/summary.md"
@@ -21,6 +21,12 @@ for kind in json trace.json; do
   done
 done
 
-# What fails is told, and does not stop the rest.
+# A stage that fails is told, and in the status.
+mkdir "$out/broken" "$out/broken/experiments"
+printf '#!/bin/sh\necho broken >&2\nexit 3\n' > "$out/broken/experiments/meshattn"
+chmod +x "$out/broken/experiments/meshattn"
+if bash "$source/experiments/gpu_box.sh" --device cpu --build "$out/broken" --out "$out/a b" 2> "$out/error"; then exit 1; fi
+grep -q "calibrate | FAILED (status 3)" "$out/a b/summary.md"
+grep -q "validate | skipped: not calibrated" "$out/a b/summary.md"
 if bash "$source/experiments/gpu_box.sh" --device tpu 2> "$out/error"; then exit 1; fi
 grep -q "possible are cuda, cpu" "$out/error"
