@@ -129,7 +129,7 @@ Execution<Clock>::Execution(const Schedule& schedule, const Network& network, st
     compute_.resize(static_cast<std::size_t>(schedule.problem.ranks));
     running_.resize(compute_.size());
   }
-  if (network.processors() < network.gpus_per_node()) {
+  if (network.shares_processors()) {
     sharers_.resize(static_cast<std::size_t>(network.nodes()));
     computing_.resize(sharers_.size());
     for (Rank rank = 0; rank < schedule.problem.ranks; ++rank)

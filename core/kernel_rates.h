@@ -15,16 +15,18 @@ namespace meshattn {
 /// heads, then heads a kv-head. A mask without points is like the other one.
 ///
 /// A kernel's tiles (128 rows of a head: queries forward, keys backward) are dealt to the GPU's SMs; where the profile
-/// says how many there are, a kernel on full blocks takes whole waves, and any other 1 + tail · SMs / tiles times what it
-/// would if there were no end to them: half a wave idles at the end, or as much more as the profile's `tail` says. Points are freed of their own
-/// tail first. What is left is a rate by length, √(q tokens · kv tokens) (points of one length: their mean):
+/// says how many there are, a kernel on full blocks takes whole waves, and any other 1 + tail · SMs / tiles times what
+/// it would if there were no end to them: half a wave idles at the end, or as much more as the profile's `tail` says.
+/// Points are freed of their own tail first. What is left is a rate by length, √(q tokens · kv tokens) (points of one
+/// length: their mean):
 ///
 /// * full: the time of an operation is linear in 1 / length: a part of a tile's time is its start and end;
 /// * causal: between its points the rate over that of the full mask is, where there is one of that head dim; else as
 ///   full;
 /// * below the first point it goes on as between the first two, but never falls (from one point: as 1 / length); beyond
 ///   the last it stays;
-/// * head dims between or beyond those of two with points: the time of a pair is linear in the head dim (softmax costs the
+/// * head dims between or beyond those of two with points: the time of a pair is linear in the head dim (softmax costs
+/// the
 ///   same for each), but beyond them neither shorter for a larger one nor more than in proportion. Two dims of the
 ///   profile stand for all others, the nearest on either side, or the nearest two.
 class KernelRates {

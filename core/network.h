@@ -71,9 +71,11 @@ class Network {
   [[nodiscard]] double processors() const {
     return cluster_.node.processors > 0 ? cluster_.node.processors : cluster_.node.gpus;
   }
+  /// Whether ranks of a node may have to share them.
+  [[nodiscard]] bool shares_processors() const { return processors() < std::min(gpus(), cluster_.node.gpus); }
   /// Whether compute of a rank is not always as fast.
   [[nodiscard]] bool can_slow_compute() const {
-    return taken_in_node_ > 0 || taken_between_nodes_ > 0 || processors() < std::min(gpus(), cluster_.node.gpus);
+    return taken_in_node_ > 0 || taken_between_nodes_ > 0 || shares_processors();
   }
 
   /// From one rank to another; from ≠ to.

@@ -2,6 +2,8 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include <numeric>
+
 #include "core/error.h"
 
 namespace meshattn {
@@ -54,6 +56,12 @@ void check(const Problem& p) {
 double total_pairs(const Problem& p) {
   const AttentionShape& s = p.shape;
   return static_cast<double>(block_of(p.mask, {s.seq_kv - s.seq_q, 1, s.seq_q}, {0, 1, s.seq_kv}).pairs);
+}
+
+std::vector<Rank> all_ranks(int ranks) {
+  std::vector<Rank> all(static_cast<std::size_t>(ranks));
+  std::iota(all.begin(), all.end(), 0);
+  return all;
 }
 
 double chunk_bytes(const Problem& p) {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <vector>
+
 #include "core/attention.h"
 #include "core/mask.h"
 #include "core/partition.h"
@@ -41,6 +43,9 @@ void check(const Problem& problem);
 
 /// (query, key) pairs of one head and one batch item that the mask leaves in the whole problem.
 [[nodiscard]] double total_pairs(const Problem& problem);
+
+/// 0, 1, … ranks − 1.
+[[nodiscard]] std::vector<Rank> all_ranks(int ranks);
 
 /// Bytes of the Q of an average chunk (= its O, dO, dQ): the unit "chunk" of every volume.
 [[nodiscard]] double chunk_bytes(const Problem& problem);

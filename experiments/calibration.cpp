@@ -7,21 +7,16 @@
 
 #include "core/kernel_rates.h"
 #include "experiments/probes.h"
+#include "experiments/published.h"
 
 namespace meshattn {
 
 namespace {
 
-/// Times of something in every repeat, or in several places of one.
-double median_of(std::vector<double> times) {
-  const auto middle = times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2);
-  std::ranges::nth_element(times, middle);
-  return *middle;
-}
-
+/// Half of all that times differ, by their median.
 double spread_of(const std::vector<double>& times) {
   const auto [least, most] = std::ranges::minmax(times);
-  return (most - least) / 2 / median_of(times);
+  return (most - least) / 2 / median(times);
 }
 
 class Bench {
@@ -90,7 +85,7 @@ class Bench {
     std::vector<double> times =
         pass == Pass::kForward ? seconds<Attend>(s, result.trace, 0) : seconds<AttendBackward>(s, result.trace, 0);
     times.erase(times.begin());
-    return flops(total_pairs(p), shape.head_dim, pass) * shape.heads / median_of(times);
+    return flops(total_pairs(p), shape.head_dim, pass) * shape.heads / median(times);
   }
 
   void attention() {
@@ -101,7 +96,7 @@ class Bench {
         for (KernelMask mask : {KernelMask::kFull, KernelMask::kCausal})
           made_.points.push_back({pass, mask, all.dtype, length, length, all.heads, all.kv_heads, all.head_dim, 1,
                                   rate(shape(length), pass, mask, &spreads), request_.source});
-    made_.attention_spread = median_of(spreads);
+    made_.attention_spread = median(spreads);
     std::ranges::stable_sort(made_.points, {}, [](const AttentionPoint& p) { return std::pair(p.pass, p.mask); });
   }
 
@@ -119,7 +114,7 @@ class Bench {
         if (const auto tail = tail_of(p.flops_per_s / rate(few, pass, p.mask), waves, all_waves))
           found.push_back(*tail);
       }
-      if (!found.empty()) made_.tails[pass] = median_of(found);
+      if (!found.empty()) made_.tails[pass] = median(found);
     }
   }
 
@@ -133,7 +128,7 @@ class Bench {
         bytes = static_cast<double>(s.bytes(c->made));
         for (ValueId source : s.sources_of(*c)) bytes += static_cast<double>(s.bytes(source));
       }
-    made_.combine_bytes_per_s = bytes / median_of(times);
+    made_.combine_bytes_per_s = bytes / median(times);
     made_.combine_spread = spread_of(times);
   }
 
@@ -143,8 +138,8 @@ class Bench {
     std::vector<double> gaps;
     for (OpId op = s.ops_begin(0); op + 1 < s.ops_end(0); ++op)
       gaps.push_back(result.trace.start_s[op + 1] - result.trace.end_s[op]);
-    made_.launch_s = std::max(0.0, median_of(gaps));
-    made_.timing_overhead = median_of(result.host_s) / median_of(run(s, false).host_s) - 1;
+    made_.launch_s = std::max(0.0, median(gaps));
+    made_.timing_overhead = median(result.host_s) / median(run(s, false).host_s) - 1;
   }
 
   void sharing() {
@@ -152,7 +147,7 @@ class Bench {
     const int ranks = request_.ranks;
     const std::int64_t tokens = request_.lengths[request_.lengths.size() / 2];
     const auto makespan_s = [&](int attending) {
-      return median_of(run(schedule_of({.shape = shape(tokens), .attends = 3, .attending = attending})).makespans_s);
+      return median(run(schedule_of({.shape = shape(tokens), .attends = 3, .attending = attending})).makespans_s);
     };
     made_.processors = std::max(1.0, ranks * makespan_s(1) / makespan_s(ranks));
   }
@@ -183,7 +178,7 @@ class Bench {
     for (std::int64_t tokens : request_.message_tokens) {
       const Schedule s = schedule_of({.shape = shape(tokens), .pairs = pair, .exchanges = kInARow});
       const std::vector<double> times = exchanges(s, run(s).trace);
-      took.push_back({bytes_of_message(s), median_of(times)});
+      took.push_back({bytes_of_message(s), median(times)});
       const double rate = took.back().bytes / took.back().seconds;
       if (rate <= made_.link_bytes_per_s) continue;
       made_.link_bytes_per_s = rate;
@@ -197,7 +192,7 @@ class Bench {
   [[nodiscard]] double rate_of(const std::vector<Pair>& pairs) {
     const Schedule s =
         schedule_of({.shape = shape(request_.message_tokens.back()), .pairs = pairs, .exchanges = kInARow});
-    const double took_s = median_of(exchanges(s, run(s).trace)) - made_.startups.back().seconds;
+    const double took_s = median(exchanges(s, run(s).trace)) - made_.startups.back().seconds;
     return static_cast<double>(pairs.size()) * bytes_of_message(s) / took_s;
   }
 
@@ -212,7 +207,7 @@ class Bench {
                                       .exchanges = exchanges_in_a_row});
       const Trace trace = run(s).trace;
       const std::vector<double> attend = seconds<Attend>(s, trace, 0), messages = exchanges(s, trace);
-      return std::pair{attend.empty() ? 0 : median_of(attend), messages.empty() ? 0 : median_of(messages)};
+      return std::pair{attend.empty() ? 0 : median(attend), messages.empty() ? 0 : median(messages)};
     };
     const double attend_s = median_times(1, 0).first, message_s = median_times(0, kInARow).second;
     const int longer = std::clamp(static_cast<int>(std::ceil(1.5 * attend_s / message_s)), 1, kMostInARow);

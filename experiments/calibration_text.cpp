@@ -28,8 +28,7 @@ std::string profile_text(const CalibrationRequest& request, const Calibration& m
       source, 100 * m.timing_overhead);
   text += line("memory_GB", fmt::format("{:.6g}", request.devices.memory_bytes / 1e9), "as the device says");
   text += line("hbm_GBps", fmt::format("{:.6g}", m.combine_bytes_per_s / 1e9), source + ": merging two partials");
-  text += line("combine_efficiency", fmt::format("1 +- {:.3f}", std::clamp(m.combine_spread, 0.001, 0.9)),
-               "as hbm_GBps was measured; spread of repeats");
+  text += line("combine_efficiency", one(m.combine_spread), "as hbm_GBps was measured; spread of repeats");
   if (request.devices.sms > 0) text += line("sms", std::to_string(request.devices.sms), "as the device says");
   text += line("launch_us", fmt::format("{:.3f}", m.launch_s * 1e6), source + ": gap between two kernels");
   text += line("attention_scale", one(m.attention_spread), "the points as they are; spread of repeats");

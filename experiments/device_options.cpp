@@ -13,16 +13,13 @@ using gpu::Kernels;
 using gpu::RunOptions;
 using gpu::Transport;
 
-int count_of(const po::variables_map& given, const std::string& option, int usual, int least) {
-  return given.count(option) ? parse_count(given[option].as<std::string>(), "--" + option, least) : usual;
-}
-
 void add_device_options(po::options_description& options) {
   const auto text = [](const char* name) { return po::value<std::string>()->value_name(name); };
   options.add_options()  //
       ("device", text("NAME"),
        "cuda (usual), or cpu: threads of this machine instead of GPUs, to try the way and not to measure speed")  //
-      ("ranks-per-gpu", text("N"), "ranks that share a GPU (1), which needs --transport copies")                  //
+      ("ranks-per-gpu", text("N"),
+       "ranks that share a GPU (1; calibrate: 16 if there is one GPU), which needs --transport copies")  //
       ("transport", text("NAME"),
        "copies (usual: within one process, between its GPUs or on one) or nccl (a GPU for each rank; usual for several "
        "processes)")  //

@@ -23,10 +23,6 @@ void add_device_options(boost::program_options::options_description& options);
 void choose_transport(const boost::program_options::variables_map& given, const gpu::Job& job,
                       gpu::RunOptions& options);
 
-/// A whole number from `least`; what is usual if the option was not given.
-[[nodiscard]] int count_of(const boost::program_options::variables_map& given, const std::string& option, int usual,
-                           int least = 1);
-
 /// What a name stands for; what is usual if the option was not given. @throws InvalidInput with the possible names
 template <typename T>
 [[nodiscard]] T one_of(const boost::program_options::variables_map& given, const std::string& option, T usual,

@@ -1,5 +1,8 @@
 #pragma once
 
+#include <boost/program_options.hpp>
+#include <functional>
+#include <string>
 #include <vector>
 
 #include "core/report/summary.h"
@@ -17,8 +20,17 @@ struct PassRun {
   std::vector<gpu::Deviation> deviations, of_dense;  ///< of_dense: of the same kernels on one rank; empty: not checked
 };
 
-/// Runs all passes that are asked for, in their order, each with the inputs that it needs.
-/// @throws InvalidSchedule if the proof of one finds something; else as gpu::run
-[[nodiscard]] std::vector<PassRun> run_passes(RunRequest& asked, const gpu::Job& job);
+/// Whether all results are as near to dense attention as they should be: O to 3e-3 and gradients to 1e-2 where anything
+/// is rounded to 16 bits, 1e-4 in fp32, or else to 1.1 times what the same kernels on one rank are off.
+[[nodiscard]] bool is_right(const gpu::Deviation& deviation, const PassRun& run);
+
+/// What is done with the passes that were run, in process 0.
+using Report =
+    std::function<void(const RunRequest& asked, std::vector<PassRun> passes, const std::string& device, int processes)>;
+
+/// Runs all passes that `run`'s options ask for, in their order, each with the inputs that it needs, and reports them.
+/// @returns the exit status: 1 if a result is wrong
+/// @throws InvalidSchedule if the proof of one finds something; else as read_run_request and gpu::run
+int measure(const boost::program_options::variables_map& given, const Report& report);
 
 }  // namespace meshattn

@@ -45,15 +45,12 @@ AttentionShape read_shape(const po::variables_map& given, const std::optional<Mo
     shape.kv_heads = model->kv_heads;
     shape.head_dim = model->head_dim;
   }
-  const auto number = [&](const std::string& option, int otherwise) {
-    return given.count(option) ? parse_count(given[option].as<std::string>(), "--" + option) : otherwise;
-  };
   if (!model && (!given.count("heads") || !given.count("head-dim")))
     throw InvalidInput("--model NAME is missing, or --heads N and --head-dim N instead of it");
-  shape.heads = number("heads", shape.heads);
-  shape.kv_heads = number("kv-heads", model ? shape.kv_heads : shape.heads);
-  shape.head_dim = number("head-dim", shape.head_dim);
-  shape.batch = number("batch", 1);
+  shape.heads = count_of(given, "heads", shape.heads);
+  shape.kv_heads = count_of(given, "kv-heads", model ? shape.kv_heads : shape.heads);
+  shape.head_dim = count_of(given, "head-dim", shape.head_dim);
+  shape.batch = count_of(given, "batch", 1);
   shape.seq_q = shape.seq_kv = parse_tokens(required(given, "seq", "64K"), "--seq");
   if (given.count("prefix")) shape.seq_kv += parse_tokens(given["prefix"].as<std::string>(), "--prefix");
   shape.dtype = parse_dtype(optional(given, "dtype", "bf16"));
@@ -211,6 +208,10 @@ std::string optional(const po::variables_map& given, const std::string& option, 
   return given.count(option) ? given[option].as<std::string>() : otherwise;
 }
 
+int count_of(const po::variables_map& given, const std::string& option, int usual, int least) {
+  return given.count(option) ? parse_count(given[option].as<std::string>(), "--" + option, least) : usual;
+}
+
 std::filesystem::path topologies_of(const po::variables_map& given) {
   return optional(given, "topologies", folder("MESHATTN_TOPOLOGIES", "topologies").string());
 }
@@ -220,6 +221,15 @@ Cluster read_cluster_of(const po::variables_map& given, const std::vector<std::s
   settings.insert(settings.end(), more.begin(), more.end());
   return read_cluster(required(given, "cluster", "dgx-h100"), topologies_of(given), settings,
                       optional(given, "framework"));
+}
+
+void read_cluster_into(const po::variables_map& given, Request& request) {
+  request.cluster = read_cluster_of(given);
+  for (const std::vector<std::string>& settings : corners_of(request.cluster))
+    request.corners.push_back(read_cluster_of(given, settings));
+  request.question.cluster = request.cluster.name;
+  request.question.framework = optional(given, "framework");
+  count_figures(request.cluster, request.question);
 }
 
 Request read_request(const std::string& verb, const po::variables_map& given) {
@@ -234,12 +244,7 @@ Request read_request(const std::string& verb, const po::variables_map& given) {
   question.wire = parse_dtype(optional(given, "wire-dtype", "fp32"));
   if (question.wire == Dtype::kFp16) throw InvalidInput("--wire-dtype fp16: partial results travel in fp32 or bf16");
   question.placement = parse_placement(optional(given, "placement", "linear"), "--placement");
-  request.cluster = read_cluster_of(given);
-  for (const std::vector<std::string>& settings : corners_of(request.cluster))
-    request.corners.push_back(read_cluster_of(given, settings));
-  question.cluster = request.cluster.name;
-  question.framework = optional(given, "framework");
-  count_figures(request.cluster, question);
+  read_cluster_into(given, request);
   request.algorithm = optional(given, "algorithm");
   request.partition_given = given.count("partition") > 0;
   question.partition_open =

@@ -42,6 +42,8 @@ void add_request_options(boost::program_options::options_description& options);
 void add_cluster_options(boost::program_options::options_description& options);
 [[nodiscard]] Cluster read_cluster_of(const boost::program_options::variables_map& given,
                                       const std::vector<std::string>& more_settings = {});
+/// Sets all that a request has of its cluster.
+void read_cluster_into(const boost::program_options::variables_map& given, Request& request);
 [[nodiscard]] std::filesystem::path topologies_of(const boost::program_options::variables_map& given);
 
 /// Whether the option was given. @throws InvalidInput `required` was not.
@@ -49,6 +51,10 @@ void add_cluster_options(boost::program_options::options_description& options);
                                    const std::string& example);
 [[nodiscard]] std::string optional(const boost::program_options::variables_map& given, const std::string& option,
                                    const std::string& otherwise = {});
+
+/// A whole number from `least`; what is usual if the option was not given.
+[[nodiscard]] int count_of(const boost::program_options::variables_map& given, const std::string& option, int usual,
+                           int least = 1);
 
 /// Files that a verb is going to write, with the options that name them; an empty path is none.
 /// @throws InvalidInput if one may not be written, or two are the same file or both standard output.

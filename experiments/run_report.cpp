@@ -3,7 +3,6 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
-#include <cmath>
 #include <nlohmann/json.hpp>
 #include <ostream>
 #include <sstream>
@@ -20,18 +19,6 @@ using gpu::Deviation;
 using gpu::RunOptions;
 using gpu::Transport;
 
-/// Whether anything is rounded to 16 bits, partial results that travel included.
-bool is_rounded(const Schedule& s) {
-  return std::ranges::any_of(s.values, [](const Value& v) { return v.dtype != Dtype::kFp32; });
-}
-
-bool is_right(const Deviation& d, const std::vector<Deviation>& of_dense, bool rounded) {
-  double most = !rounded ? 1e-4 : d.tensor.starts_with("d") ? 1e-2 : 3e-3;
-  for (const Deviation& dense : of_dense)
-    if (dense.tensor == d.tensor && std::isfinite(dense.relative)) most = std::max(most, 1.1 * dense.relative);
-  return d.relative <= most;
-}
-
 }  // namespace
 
 std::string deviations_text(const PassRun& run) {
@@ -39,16 +26,10 @@ std::string deviations_text(const PassRun& run) {
   std::string text = "deviation from dense attention:";
   for (std::size_t i = 0; i < run.deviations.size(); ++i) {
     const Deviation& d = run.deviations[i];
-    text +=
-        fmt::format("{} {} {:.2e} (on one rank {:.2e}){}", i > 0 ? "," : "", d.tensor, d.relative,
-                    run.of_dense[i].relative, is_right(d, run.of_dense, is_rounded(run.schedule)) ? "" : " TOO MUCH");
+    text += fmt::format("{} {} {:.2e} (on one rank {:.2e}){}", i > 0 ? "," : "", d.tensor, d.relative,
+                        run.of_dense[i].relative, is_right(d, run) ? "" : " TOO MUCH");
   }
   return text;
-}
-
-bool is_right(const PassRun& run) {
-  return std::ranges::all_of(run.deviations,
-                             [&](const Deviation& d) { return is_right(d, run.of_dense, is_rounded(run.schedule)); });
 }
 
 void print(std::ostream& out, const RunRequest& asked, const std::vector<PassRun>& passes, const std::string& device,

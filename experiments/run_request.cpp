@@ -8,7 +8,6 @@
 #include "core/error.h"
 #include "core/keyed_file.h"
 #include "core/schedule_text.h"
-#include "core/spread.h"
 #include "experiments/device_options.h"
 
 namespace meshattn {
@@ -30,10 +29,7 @@ Request request_of(const Schedule& schedule, const po::variables_map& given) {
   request.question.command = "run";
   request.question.problem = schedule.problem;
   request.question.passes = {schedule.problem.pass};
-  request.cluster = read_cluster_of(given);
-  for (const std::vector<std::string>& settings : corners_of(request.cluster))
-    request.corners.push_back(read_cluster_of(given, settings));
-  request.question.cluster = request.cluster.name;
+  read_cluster_into(given, request);
   request.algorithm = "schedule";
   return request;
 }

@@ -1,7 +1,6 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <iostream>
-#include <numeric>
 
 #include "core/error.h"
 #include "core/report/chrome_trace.h"
@@ -32,8 +31,7 @@ Files read_files(const po::variables_map& given, const Request& request) {
   if (files.trace.empty() && given.count("trace-ranks")) throw InvalidInput("--trace-ranks needs --trace FILE");
   if (!files.trace.empty() && request.question.passes.size() > 1)
     throw InvalidInput("--trace shows one pass: give --pass forward or --pass backward");
-  files.trace_ranks.resize(static_cast<std::size_t>(request.ranks()));
-  std::iota(files.trace_ranks.begin(), files.trace_ranks.end(), 0);
+  files.trace_ranks = all_ranks(request.ranks());
   if (given.count("trace-ranks"))
     files.trace_ranks = parse_ranks(given["trace-ranks"].as<std::string>(), "--trace-ranks", request.ranks());
   check_outputs({{"--json", files.json}, {"--trace", files.trace}});

@@ -43,8 +43,9 @@ void enable_peers(std::span<const CudaRank> ranks) {
     }
 }
 
-std::vector<Repeat> run_copies(const Schedule& s, std::span<const CudaRank> ranks, std::span<const Program> programs,
-                               const RunOptions& options, LastResort& last_resort) {
+std::vector<Repeat> run_copies(const Schedule& s, std::vector<CudaRank>& ranks, std::span<const Program> programs,
+                               const RunOptions& options, const cpu::Tensors& given, LastResort& last_resort) {
+  for (CudaRank& rank : ranks) rank.load(given);
   enable_peers(ranks);
   CudaDevice device(s, ranks, programs, {}, last_resort, options.timed);
   return repeat(
@@ -86,7 +87,7 @@ std::vector<std::vector<Repeat>> run_nccl(const Schedule& s, std::vector<CudaRan
     try {
       NcclLanes lanes(ranks[i], s.problem.ranks, ids, options.most_ctas, deadline_in(options.timeout_s));
       lanes.connect(programs[i], deadline_in(options.timeout_s));
-      ranks[i].load(given);
+      ranks[i].load(given);  // not before: connections were made with what lay there
       NcclLanes* mine = &lanes;
       CudaDevice device(s, std::span(&ranks[i], 1), programs.subspan(i, 1), std::span(&mine, 1), last_resort,
                         options.timed);
@@ -143,12 +144,11 @@ RunResult run_on_cuda(const Schedule& s, const cpu::Tensors& given, const RunOpt
   ranks.reserve(programs.size());
   for (const Program& program : programs) {
     ranks.emplace_back(s, program.rank, device_of(program.rank, options, job), options.kernels);
-    ranks.back().load(given);
   }
   const ClockReading before = read_clock(job);
   const bool copies = options.transport == Transport::kCopies || s.lanes() == 1;
   const std::vector<Repeat> seen =
-      copies ? run_copies(s, ranks, programs, options, last_resort)
+      copies ? run_copies(s, ranks, programs, options, given, last_resort)
              : merged(s, run_nccl(s, ranks, programs, options, job, given, last_resort), programs, options.timed);
   RunResult result = together(s, programs, seen, before, options, job);
   if (options.outputs)

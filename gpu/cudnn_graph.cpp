@@ -134,9 +134,10 @@ Graph::Tensor Graph::between(std::vector<std::int64_t> dims, cudnnDataType_t typ
   return tensor(next_number_++, std::move(dims), std::move(strides), type, true, false, {});
 }
 
-void Graph::add(Descriptor operation, const char* what) {
+void Graph::add(Descriptor operation, const char* what, Node node) {
   operation.finalize(what);
   operations_.push_back(std::move(operation));
+  nodes_.push_back(std::move(node));
 }
 
 void Graph::matmul(const Tensor& a, const Tensor& b, const Tensor& result) {
@@ -149,8 +150,7 @@ void Graph::matmul(const Tensor& a, const Tensor& b, const Tensor& result) {
   op.set(CUDNN_ATTR_OPERATION_MATMUL_ADESC, a.descriptor);
   op.set(CUDNN_ATTR_OPERATION_MATMUL_BDESC, b.descriptor);
   op.set(CUDNN_ATTR_OPERATION_MATMUL_CDESC, result.descriptor);
-  add(std::move(op), "matmul");
-  nodes_.push_back({Node::Kind::kMatmul, 0, {a, b}, result});
+  add(std::move(op), "matmul", {Node::Kind::kMatmul, 0, {a, b}, result});
 }
 
 void Graph::reduce(cudnnReduceTensorOp_t how, const Tensor& x, const Tensor& result) {
@@ -163,16 +163,14 @@ void Graph::reduce(cudnnReduceTensorOp_t how, const Tensor& x, const Tensor& res
   op.set(CUDNN_ATTR_OPERATION_REDUCTION_DESC, reduction);
   op.set(CUDNN_ATTR_OPERATION_REDUCTION_XDESC, x.descriptor);
   op.set(CUDNN_ATTR_OPERATION_REDUCTION_YDESC, result.descriptor);
-  add(std::move(op), "reduction");
-  nodes_.push_back({Node::Kind::kReduce, how, {x}, result});
+  add(std::move(op), "reduction", {Node::Kind::kReduce, how, {x}, result});
 }
 
 void Graph::reshape(const Tensor& x, const Tensor& result) {
   Descriptor op(CUDNN_BACKEND_OPERATION_RESHAPE_DESCRIPTOR);
   op.set(CUDNN_ATTR_OPERATION_RESHAPE_XDESC, x.descriptor);
   op.set(CUDNN_ATTR_OPERATION_RESHAPE_YDESC, result.descriptor);
-  add(std::move(op), "reshape");
-  nodes_.push_back({Node::Kind::kReshape, 0, {x}, result});
+  add(std::move(op), "reshape", {Node::Kind::kReshape, 0, {x}, result});
 }
 
 Descriptor Graph::pointwise(cudnnPointwiseMode_t mode, cudnnDataType_t precision, const Tensor& x, const Tensor& result,
@@ -191,29 +189,26 @@ Descriptor Graph::pointwise(cudnnPointwiseMode_t mode, cudnnDataType_t precision
 }
 
 void Graph::unary(cudnnPointwiseMode_t how, const Tensor& x, const Tensor& result) {
-  add(pointwise(how, CUDNN_DATA_FLOAT, x, result), "pointwise");
-  nodes_.push_back({Node::Kind::kPointwise, how, {x}, result});
+  add(pointwise(how, CUDNN_DATA_FLOAT, x, result), "pointwise", {Node::Kind::kPointwise, how, {x}, result});
 }
 
 void Graph::binary(cudnnPointwiseMode_t how, const Tensor& x, const Tensor& b, const Tensor& result,
                    cudnnDataType_t precision) {
   Descriptor op = pointwise(how, precision, x, result);
   op.set(CUDNN_ATTR_OPERATION_POINTWISE_BDESC, b.descriptor);
-  add(std::move(op), "pointwise");
-  nodes_.push_back({Node::Kind::kPointwise, how, {x, b}, result});
+  add(std::move(op), "pointwise", {Node::Kind::kPointwise, how, {x, b}, result});
 }
 
 void Graph::index(const Tensor& x, std::int64_t axis, const Tensor& result) {
-  add(pointwise(CUDNN_POINTWISE_GEN_INDEX, CUDNN_DATA_FLOAT, x, result, axis), "index");
-  nodes_.push_back({Node::Kind::kIndex, static_cast<int>(axis), {x}, result});
+  add(pointwise(CUDNN_POINTWISE_GEN_INDEX, CUDNN_DATA_FLOAT, x, result, axis), "index",
+      {Node::Kind::kIndex, static_cast<int>(axis), {x}, result});
 }
 
 void Graph::select(const Tensor& where, const Tensor& x, const Tensor& b, const Tensor& result) {
   Descriptor op = pointwise(CUDNN_POINTWISE_BINARY_SELECT, CUDNN_DATA_FLOAT, x, result);
   op.set(CUDNN_ATTR_OPERATION_POINTWISE_BDESC, b.descriptor);
   op.set(CUDNN_ATTR_OPERATION_POINTWISE_TDESC, where.descriptor);
-  add(std::move(op), "select");
-  nodes_.push_back({Node::Kind::kSelect, 0, {where, x, b}, result});
+  add(std::move(op), "select", {Node::Kind::kSelect, 0, {where, x, b}, result});
 }
 
 GraphPlan Graph::plan(const PlanTarget& target) {

@@ -107,7 +107,7 @@ class Graph {
                 cudnnDataType_t type, bool is_virtual, bool by_value, Memory memory);
   Descriptor pointwise(cudnnPointwiseMode_t how, cudnnDataType_t precision, const Tensor& x, const Tensor& result,
                        std::int64_t axis = -1);
-  void add(Descriptor operation, const char* what);
+  void add(Descriptor operation, const char* what, Node node);
 
   std::vector<Node> nodes_;
   std::vector<Descriptor> operations_;

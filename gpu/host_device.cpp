@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <numeric>
 
 #include "core/error.h"
 #include "gpu/host_kernels.h"
@@ -99,9 +98,9 @@ void HostDevice::finish(Deadline deadline) {
 }
 
 std::string HostDevice::pending() const {
-  std::vector<Rank> ranks(static_cast<std::size_t>(s_.problem.ranks));
-  std::iota(ranks.begin(), ranks.end(), 0);
-  return pending_text(s_, ranks, [&](OpId op) { return passed_.contains({op, Mark::Point::kEnd}); });
+  return pending_text(s_, all_ranks(s_.problem.ranks), [&](OpId op) {
+    return passed_.contains({op, Mark::Point::kEnd});
+  });
 }
 
 void HostDevice::read_times(Trace& trace) const { trace = times_; }

@@ -59,9 +59,7 @@ cpu::Tensors run_on_one(const Schedule& s, const cpu::Tensors& given, Kernels ke
 }
 
 std::vector<gpu::Deviation> deviations(const Schedule& s, const cpu::Tensors& is, const cpu::Tensors& should) {
-  std::vector<Rank> all;
-  for (Rank rank = 0; rank < s.problem.ranks; ++rank) all.push_back(rank);
-  return gpu::deviations(s, all, is, should, Job::alone(0));
+  return gpu::deviations(s, all_ranks(s.problem.ranks), is, should, Job::alone(0));
 }
 
 /// Every algorithm and choice, the reference kernels in fp32, against dense attention in double on the CPU.
