@@ -53,8 +53,9 @@ struct GpuProfile {
   std::vector<AttentionPoint> attention;
   double attention_scale = 1;    ///< of all these rates
   std::map<Pass, double> tails;  ///< waves that the end of a kernel that is not full idles, where it is not half a one
-  double combine_bytes_per_s = std::numeric_limits<double>::infinity();  ///< read + written while merging partials
-  double launch_s = 0;                                                   ///< start of one compute op
+  double combine_bytes_per_s = std::numeric_limits<double>::infinity();     ///< read + written while merging partials
+  double accumulate_bytes_per_s = std::numeric_limits<double>::infinity();  ///< likewise while summing gradients
+  double launch_s = 0;                                                      ///< start of one compute op
   Framework framework;
 
   [[nodiscard]] double tail(Pass pass) const {
@@ -85,8 +86,9 @@ struct Node {
   double shared_bytes_per_s = 0;  ///< of all messages within the node together; 0: as much as ports and switches pass
   /// Where start-up grows with the message: larger ones, ascending by size.
   std::vector<StartupPoint> link_startups = {}, nic_startups = {};
-  int link_sms = 0;  ///< SMs that an exchange within the node takes from compute
-  int nic_sms = 0;   ///< SMs that an exchange between nodes takes from compute
+  int link_sms = 0;                 ///< SMs that an exchange within the node takes from compute
+  int nic_sms = 0;                  ///< SMs that an exchange between nodes takes from compute
+  double link_busy_efficiency = 1;  ///< of a GPU's port, and of what all messages share, while the GPU computes
 };
 
 /// What joins the nodes.

@@ -21,17 +21,18 @@ namespace {
 using Kind = Key::Kind;
 
 constexpr Key kClusterKeys[] = {
-    {"cluster", "gpu", Kind::kText},                   // a GPU profile: name or path
-    {"node", "gpus", Kind::kCount},                    // GPUs in one node
-    {"node", "gpus_per_nic", Kind::kCount, false},     // GPUs that share one NIC; 1 if not said
-    {"node", "gpus_per_switch", Kind::kCount, false},  // GPUs under one PCIe switch; all if not said
-    {"node", "processors", Kind::kPositive, false},    // that compute for all GPUs of a node; one each if not said
-    {"node", "shared_GBps", Kind::kPositive, false},   // of all messages within a node together, if there is a limit
-    {"link", "bandwidth_GBps", Kind::kPositive},       // of one GPU's port inside the node, each direction
-    {"link", "efficiency", Kind::kFraction},           // of it that a transfer reaches
-    {"link", "startup_us", Kind::kAmount},             // of one message inside the node
-    {"link", "startup", Kind::kList, false},           // "1000000 bytes 15.3 us": of messages of that size
-    {"link", "sms", Kind::kAmount, false},             // SMs that an exchange takes from compute; none if not said
+    {"cluster", "gpu", Kind::kText},                      // a GPU profile: name or path
+    {"node", "gpus", Kind::kCount},                       // GPUs in one node
+    {"node", "gpus_per_nic", Kind::kCount, false},        // GPUs that share one NIC; 1 if not said
+    {"node", "gpus_per_switch", Kind::kCount, false},     // GPUs under one PCIe switch; all if not said
+    {"node", "processors", Kind::kPositive, false},       // that compute for all GPUs of a node; one each if not said
+    {"node", "shared_GBps", Kind::kPositive, false},      // of all messages within a node together, if there is a limit
+    {"link", "bandwidth_GBps", Kind::kPositive},          // of one GPU's port inside the node, each direction
+    {"link", "efficiency", Kind::kFraction},              // of it that a transfer reaches
+    {"link", "busy_efficiency", Kind::kFraction, false},  // of what else it reaches, while the GPU computes
+    {"link", "startup_us", Kind::kAmount},                // of one message inside the node
+    {"link", "startup", Kind::kList, false},              // "1000000 bytes 15.3 us": of messages of that size
+    {"link", "sms", Kind::kAmount, false},                // SMs that an exchange takes from compute; none if not said
     {"switch", "bandwidth_GBps", Kind::kPositive, false},    // between the switches of a node, each direction
     {"switch", "efficiency", Kind::kFraction, false},        //
     {"root", "gpus", Kind::kCount, false},                   // on the ports of one CPU
@@ -52,6 +53,8 @@ constexpr Key kGpuKeys[] = {
     {"gpu", "combine", Kind::kText, false},                 // "free", in place of the next two
     {"gpu", "hbm_GBps", Kind::kPositive, false},            // data sheet
     {"gpu", "combine_efficiency", Kind::kFraction, false},  // of hbm_GBps while merging partials, read + written
+    {"gpu", "accumulate_efficiency", Kind::kFraction,
+     false},                                             // of it while summing gradients; if not said, as the last
     {"gpu", "sms", Kind::kCount, false},                 // streaming multiprocessors; no tails of kernels if not said
     {"gpu", "attention_scale", Kind::kPositive, false},  // of all rates of attention; 1 if not said
     {"gpu", "launch_us", Kind::kAmount},                 // start of one compute op
@@ -112,7 +115,9 @@ GpuProfile gpu_of(const KeyedFile& file, const std::filesystem::path& path) {
   GpuProfile gpu;
   gpu.name = path.stem().string();
   gpu.memory_bytes = file.number("gpu", "memory_GB") * 1e9;
-  gpu.combine_bytes_per_s = combine_rate(file, path.string());
+  gpu.combine_bytes_per_s = gpu.accumulate_bytes_per_s = combine_rate(file, path.string());
+  if (file.has("gpu", "accumulate_efficiency") && !file.has("gpu", "combine"))
+    gpu.accumulate_bytes_per_s = file.number("gpu", "hbm_GBps") * 1e9 * file.number("gpu", "accumulate_efficiency");
   if (file.has("gpu", "sms")) gpu.sms = file.count("gpu", "sms");
   if (file.has("gpu", "attention_scale")) gpu.attention_scale = file.number("gpu", "attention_scale");
   gpu.launch_s = file.number("gpu", "launch_us") * 1e-6;
@@ -149,6 +154,7 @@ Node node_of(const KeyedFile& file, const std::string& name) {
   node.link_startup_s = file.number("link", "startup_us") * 1e-6;
   node.link_startups = startups_of(file, "link");
   if (file.has("link", "sms")) node.link_sms = sms_of(file, "link");
+  if (file.has("link", "busy_efficiency")) node.link_busy_efficiency = file.number("link", "busy_efficiency");
   if (file.has("node", "processors")) node.processors = file.number("node", "processors");
   if (file.has("node", "shared_GBps")) node.shared_bytes_per_s = file.number("node", "shared_GBps") * 1e9;
   if (file.has("node", "gpus_per_nic")) node.gpus_per_nic = file.count("node", "gpus_per_nic");

@@ -76,7 +76,8 @@ CostModel::CostModel(const GpuProfile& gpu, const Problem& problem)
     : problem_(problem),
       blocks_(problem),
       rates_(gpu, problem.shape, problem.pass),
-      combine_bytes_per_s_(gpu.combine_bytes_per_s),
+      delta_bytes_per_s_(gpu.combine_bytes_per_s),
+      sum_bytes_per_s_(problem.pass == Pass::kForward ? gpu.combine_bytes_per_s : gpu.accumulate_bytes_per_s),
       launch_s_(gpu.launch_s),
       framework_(gpu.framework) {}
 
@@ -171,8 +172,6 @@ CostModel::Rectangle CostModel::rectangle_of(const Schedule& s, const Rows& rows
   return rectangle;
 }
 
-double CostModel::memory_s(double bytes) const { return bytes / combine_bytes_per_s_ + launch_s_; }
-
 template <typename Op>
 double CostModel::rectangle_s(const Schedule& s, OpId id, const Op& op, Merges& merges) const {
   const auto rows = s.rows_of(op);
@@ -191,7 +190,7 @@ double CostModel::rectangle_s(const Schedule& s, OpId id, const Op& op, Merges& 
     const bool kv = on_kv_side(s.values[sum].tensor);
     merged += merges.bytes(id, sum, tokens, tokens_of(s.region(sum).cells, kv ? blocks_.kv_runs() : blocks_.q_runs()));
   }
-  return kernel_s(rectangle.kernel) + (merged > 0 ? memory_s(merged) + (framework_.merge_kernels - 1) * launch_s_ : 0);
+  return kernel_s(rectangle.kernel) + (merged > 0 ? sum_s(merged) + (framework_.merge_kernels - 1) * launch_s_ : 0);
 }
 
 std::vector<double> CostModel::seconds(const Schedule& s) const {
@@ -203,12 +202,13 @@ std::vector<double> CostModel::seconds(const Schedule& s) const {
     if (const auto* b = std::get_if<AttendBackward>(&s.ops[op])) seconds[op] = rectangle_s(s, op, *b, merges);
     if (const auto* d = std::get_if<Delta>(&s.ops[op])) {
       const Region made = s.region(d->made);
-      seconds[op] = memory_s(static_cast<double>(s.bytes(d->o, made) + s.bytes(d->d_o, made) + s.bytes(d->made)));
+      const auto bytes = static_cast<double>(s.bytes(d->o, made) + s.bytes(d->d_o, made) + s.bytes(d->made));
+      seconds[op] = bytes / delta_bytes_per_s_ + launch_s_;
     }
     if (const auto* c = std::get_if<Combine>(&s.ops[op])) {
       std::uint64_t bytes = s.bytes(c->made);
       for (ValueId source : s.sources_of(*c)) bytes += s.bytes(source, s.region(c->made));
-      seconds[op] = memory_s(static_cast<double>(bytes) + merges.output_bytes(c->made));
+      seconds[op] = sum_s(static_cast<double>(bytes) + merges.output_bytes(c->made));
     }
     seconds[op] = std::max(seconds[op], framework_.host_s);
   }

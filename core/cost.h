@@ -56,13 +56,14 @@ class CostModel {
   void add_masked(const Schedule& schedule, const Rows& rows, const Columns& columns, Rectangle& rectangle) const;
   template <typename Op>
   [[nodiscard]] double rectangle_s(const Schedule& schedule, OpId id, const Op& op, Merges& merges) const;
-  /// A kernel that reads and writes so many bytes in all.
-  [[nodiscard]] double memory_s(double bytes) const;
+  /// A kernel that reads and writes so many bytes in all, of partial results.
+  [[nodiscard]] double sum_s(double bytes) const { return bytes / sum_bytes_per_s_ + launch_s_; }
 
   Problem problem_;
   Blocks blocks_;
   KernelRates rates_;
-  double combine_bytes_per_s_;
+  double delta_bytes_per_s_;
+  double sum_bytes_per_s_;  ///< of outputs forward, of gradients backward
   double launch_s_;
   Framework framework_;
 };

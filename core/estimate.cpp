@@ -18,7 +18,7 @@ class EqualShares {
  public:
   explicit EqualShares(const Network& network)
       : network_(network),
-        crowds_(network),
+        capacities_(network),
         on_link_(network.links().size()),
         share_of_(on_link_.size()),
         is_touched_(on_link_.size()) {}
@@ -26,6 +26,7 @@ class EqualShares {
   [[nodiscard]] double now() const { return now_s_; }
   void after(double seconds, Event event) { due_.push({now_s_ + seconds, event, kNone, 0}); }
   void send(Rank from, Rank to, double bytes, Event arrived);
+  void compute(Rank rank, int by);
   template <typename Happened>
   void run(Happened&& happened);
 
@@ -58,7 +59,7 @@ class EqualShares {
   void share(std::uint32_t flow);
 
   const Network& network_;
-  Crowds crowds_;
+  Capacities capacities_;
   double now_s_ = 0;
   std::priority_queue<Due, std::vector<Due>, std::greater<>> due_;
   std::vector<Flow> flows_;
@@ -85,7 +86,7 @@ void EqualShares::send(Rank from, Rank to, double bytes, Event arrived) {
   flow.from = from;
   flow.to = to;
   flow.route = network_.route(from, to);
-  crowds_.come(from, to, flow.route);
+  capacities_.come(from, to, flow.route);
   flow.bytes_left = bytes;
   flow.since_s = now_s_;
   flow.bytes_per_s = 0;
@@ -98,9 +99,15 @@ void EqualShares::send(Rank from, Rank to, double bytes, Event arrived) {
   }
 }
 
+void EqualShares::compute(Rank rank, int by) {
+  capacities_.compute(rank, by);
+  const Route links = network_.busy_links(rank);
+  for (LinkId link : links) touch(link);
+}
+
 void EqualShares::leave_links(std::uint32_t id) {
   const Flow& flow = flows_[id];
-  crowds_.leave(flow.from, flow.to, flow.route);
+  capacities_.leave(flow.from, flow.to, flow.route);
   for (std::size_t i = 0; i < static_cast<std::size_t>(flow.route.count); ++i) {
     const LinkId link = flow.route.links[i];
     const std::uint32_t last = on_link_[link].back();
@@ -125,9 +132,7 @@ void EqualShares::share(std::uint32_t id) {
 }
 
 void EqualShares::share() {
-  for (LinkId link : touched_)
-    share_of_[link] =
-        network_.links()[link].capacity(crowds_.pairs_on(link)) / static_cast<double>(on_link_[link].size());
+  for (LinkId link : touched_) share_of_[link] = capacities_.of(link) / static_cast<double>(on_link_[link].size());
   for (LinkId link : touched_) {
     is_touched_[link] = false;
     for (std::uint32_t flow : on_link_[link]) share(flow);

@@ -46,11 +46,13 @@ struct LaneProgress {
 /// transfer starts when both its exchanges have started, passes its start-up and then its bytes, an exchange ends with
 /// its last transfer. From the start of an exchange to the end of each of its transfers compute of the rank is slower,
 /// by what such a transfer takes of it: of several the one that takes most counts. Where ranks share processors, those
-/// that compute at a time have equal parts of them. What links do to each other is the clock's business:
+/// that compute at a time have equal parts of them. What links do to each other, and compute to links, is the clock's
+/// business:
 ///
 ///     double now();                                       // seconds
 ///     void after(double seconds, Event);
 ///     void send(Rank from, Rank to, double bytes, Event);  // bytes > 0 flow from now on; then the event
+///     void compute(Rank, int by);  // it begins to (1) or ends (−1); where that slows messages down
 ///     void run(auto&& happened);                           // calls happened(Event) until nothing is left
 template <typename Clock>
 class Execution {
@@ -192,6 +194,7 @@ bool Execution<Clock>::start(Rank rank, Lane lane) {
     return false;
   }
   if (const double seconds = compute_s_[p.op]; seconds > 0) {
+    if (network_.can_slow_messages()) clock_.compute(rank, 1);
     if (compute_.empty()) {
       clock_.after(seconds, {Event::Kind::kComputed, static_cast<std::uint32_t>(rank)});
     } else {
@@ -301,6 +304,7 @@ void Execution<Clock>::happened(Event event) {
   switch (event.kind) {
     case Event::Kind::kComputed:
       if (!has_computed(static_cast<Rank>(event.id))) return;
+      if (network_.can_slow_messages()) clock_.compute(static_cast<Rank>(event.id), -1);
       leave(static_cast<Rank>(event.id), kComputeLane);
       count_compute(static_cast<Rank>(event.id), -1);
       return advance(static_cast<Rank>(event.id));

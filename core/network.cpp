@@ -57,7 +57,7 @@ Network::Network(const Cluster& cluster, Placement placement) : cluster_(cluster
     taken_in_node_ = 1.0 * cluster.node.link_sms / cluster.gpu.sms;
     taken_between_nodes_ = 1.0 * cluster.node.nic_sms / cluster.gpu.sms;
   }
-  if (gpus > 1 && per_node > 1) {
+  if (has_ports()) {
     add_ports();
     add_roots();
     add_shared();
@@ -81,6 +81,7 @@ void Network::add_ports() {
   first_port_ = static_cast<LinkId>(links_.size());
   for (int g = 0; g < gpus(); ++g)
     add_pair(fmt::format("gpu {} out", g), fmt::format("gpu {} in", g), node.link_bytes_per_s);
+  for (std::size_t port = first_port_; port < links_.size(); ++port) links_[port].busy = node.link_busy_efficiency;
   if (node.gpus_per_switch == 0) return;
   check_divides(node.gpus_per_switch, node.gpus, "GPUs per switch");
   if (node.gpus_per_switch == node.gpus) return;
@@ -113,8 +114,10 @@ void Network::add_shared() {
   if (cluster_.node.gpus_per_root > 0 || first_switch_ > 0)
     throw InvalidInput("a node whose GPUs are shares of one device has neither switches nor root complexes");
   first_shared_ = static_cast<LinkId>(links_.size());
-  for (int n = 0; n < nodes(); ++n)
+  for (int n = 0; n < nodes(); ++n) {
     links_.push_back({fmt::format("node {} shared", n), cluster_.node.shared_bytes_per_s});
+    links_.back().busy = cluster_.node.link_busy_efficiency;
+  }
 }
 
 void Network::add_nics() {
@@ -153,6 +156,14 @@ Route Network::route(Rank from, Rank to) const {
   else
     cross_fabric(gpu_of(from), gpu_of(to), route);
   return route;
+}
+
+Route Network::busy_links(Rank rank) const {
+  Route links;
+  add(links, out(first_port_, gpu_of(rank)));
+  add(links, in(first_port_, gpu_of(rank)));
+  if (cluster_.node.shared_bytes_per_s > 0) add(links, first_shared_ + static_cast<LinkId>(node_of(rank)));
+  return links;
 }
 
 double Network::startup_s(const Route& route, double bytes) const {

@@ -23,8 +23,11 @@ struct Link {
   double bytes_per_s;
   std::size_t crowd = SIZE_MAX;    ///< pairs of GPUs with a message on it that it still serves at that rate
   double crowded_bytes_per_s = 0;  ///< with more of them
+  double busy = 1;                 ///< of it that is left while a GPU computes whose port it is
 
-  [[nodiscard]] double capacity(std::size_t pairs) const { return pairs > crowd ? crowded_bytes_per_s : bytes_per_s; }
+  [[nodiscard]] double capacity(std::size_t pairs, bool computes) const {
+    return (pairs > crowd ? crowded_bytes_per_s : bytes_per_s) * (computes ? busy : 1);
+  }
 };
 
 /// Links that a message crosses, in order. Bytes flow over all links at once. A range of its links: `for (LinkId link :
@@ -78,6 +81,11 @@ class Network {
     return taken_in_node_ > 0 || taken_between_nodes_ > 0 || shares_processors();
   }
 
+  /// Whether messages of a rank are not always as fast, because it computes.
+  [[nodiscard]] bool can_slow_messages() const { return cluster_.node.link_busy_efficiency < 1 && has_ports(); }
+  /// The links that pass less while a rank computes: its port's, and what the messages of its node share. Has ports.
+  [[nodiscard]] Route busy_links(Rank rank) const;
+
   /// From one rank to another; from ≠ to.
   [[nodiscard]] Route route(Rank from, Rank to) const;
 
@@ -91,6 +99,7 @@ class Network {
   [[nodiscard]] static LinkId in(LinkId first, int index) { return out(first, index) + 1; }
 
   // From here on GPUs, not ranks.
+  [[nodiscard]] bool has_ports() const { return gpus() > 1 && cluster_.node.gpus > 1; }
   [[nodiscard]] int node_of_gpu(int gpu) const { return gpu / cluster_.node.gpus; }
   void add_ports();
   void add_roots();
@@ -117,28 +126,41 @@ class Network {
   LinkId first_trunk_ = 0;   ///< fat tree: one a leaf; rail: one a rail of a group
 };
 
-/// The pairs of ranks between which messages are under way, by link.
-class Crowds {
+/// What links pass while messages and compute come and go.
+class Capacities {
  public:
-  explicit Crowds(const Network& network) : on_link_(network.can_crowd() ? network.links().size() : 0) {}
+  explicit Capacities(const Network& network)
+      : network_(network),
+        pairs_on_(network.can_crowd() ? network.links().size() : 0),
+        computing_on_(network.can_slow_messages() ? network.links().size() : 0) {}
 
   void come(Rank from, Rank to, const Route& route) {
-    if (!on_link_.empty() && ++messages_[pair(from, to)] == 1)
-      for (LinkId link : route) ++on_link_[link];
+    if (!pairs_on_.empty() && ++messages_[pair(from, to)] == 1)
+      for (LinkId link : route) ++pairs_on_[link];
   }
   void leave(Rank from, Rank to, const Route& route) {
-    if (!on_link_.empty() && --messages_[pair(from, to)] == 0)
-      for (LinkId link : route) --on_link_[link];
+    if (!pairs_on_.empty() && --messages_[pair(from, to)] == 0)
+      for (LinkId link : route) --pairs_on_[link];
   }
-  /// 0 where no link can be crowded.
-  [[nodiscard]] std::size_t pairs_on(LinkId link) const { return on_link_.empty() ? 0 : on_link_[link]; }
+  /// A rank begins to compute (by = 1) or ends (−1). Only where the network can slow messages.
+  void compute(Rank rank, int by) {
+    const Route links = network_.busy_links(rank);
+    for (LinkId link : links) computing_on_[link] += by;
+  }
+  /// Bytes/s
+  [[nodiscard]] double of(LinkId link) const {
+    return network_.links()[link].capacity(pairs_on_.empty() ? 0 : pairs_on_[link],
+                                           !computing_on_.empty() && computing_on_[link] > 0);
+  }
 
  private:
   [[nodiscard]] static std::uint64_t pair(Rank from, Rank to) {
     return static_cast<std::uint64_t>(from) << 32 | static_cast<std::uint32_t>(to);
   }
 
-  std::vector<std::size_t> on_link_;
+  const Network& network_;
+  std::vector<std::size_t> pairs_on_;                ///< pairs of ranks with messages under way, where that counts
+  std::vector<int> computing_on_;                    ///< ranks that compute, likewise
   std::unordered_map<std::uint64_t, int> messages_;  ///< by pair
 };
 

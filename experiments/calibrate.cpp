@@ -15,6 +15,7 @@
 #include "core/report/file.h"
 #include "experiments/calibration.h"
 #include "experiments/device_options.h"
+#include "experiments/probes.h"
 #include "experiments/request.h"
 #include "experiments/table.h"
 #include "experiments/units.h"
@@ -27,16 +28,31 @@ namespace {
 namespace po = boost::program_options;
 namespace fs = std::filesystem;
 
-std::vector<std::int64_t> lengths_of(const std::string& given, const char* option) {
-  std::vector<std::int64_t> lengths;
+/// "512,1K,2K"
+std::vector<std::int64_t> ascending(const std::string& given, const char* option) {
+  std::vector<std::int64_t> numbers;
   for (std::size_t begin = 0; begin <= given.size();) {
     const std::size_t end = std::min(given.find(',', begin), given.size());
-    lengths.push_back(parse_tokens(std::string_view(given).substr(begin, end - begin), option));
+    numbers.push_back(parse_tokens(std::string_view(given).substr(begin, end - begin), option));
     begin = end + 1;
   }
-  if (!std::ranges::is_sorted(lengths, std::less_equal()))
-    throw InvalidInput(fmt::format("{} {}: lengths must ascend", option, given));
-  return lengths;
+  if (!std::ranges::is_sorted(numbers, std::less_equal()))
+    throw InvalidInput(fmt::format("{} {}: must ascend", option, given));
+  return numbers;
+}
+
+/// Thread blocks of an NCCL kernel with which links are measured, first those of which the cluster is.
+std::vector<int> ctas_of(const po::variables_map& given, const gpu::RunOptions& options) {
+  if (options.transport == gpu::Transport::kCopies) {
+    if (given.count("ctas")) throw InvalidInput("--ctas needs --transport nccl");
+    return {0};
+  }
+  std::vector<int> ctas{options.most_ctas};
+  for (std::int64_t other : ascending(optional(given, "ctas", "1,2,4,8,16"), "--ctas")) {
+    if (other > 64) throw InvalidInput(fmt::format("--ctas {}: at most 64 are possible", other));
+    if (other != options.most_ctas) ctas.push_back(static_cast<int>(other));
+  }
+  return ctas;
 }
 
 std::string today() {
@@ -59,12 +75,32 @@ CalibrationRequest read_calibration(const po::variables_map& given) {
   shape.dtype = parse_dtype(optional(given, "dtype", "bf16"));
   if (shape.heads % shape.kv_heads != 0)
     throw InvalidInput(fmt::format("--heads {} is no multiple of --kv-heads {}", shape.heads, shape.kv_heads));
-  request.lengths = lengths_of(optional(given, "lengths", cpu ? "64,128,256,512" : "512,1K,2K,4K,8K,16K"), "--lengths");
+  request.ctas = ctas_of(given, request.options);
+  request.lengths = ascending(optional(given, "lengths", cpu ? "64,128,256,512" : "512,1K,2K,4K,8K,16K"), "--lengths");
   request.message_tokens =
-      lengths_of(optional(given, "message-tokens", cpu ? "16,256,4K" : "4,64,256,1K,4K,16K"), "--message-tokens");
+      ascending(optional(given, "message-tokens", cpu ? "16,256,4K" : "4,64,256,1K,4K,16K"), "--message-tokens");
   request.source =
       fmt::format("measured: {}, {}, median of {}", request.devices.description, today(), request.options.repeats);
   return request;
+}
+
+std::string links_text(const CalibrationRequest& request, const Calibration& m) {
+  const LinkCalibration& first = m.links.at(request.ctas.front());
+  std::vector<std::vector<std::string>> cells{{"message", "took"}};
+  for (const StartupPoint& s : first.startups)
+    cells.push_back({bytes_text(s.bytes), time_text(s.seconds + s.bytes / first.bytes_per_s)});
+  std::string text = '\n' + aligned(cells, 0) + '\n';
+  cells = {{"messages by", "at most", "both ways, each", "all at once", "attention beside", "beside attention"}};
+  for (const auto& [ctas, links] : m.links)
+    cells.push_back({ctas > 0 ? fmt::format("NCCL, {} CTAs", ctas) : "copies", bytes_text(links.bytes_per_s) + "/s",
+                     percent_text(links.both_ways), bytes_text(links.shared_bytes_per_s) + "/s",
+                     fmt::format("+{:.1f} %", 100 * links.attention_slowed),
+                     fmt::format("+{:.1f} %", 100 * links.messages_slowed)});
+  return text + aligned(cells, 1) +
+         fmt::format(
+             "all at once: of {} ranks, each to the next, together; attention beside: how much longer it takes "
+             "beside messages; beside attention: how much longer messages take\n",
+             request.ranks);
 }
 
 std::string words_of(const CalibrationRequest& request, const Calibration& m, const GpuProfile& profile) {
@@ -76,19 +112,14 @@ std::string words_of(const CalibrationRequest& request, const Calibration& m, co
   if (const std::vector<double> errors = leave_one_out(profile); !errors.empty())
     text += fmt::format("points from the others, left out in turn: {:.1f} % off in the median, {:.1f} % at worst\n",
                         100 * errors[errors.size() / 2], 100 * errors.back());
-  text += fmt::format("merging: {}/s; from kernel to kernel: {}; timing every op takes {:.1f} % longer\n",
-                      bytes_text(m.combine_bytes_per_s), time_text(m.launch_s), 100 * m.timing_overhead);
+  text += fmt::format(
+      "merging: {}/s; summing gradients: {}/s\n"
+      "from kernel to kernel: {}; timing an op: {} ({:.1f} % of it); issuing an op: {} of the host\n",
+      bytes_text(m.combine_bytes_per_s), bytes_text(m.accumulate_bytes_per_s), time_text(m.launch_s),
+      time_text(m.event_s), 100 * m.timing_overhead, time_text(m.issue_s));
   if (request.ranks == 1) return text;
-  cells = {{"message", "took"}};
-  for (const StartupPoint& s : m.startups)
-    cells.push_back({bytes_text(s.bytes), time_text(s.seconds + s.bytes / m.link_bytes_per_s)});
-  return text + '\n' + aligned(cells, 0) +
-         fmt::format(
-             "\nranks that compute at once do {:.2f} times what one does\n"
-             "messages: at most {}/s; {:.0f} % of it each way in both; {} ranks at once {}/s in all\n"
-             "attention beside messages takes {:.1f} % longer, messages beside attention {:.1f} %\n",
-             m.processors, bytes_text(m.link_bytes_per_s), 100 * m.both_ways, request.ranks,
-             bytes_text(m.shared_bytes_per_s), 100 * m.attention_slowed, 100 * m.messages_slowed);
+  text += fmt::format("ranks that compute at once do {:.2f} times what one does\n", m.processors);
+  return text + links_text(request, m);
 }
 
 /// Of a file, and of a cluster in other files.
@@ -100,27 +131,58 @@ std::string read_name(const po::variables_map& given) {
   return name;
 }
 
+/// Runs on this machine's devices, with numbers kept for the next schedule of a shape.
+class OnDevices {
+ public:
+  gpu::RunResult operator()(const Schedule& s, const gpu::RunOptions& options) {
+    if (shape_ != s.problem.shape) given_ = unchecked_tensors(s.problem.shape, 1);
+    shape_ = s.problem.shape;
+    return gpu::run(s, given_, options, gpu::Job::alone(0));
+  }
+
+ private:
+  cpu::Tensors given_;
+  AttentionShape shape_;
+};
+
+/// Where results go. @throws InvalidInput if they cannot be written there
+struct Files {
+  Files(const fs::path& folder, const std::string& name, const std::vector<int>& ctas)
+      : profile(folder / "gpus" / (name + "-gpu.ini")) {
+    for (int number : ctas)
+      clusters.push_back(folder / "clusters" /
+                         (number == ctas.front() ? name + ".ini" : fmt::format("{}-ctas-{}.ini", name, number)));
+    std::vector<fs::path> all = clusters;
+    all.push_back(profile);
+    for (const fs::path& path : all) {
+      std::error_code error;
+      fs::create_directories(path.parent_path(), error);
+      if (error) throw InvalidInput(fmt::format("--out {}: {}", folder.string(), error.message()));
+      check_writable(path.string());
+    }
+  }
+
+  fs::path profile;
+  std::vector<fs::path> clusters;  ///< for each number of CTAs
+};
+
 int calibrate_alone(const po::variables_map& given) {
-  const std::string name = read_name(given), gpu = name + "-gpu";
+  const std::string name = read_name(given);
   const CalibrationRequest request = read_calibration(given);
   const fs::path folder = required(given, "out", "my-topologies");
-  const fs::path profile = folder / "gpus" / (gpu + ".ini"), cluster = folder / "clusters" / (name + ".ini");
-  for (const fs::path& path : {profile, cluster}) {
-    std::error_code error;
-    fs::create_directories(path.parent_path(), error);
-    if (error) throw InvalidInput(fmt::format("--out {}: {}", folder.string(), error.message()));
-    check_writable(path.string());
-  }
-  const Calibration measured = calibrate(request, [](const std::string& what) { spdlog::info("measuring {}", what); });
+  const Files files(folder, name, request.ctas);
+  const Calibration measured =
+      calibrate(request, OnDevices(), [](const std::string& what) { spdlog::info("measuring {}", what); });
   const auto write = [](const fs::path& path, const std::string& text) {
     write_file(path.string(), [&](std::ostream& out) { out << text; });
   };
-  write(profile, profile_text(request, measured));
-  write(cluster, cluster_text(request, measured, gpu));
+  write(files.profile, profile_text(request, measured));
+  for (std::size_t i = 0; i < files.clusters.size(); ++i)
+    write(files.clusters[i], cluster_text(request, measured, request.ctas[i], name + "-gpu"));
   const Cluster read = read_cluster(name, folder.string());  // what was written can be read
-  std::cout << words_of(request, measured, read.gpu)
-            << fmt::format("\nwritten: {}, {}; use them with --topologies {} --cluster {}\n", profile.string(),
-                           cluster.string(), folder.string(), name);
+  std::cout << words_of(request, measured, read.gpu) << fmt::format("\nwritten: {}", files.profile.string());
+  for (const fs::path& path : files.clusters) std::cout << ", " << path.string();
+  std::cout << fmt::format("; use them with --topologies {} --cluster {}\n", folder.string(), name);
   return 0;
 }
 
@@ -139,14 +201,15 @@ Verb calibrate_verb() {
             "  meshattn calibrate --name my-cpu --out my-topologies --device cpu\n",
             po::options_description("options"), calibrate_devices};
   const auto text = [](const char* name) { return po::value<std::string>()->value_name(name); };
-  verb.options.add_options()                                                                         //
-      ("name", text("NAME"), "of the cluster; its profile is NAME-gpu")                              //
-      ("out", text("DIR"), "where they go: DIR/clusters, DIR/gpus")                                  //
-      ("heads", text("N"), "query heads (64; cpu: 4)")                                               //
-      ("kv-heads", text("N"), "key/value heads (8; cpu: 2; as many as --heads if that is given)")    //
-      ("head-dim", text("N"), "elements of one head (128; cpu: 64)")                                 //
-      ("dtype", text("TYPE"), "of Q, K, V and O: bf16 (usual), fp16, fp32")                          //
-      ("lengths", text("TOKENS,..."), "of queries and of keys: 512,1K,... to 16K (cpu: 64 to 512)")  //
+  verb.options.add_options()                                                                                      //
+      ("name", text("NAME"), "of the cluster; its profile is NAME-gpu")                                           //
+      ("out", text("DIR"), "where they go: DIR/clusters, DIR/gpus")                                               //
+      ("heads", text("N"), "query heads (64; cpu: 4)")                                                            //
+      ("kv-heads", text("N"), "key/value heads (8; cpu: 2; as many as --heads if that is given)")                 //
+      ("head-dim", text("N"), "elements of one head (128; cpu: 64)")                                              //
+      ("dtype", text("TYPE"), "of Q, K, V and O: bf16 (usual), fp16, fp32")                                       //
+      ("lengths", text("TOKENS,..."), "of queries and of keys: 512,1K,... to 16K (cpu: 64 to 512)")               //
+      ("ctas", text("N,..."), "of NCCL kernels: 1,2,... to 16, a cluster NAME-ctas-N each; NAME has --max-ctas")  //
       ("message-tokens", text("TOKENS,..."), "whose K and V are sent: 4,64,... to 16K (cpu: 16 to 4K)");
   add_device_options(verb.options);
   return verb;

@@ -20,39 +20,54 @@ struct CalibrationRequest {
   std::vector<std::int64_t> lengths;         ///< tokens of q and of kv, ascending
   std::vector<std::int64_t> message_tokens;  ///< K and V of so many, ascending
   int ranks = 1;                             ///< that share a device, or devices that have one each
+  std::vector<int> ctas;                     ///< thread blocks of an NCCL kernel: links are measured with each
   std::string source;                        ///< beside every number: what was measured, when
 };
 
-/// What was measured, as medians of the repeats. `spread`: half of all that they differ, relative.
+/// Messages within the box. Medians of the repeats; `spread`: half of all that they differ, relative.
+struct LinkCalibration {
+  double bytes_per_s = 0;  ///< from one rank to another, by the two largest sizes; no less than any message reached
+  double spread = 0;
+  std::vector<StartupPoint> startups;  ///< of messages of each size: what they took beyond bytes over bandwidth
+  double both_ways = 0;                ///< bytes/s of two ranks that send to each other, each way, by bytes_per_s
+  double shared_bytes_per_s = 0;       ///< of all ranks together, each sending to the next
+  double shared_spread = 0;
+  double attention_slowed = 0;  ///< time of attention beside messages by that without, less 1
+  double messages_slowed = 0;   ///< likewise of a message's bytes while all ranks attend
+};
+
+/// What was measured, likewise.
 struct Calibration {
   std::vector<AttentionPoint> points;
   std::map<Pass, double> tails;  ///< where the device has SMs, and lengths let it be seen: see KernelRates
   double attention_spread = 0;   ///< the median of all points'
   double combine_bytes_per_s = 0;
   double combine_spread = 0;
+  double accumulate_bytes_per_s = 0;
+  double accumulate_spread = 0;
   double processors = 1;  ///< ranks that share a device compute so much more at once than one
-  double launch_s = 0;    ///< from the end of a kernel to the start of the next that waits for it
-
-  double link_bytes_per_s = 0;  ///< the most that a message reached, from one rank to another
-  double link_spread = 0;
-  std::vector<StartupPoint> startups;  ///< of messages of each size: what they took beyond bytes over bandwidth
-  double both_ways = 0;                ///< bytes/s of two ranks that send to each other, each way, by link_bytes_per_s
-  double shared_bytes_per_s = 0;       ///< of all ranks together, each sending to the next
-  double attention_slowed = 0;         ///< time of attention beside messages by that without, less 1
-  double messages_slowed = 0;          ///< likewise of messages beside attention
-  double timing_overhead = 0;          ///< makespan with every op timed by that without, less 1
+  double processors_spread = 0;
+  double launch_s = 0;         ///< from the end of a kernel to the start of the next that waits for it, without events
+  double event_s = 0;          ///< what timing an op by events adds to it
+  double timing_overhead = 0;  ///< that by the op, at the length where it was measured
+  double issue_s = 0;          ///< of the host, for an op
+  std::map<int, LinkCalibration> links;  ///< by thread blocks of an NCCL kernel; 0: copies; none of one rank
 };
 
-/// Runs probes on devices. @param tell what is measured next. @throws as gpu::run does
-[[nodiscard]] Calibration calibrate(const CalibrationRequest& request, const std::function<void(std::string)>& tell);
+/// Runs a schedule with options, for its times.
+using Runner = std::function<gpu::RunResult(const Schedule&, const gpu::RunOptions&)>;
+
+/// Runs probes. @param tell what is measured next. @throws as `run` does
+[[nodiscard]] Calibration calibrate(const CalibrationRequest& request, const Runner& run,
+                                    const std::function<void(std::string)>& tell);
 
 /// Waves that the end of a kernel idles, of which one of `waves` is so much slower (by its rate) than one of
 /// `all_waves`; nothing if no such end explains it.
 [[nodiscard]] std::optional<double> tail_of(double slower, double waves, double all_waves);
 
-/// Files of `topologies/`: a GPU profile, and a cluster of one node of it.
+/// Files of `topologies/`: a GPU profile, and a cluster of one node of it, with the links of so many thread blocks.
 [[nodiscard]] std::string profile_text(const CalibrationRequest& request, const Calibration& measured);
-[[nodiscard]] std::string cluster_text(const CalibrationRequest& request, const Calibration& measured,
+[[nodiscard]] std::string cluster_text(const CalibrationRequest& request, const Calibration& measured, int ctas,
                                        const std::string& gpu);
 
 }  // namespace meshattn

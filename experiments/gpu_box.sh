@@ -139,7 +139,7 @@ in_shell=(bash -o pipefail -c '"$@"' bash) # timeout runs programs only: a shell
 errors() { stage errors 60 "$meshattn" validate --table measured.csv --json errors.json; }
 if [[ $device == cpu ]]; then
   [[ -x $meshattn ]] || stage build 600 "${in_shell[@]}" build_all
-  if stage calibrate 60 "$meshattn" calibrate --device cpu --name box --out topologies --lengths 64,128,256; then
+  if stage calibrate 60 "$meshattn" calibrate --device cpu --ranks-per-gpu 4 --name box --out topologies --lengths 64,128,256; then
     stage validate 120 "${in_shell[@]}" validate_all
     errors
   else

@@ -94,7 +94,8 @@ Schedule schedule_of(const Probe& probe) {
       sums.push_back(sum);
     }
   }
-  for (int i = 0; i < probe.merges; ++i) b.output(b.combine(std::vector{sums[0], sums[1]}, p.shape.dtype));
+  const std::size_t second = p.pass == Pass::kForward ? 1 : 2;
+  for (int i = 0; i < probe.merges; ++i) b.output(b.combine(std::vector{sums[0], sums[second]}, p.shape.dtype));
   for (int i = 0; i < probe.exchanges; ++i) {
     std::vector<TransferId> transfers;
     for (const auto& [from, to] : probe.pairs)

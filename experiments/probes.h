@@ -28,7 +28,7 @@ struct Probe {
   Pass pass = Pass::kForward;
   int attends = 0;    ///< rank 0, one after the other, each into sums of its own
   int attending = 1;  ///< so many ranks do so, at once
-  int merges = 0;     ///< rank 0 then, one after the other: the first two of these sums into one; forward
+  int merges = 0;     ///< rank 0 then, one after the other: its first two sums (backward: of dQ) into one
   std::span<const Pair> pairs = {};  ///< that exchange a KV at a time
   int exchanges = 0;                 ///< one after the other, on the one lane
 };

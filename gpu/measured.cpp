@@ -98,6 +98,7 @@ RunResult together(const Schedule& s, std::span<const Program> programs, std::sp
     const double offset_s = before.offset.seconds + drift * (one.begin_s - before.at_s);
     traces.push_back(gathered(s, programs, one, offset_s, options, job));
     result.host_s.push_back(one.end_s - one.begin_s);
+    result.issue_s.push_back(one.issue_s);
   }
   for (const Trace& trace : traces) result.makespans_s.push_back(trace.makespan_s);
   const auto median = traces.begin() + static_cast<std::ptrdiff_t>(traces.size() / 2);

@@ -13,7 +13,8 @@ namespace meshattn::gpu {
 /// One repeat as some ranks of this process saw it, on this machine's clock.
 struct Repeat {
   double begin_s = 0, end_s = 0;
-  Trace trace;  ///< of these ranks' ops
+  double issue_s = 0;  ///< from the begin until the host had issued all
+  Trace trace;         ///< of these ranks' ops
 };
 
 /// Issues repeatedly to a device (`finish(Deadline)`, `read_times(Trace&)`), each time after `prepare`.
@@ -27,6 +28,7 @@ template <typename SomeDevice, typename Issue, typename Prepare>
     Repeat seen;
     seen.begin_s = now_s();
     issue();
+    seen.issue_s = now_s() - seen.begin_s;
     device.finish(deadline_in(options.timeout_s));
     seen.end_s = now_s();
     if (options.timed) device.read_times(seen.trace);

@@ -53,7 +53,7 @@ void configure() {
 
 }  // namespace
 
-Platform::Platform(const Network& network) : network_(network), crowds_(network), engine_(once_per_process()) {
+Platform::Platform(const Network& network) : network_(network), capacities_(network), engine_(once_per_process()) {
   std::signal(SIGINT, SIG_DFL);  // SimGrid's handler would list actors and leave through exit()
   configure();
   auto* zone = new ComputedZone(network, links_);  // SimGrid owns it
@@ -70,7 +70,8 @@ Platform::Platform(const Network& network) : network_(network), crowds_(network)
 
 std::uint32_t Platform::make_flow(Rank from, Rank to) {
   const auto flow = static_cast<std::uint32_t>(flows_.size());
-  // SimGrid bounds a communication by its links' bandwidths when it is made, for good: they must not be crowded then.
+  // SimGrid bounds a communication by its links' bandwidths when it is made, for good: they must be as they are at best
+  // then.
   const Route route = network_.route(from, to);
   for (LinkId link : route) links_[link]->set_bandwidth(network_.links()[link].bytes_per_s);
   const s4u::CommPtr comm =
@@ -99,14 +100,18 @@ void Platform::send(Rank from, Rank to, double bytes, Event arrived) {
   flow.action->set_last_value(0);
   flow.action->set_last_update();
   flow.action->resume();
-  crowds_.come(from, to, flow.route);
+  capacities_.come(from, to, flow.route);
   // `resume` has only the first link shared anew, and not even what lies behind it if that is due already.
   for (LinkId link : flow.route) set_capacity(link);
 }
 
-void Platform::set_capacity(LinkId link) {
-  links_[link]->set_bandwidth(network_.links()[link].capacity(crowds_.pairs_on(link)));
+void Platform::compute(Rank rank, int by) {
+  capacities_.compute(rank, by);
+  const Route links = network_.busy_links(rank);
+  for (LinkId link : links) set_capacity(link);
 }
+
+void Platform::set_capacity(LinkId link) { links_[link]->set_bandwidth(capacities_.of(link)); }
 
 /// Takes the flows that have ended from SimGrid, before it would end their communications too, and puts them by.
 void Platform::collect() {
@@ -122,7 +127,7 @@ void Platform::collect() {
     const Event arrived = flow.arrived;
     flow.idle->push_back(finished_[i]);
     if (network_.can_crowd()) {
-      crowds_.leave(flow.from, flow.to, flow.route);
+      capacities_.leave(flow.from, flow.to, flow.route);
       for (LinkId link : flow.route) set_capacity(link);
     }
     happened_(arrived);

@@ -40,6 +40,8 @@ class Platform {
   /// Bytes begin to flow now, without start-up. bytes > 0.
   void send(Rank from, Rank to, double bytes, Event arrived);
 
+  void compute(Rank rank, int by);
+
   /// Runs until nothing is left to happen.
   void run(std::function<void(Event)> happened);
 
@@ -59,7 +61,7 @@ class Platform {
   void set_capacity(LinkId link);
 
   const Network& network_;
-  Crowds crowds_;
+  Capacities capacities_;
   simgrid::s4u::Engine engine_;
   simgrid::kernel::resource::Model* model_ = nullptr;
   std::vector<simgrid::s4u::Host*> hosts_;  ///< by rank

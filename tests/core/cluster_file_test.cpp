@@ -91,7 +91,9 @@ TEST_F(ClusterFile, UnitsAndEfficienciesAreMultipliedOut) {
   EXPECT_DOUBLE_EQ(c.node.nic_bytes_per_s, 45e9);  // 50 · 0.9
   EXPECT_EQ(c.node.nic_startup_s, 0);
   EXPECT_EQ(c.fabric.kind, Fabric::Kind::kNonBlocking);
-  EXPECT_DOUBLE_EQ(c.gpu.combine_bytes_per_s, 1500e9);  // 3000 · 0.5
+  EXPECT_DOUBLE_EQ(c.gpu.combine_bytes_per_s, 1500e9);     // 3000 · 0.5
+  EXPECT_DOUBLE_EQ(c.gpu.accumulate_bytes_per_s, 1500e9);  // as that
+  EXPECT_EQ(c.node.link_busy_efficiency, 1);
   EXPECT_DOUBLE_EQ(c.gpu.launch_s, 4e-6);
   ASSERT_EQ(c.gpu.attention.size(), 1u);
   const AttentionPoint& p = c.gpu.attention[0];
@@ -209,7 +211,7 @@ TEST_F(ClusterFile, ASettingMakesAFabricNonBlocking) {
 TEST_F(ClusterFile, AWrongSettingNamesWhatIsPossible) {
   EXPECT_THAT(error_of(kCluster, kGpu, {"link.bandwith_GBps=25"}),
               HasSubstr("setting 'link.bandwith_GBps=25': unknown key 'bandwith_GBps' in [link]: did you mean "
-                        "'bandwidth_GBps'? Possible are bandwidth_GBps, efficiency, startup_us"));
+                        "'bandwidth_GBps'? Possible are bandwidth_GBps, efficiency, busy_efficiency"));
   EXPECT_THAT(error_of(kCluster, kGpu, {"gpux.memory_GB=25"}),
               HasSubstr("unknown section 'gpux': did you mean 'gpu'?"));
   EXPECT_THAT(error_of(kCluster, kGpu, {"nic=25"}), HasSubstr("must be 'section.key=value'"));
@@ -351,6 +353,15 @@ TEST_F(ClusterFile, GpusMayBeSharesOfOneDevice) {
   EXPECT_EQ(read(kCluster, kGpu).node.processors, 0);
   EXPECT_THAT(error_of(kCluster, kGpu, {"node.processors=0"}), HasSubstr("above 0"));
   EXPECT_THAT(error_of(kCluster, kGpu, {"node.shared_GBps=0"}), HasSubstr("above 0"));
+}
+
+TEST_F(ClusterFile, WhatComputeTakesFromLinksAndHowFastGradientsAreSummedMayBeSaid) {
+  const Cluster c = read(kCluster, kGpu, {"link.busy_efficiency=0.9", "gpu.accumulate_efficiency=0.25"});
+  EXPECT_EQ(c.node.link_busy_efficiency, 0.9);
+  EXPECT_DOUBLE_EQ(c.gpu.accumulate_bytes_per_s, 750e9);  // 3000 · 0.25
+  EXPECT_DOUBLE_EQ(c.gpu.combine_bytes_per_s, 1500e9);
+  EXPECT_THAT(error_of(kCluster, kGpu, {"link.busy_efficiency=1.1"}), HasSubstr("busy_efficiency"));
+  EXPECT_THAT(error_of(kCluster, kGpu, {"link.busy_efficiency=0"}), HasSubstr("busy_efficiency"));
 }
 
 TEST_F(ClusterFile, AFrameworkIsAFileOfItsOwn) {

@@ -33,6 +33,7 @@ GpuProfile measured() {
   GpuProfile gpu;
   gpu.name = "test";
   gpu.combine_bytes_per_s = 1e12;
+  gpu.accumulate_bytes_per_s = 0.8e12;
   gpu.launch_s = 3e-6;
   for (std::int64_t tokens : {1024, 4096, 32768}) {
     const double length = std::log2(static_cast<double>(tokens));
@@ -231,6 +232,17 @@ TEST(Cost, MergingTakesItsBytes) {
   EXPECT_THAT(CostModel(read_cluster("ideal-8x50", kTopologies).gpu, p).seconds(s), testing::Each(0));
 }
 
+/// Two partial dQ of 1,024 tokens × 32 heads, 512 bytes each in fp32, into one of 256: at the rate of gradients.
+TEST(Cost, SummingGradientsHasARateOfItsOwn) {
+  const Problem p = problem(4096, 4, Mask::kFull, Pass::kBackward);
+  ScheduleBuilder b(p);
+  const RegionId region = b.chunk_region(0, Tensor::kDQ);
+  const ValueId partials[] = {b.input(0, Tensor::kDQ, region, Dtype::kFp32),
+                              b.input(0, Tensor::kDQ, region, Dtype::kFp32)};
+  b.combine(partials, Dtype::kBf16);
+  EXPECT_DOUBLE_EQ(CostModel(measured(), p).seconds(b.finish())[0], 1024 * 32 * (2 * 512 + 256) / 0.8e12 + 3e-6);
+}
+
 /// The second rectangle that contributes to a sum pays for merging: the sum is read and written, the contribution read.
 TEST(Cost, ContributingToASumThatHasBegunTakesAMerge) {
   for (Pass pass : {Pass::kForward, Pass::kBackward}) {
@@ -250,7 +262,8 @@ TEST(Cost, ContributingToASumThatHasBegunTakesAMerge) {
     ASSERT_EQ(rectangles.size(), 2u);
     // 1,024 tokens × 32 heads: O of 512 bytes + 4 of log-sum-exp a row, dQ of 512; columns are new to both rectangles.
     const double sum_bytes = 1024.0 * 32 * (pass == Pass::kForward ? 516 : 512);
-    EXPECT_NEAR(rectangles[1] - rectangles[0], 3 * sum_bytes / 1e12 + 3e-6, 1e-15);
+    const double rate = pass == Pass::kForward ? 1e12 : 0.8e12;  // outputs are merged, gradients summed
+    EXPECT_NEAR(rectangles[1] - rectangles[0], 3 * sum_bytes / rate + 3e-6, 1e-15);
     // Merged in several kernels that move 38 bytes of an element of O, not 12; gradients are added as before.
     GpuProfile by_op = measured();
     by_op.framework.merge_bytes = 38;
@@ -456,7 +469,8 @@ TEST(Cost, AStripeIsMergedButForOneToken) {
     for (Rank r : {0, 3})
       for (OpId op = s.ops_begin(r); op < s.ops_end(r); ++op) more[r] += with[op] - seconds[op];
     const double elements = 32.0 * (pass == Pass::kForward ? 129 : 128);  // of a token: O and log-sum-exp, or dQ
-    EXPECT_NEAR(more[0], 3 * 8 * 1023 * elements / 1e12, 1e-14) << name_of(pass);
+    const double rate = pass == Pass::kForward ? gpu.combine_bytes_per_s : gpu.accumulate_bytes_per_s;
+    EXPECT_NEAR(more[0], 3 * 8 * 1023 * elements / rate, 1e-14) << name_of(pass);
     EXPECT_NEAR(more[3], 0, 1e-14) << name_of(pass);
   }
 }

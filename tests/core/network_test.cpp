@@ -214,22 +214,56 @@ TEST(Network, GpusOnCpusMeetAtTheirRoots) {
   EXPECT_THAT(crossed(0, 3), testing::ElementsAre("gpu 0 out", "node 0 root 0", "node 0 root 1", "gpu 3 in"));
   const Route route = network.route(0, 1);
   const Link& root = network.links()[route.links[1]];
-  EXPECT_EQ(root.capacity(4), 40e9);
-  EXPECT_EQ(root.capacity(5), 3e9);
+  EXPECT_EQ(root.capacity(4, true), 40e9);
+  EXPECT_EQ(root.capacity(5, true), 3e9);
   c.node.root_bytes_per_s = 50e9;  // never less of few than of many
-  EXPECT_EQ(Network(c, 4).links()[route.links[1]].capacity(1), 50e9);
+  EXPECT_EQ(Network(c, 4).links()[route.links[1]].capacity(1, false), 50e9);
 
-  Crowds crowds(network);
-  const auto on_root = [&] { return crowds.pairs_on(route.links[1]); };
-  crowds.come(0, 1, route);
-  crowds.come(0, 1, route);  // a second message of a pair
-  EXPECT_EQ(on_root(), 1u);
-  crowds.come(1, 0, network.route(1, 0));
-  EXPECT_EQ(on_root(), 2u);
-  crowds.leave(0, 1, route);
-  EXPECT_EQ(on_root(), 2u);
-  crowds.leave(0, 1, route);
-  EXPECT_EQ(on_root(), 1u);
+  Capacities capacities(network);  // of few pairs 40 GB/s, of more than four 3
+  const auto of_root = [&] { return capacities.of(route.links[1]); };
+  const std::pair<Rank, Rank> pairs[] = {{0, 1}, {1, 0}, {0, 2}, {2, 0}, {3, 0}};
+  for (const auto& [from, to] : pairs) {
+    EXPECT_EQ(of_root(), 40e9);
+    capacities.come(from, to, network.route(from, to));
+  }
+  EXPECT_EQ(of_root(), 3e9);
+  capacities.come(0, 1, route);  // a second message of a pair
+  capacities.leave(0, 1, route);
+  EXPECT_EQ(of_root(), 3e9);
+  capacities.leave(0, 1, route);
+  EXPECT_EQ(of_root(), 40e9);
+}
+
+/// Ports of 10 GB/s pass 8 while their GPU computes; what a node's messages share 15, then 12; NICs as ever.
+TEST(Network, ComputeSlowsPortsDown) {
+  Cluster c;
+  c.node = {.gpus = 2,
+            .link_bytes_per_s = 10e9,
+            .nic_bytes_per_s = 5e9,
+            .shared_bytes_per_s = 15e9,
+            .link_busy_efficiency = 0.8};
+  const Network network(c, 4);
+  EXPECT_TRUE(network.can_slow_messages());
+  Capacities capacities(network);
+  const auto of = [&](Rank from, Rank to) {
+    std::vector<double> bytes_per_s;
+    const Route route = network.route(from, to);
+    for (LinkId link : route) bytes_per_s.push_back(capacities.of(link));
+    return bytes_per_s;
+  };
+  capacities.compute(1, 1);
+  EXPECT_THAT(of(0, 1), testing::ElementsAre(10e9, 12e9, 8e9));
+  EXPECT_THAT(of(1, 0), testing::ElementsAre(8e9, 12e9, 10e9));
+  EXPECT_THAT(of(2, 3), testing::ElementsAre(10e9, 15e9, 10e9));
+  EXPECT_THAT(of(1, 2), testing::ElementsAre(5e9, 5e9));
+  capacities.compute(0, 1);
+  capacities.compute(1, -1);
+  EXPECT_THAT(of(0, 1), testing::ElementsAre(8e9, 12e9, 10e9));  // rank 0 computes
+  capacities.compute(0, -1);
+  EXPECT_THAT(of(0, 1), testing::ElementsAre(10e9, 15e9, 10e9));
+  EXPECT_FALSE(Network(c, 1).can_slow_messages());
+  c.node.link_busy_efficiency = 1;
+  EXPECT_FALSE(Network(c, 4).can_slow_messages());
 }
 
 TEST(Network, SharesOfOneDevice) {

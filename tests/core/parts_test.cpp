@@ -94,7 +94,7 @@ TEST(Parts, TheArenaHoldsASharedSumOnce) {
 TEST(Parts, AnOpCostsWhatItReads) {
   GpuProfile gpu;
   gpu.attention_flops_per_s = 1e12;
-  gpu.combine_bytes_per_s = 1e12;
+  gpu.combine_bytes_per_s = gpu.accumulate_bytes_per_s = 1e12;
   for (Mask mask : {Mask::kFull, Mask::kCausal})
     for (Pass pass : {Pass::kForward, Pass::kBackward}) {
       const Problem p{{4096, 4096, 1, 32, 8, 128, Dtype::kBf16}, mask, Partition::kContiguous, pass, 4};

@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include "core/cluster_file.h"
+#include "core/cost.h"
+#include "core/estimate.h"
 #include "core/leave_one_out.h"
 #include "core/network.h"
 #include "experiments/probes.h"
@@ -17,69 +19,181 @@ using nlohmann::json;
 using testing::ContainsRegex;
 using testing::HasSubstr;
 
-/// Numbers that no device would have: each comes back from the files as it was, in its unit.
-class CalibrationFiles : public Cli {
+/// A box that does what a cluster says, by the estimate; events and issuing cost it time besides. With NCCL, links and
+/// what they take are in proportion to thread blocks.
+struct Box {
+  Cluster cluster;
+  double event_s = 0, issue_s = 0;
+
+  gpu::RunResult operator()(const Schedule& s, const gpu::RunOptions& options) const {
+    Cluster c = cluster;
+    if (options.transport == gpu::Transport::kNccl) {
+      c.node.link_bytes_per_s *= options.most_ctas;
+      c.node.link_sms = options.most_ctas;
+    }
+    const double lost_s = options.timed ? event_s : 0;
+    std::vector<double> seconds = CostModel(c.gpu, s.problem).seconds(s);
+    for (OpId op = 0; op < s.ops.size(); ++op)
+      if (!std::holds_alternative<Exchange>(s.ops[op])) seconds[op] += lost_s;
+    gpu::RunResult result;
+    result.trace = estimate(s, Network(c, s.problem.ranks), seconds);
+    result.makespans_s = result.host_s = {result.trace.makespan_s};
+    result.issue_s = {issue_s * static_cast<double>(s.ops.size())};
+    for (OpId op = 0; op < s.ops.size(); ++op)  // a kernel's start is part of its op for the estimate
+      if (!std::holds_alternative<Exchange>(s.ops[op])) result.trace.start_s[op] += c.gpu.launch_s + lost_s;
+    if (!options.timed) result.trace = {};
+    return result;
+  }
+};
+
+/// What is measured on a box that does as a cluster says, and written, is that cluster.
+class CalibrationOfABox : public Cli {
  protected:
-  CalibrationFiles() {
-    request_.options.ranks_per_device = 8;
-    request_.ranks = 8;
-    request_.devices.sms = 100;
-    request_.devices.memory_bytes = 77e9;
-    request_.source = "measured: nothing, today, median of 3";
-    measured_.points = {{Pass::kForward, KernelMask::kFull, Dtype::kBf16, 64, 64, 8, 2, 32, 1, 1.5e12, ""},
-                        {Pass::kForward, KernelMask::kFull, Dtype::kBf16, 128, 128, 8, 2, 32, 1, 2.5e12, ""},
-                        {Pass::kBackward, KernelMask::kCausal, Dtype::kFp16, 64, 64, 8, 2, 32, 1, 0.5e9, ""}};
-    for (AttentionPoint& p : measured_.points) p.source = request_.source;
-    measured_.tails = {{Pass::kBackward, 0.75}};
-    measured_.attention_spread = 0.03;
-    measured_.combine_bytes_per_s = 1234e9;
-    measured_.combine_spread = 0.02;
-    measured_.processors = 1.25;
-    measured_.launch_s = 4.5e-6;
-    measured_.link_bytes_per_s = 345e9;
-    measured_.link_spread = 0.05;
-    measured_.startups = {{1000, 7e-6}, {1e6, 0}};
-    measured_.shared_bytes_per_s = 999e9;
-    measured_.attention_slowed = 0.25;  // a fifth of the SMs
+  CalibrationOfABox() {
+    Cluster& c = box_.cluster;
+    c.gpu.sms = 8;
+    c.gpu.memory_bytes = 77e9;
+    c.gpu.combine_bytes_per_s = 1234e9;
+    c.gpu.accumulate_bytes_per_s = 987e9;
+    c.gpu.launch_s = 4.5e-6;
+    c.gpu.tails = {{Pass::kForward, 0.75}, {Pass::kBackward, 1.5}};
+    for (std::int64_t tokens : {256, 512, 1024, 2048})
+      for (auto [pass, mask, tflops] : {std::tuple{Pass::kForward, KernelMask::kFull, 20},
+                                        {Pass::kForward, KernelMask::kCausal, 15},
+                                        {Pass::kBackward, KernelMask::kFull, 12},
+                                        {Pass::kBackward, KernelMask::kCausal, 9}})
+        c.gpu.attention.push_back({pass, mask, Dtype::kBf16, tokens, tokens, 8, 2, 32, 1,
+                                   1e12 * tflops * (1 - 50.0 / static_cast<double>(tokens)), ""});
+    c.node.gpus = 6;
+    c.node.link_bytes_per_s = 300e9;
+    c.node.link_startup_s = 2e-6;
+    c.node.link_startups = {{1e6, 5e-6}};
+    c.node.link_busy_efficiency = 0.8;
+    c.node.link_sms = 2;
+    box_.event_s = 0.3e-6;
+    box_.issue_s = 6e-6;
+    request_.ranks = 6;
+    request_.devices = {"a box", 6, c.gpu.sms, c.gpu.memory_bytes};
+    request_.options.ranks_per_device = 1;
+    request_.shape = {0, 0, 1, 8, 2, 32, Dtype::kBf16};
+    request_.lengths = {256, 512, 1024, 2048};
+    request_.message_tokens = {4, 512, 8192, 16384};  // a token: K and V of 2 heads of 32 in bf16, 256 bytes
+    request_.ctas = {0};
+    request_.source = "measured: nothing, today, median of 1";
   }
 
-  Cluster written() {
+  Calibration measured() {
+    return calibrate(request_, box_, [](const std::string&) {});
+  }
+  Cluster written(const Calibration& measured, int ctas = 0) {
     fs::create_directories(folder_ / "gpus");
     fs::create_directories(folder_ / "clusters");
-    std::ofstream(folder_ / "gpus/box-gpu.ini") << profile_text(request_, measured_);
-    std::ofstream(folder_ / "clusters/box.ini") << cluster_text(request_, measured_, "box-gpu");
+    std::ofstream(folder_ / "gpus/box-gpu.ini") << profile_text(request_, measured);
+    std::ofstream(folder_ / "clusters/box.ini") << cluster_text(request_, measured, ctas, "box-gpu");
     return read_cluster("box", folder_.string());
   }
 
+  Box box_;
   CalibrationRequest request_;
-  Calibration measured_;
 };
 
-TEST_F(CalibrationFiles, AreReadAsTheyWereMeasured) {
-  const Cluster c = written();
-  EXPECT_EQ(c.node.gpus, 8);
-  EXPECT_DOUBLE_EQ(c.node.processors, 1.25);
-  EXPECT_DOUBLE_EQ(c.node.link_bytes_per_s, 345e9);
-  EXPECT_DOUBLE_EQ(c.node.shared_bytes_per_s, 999e9);
-  EXPECT_DOUBLE_EQ(c.node.link_startup_s, 7e-6);
-  EXPECT_NEAR(Network(c, 8).startup_s(Network(c, 8).route(0, 1), 1e6), 0, 2e-9);
-  EXPECT_EQ(c.node.link_sms, 20);
-  EXPECT_DOUBLE_EQ(c.gpu.combine_bytes_per_s, 1234e9);
-  EXPECT_DOUBLE_EQ(c.gpu.launch_s, 4.5e-6);
-  EXPECT_DOUBLE_EQ(c.gpu.memory_bytes, 77e9);
-  EXPECT_EQ(c.gpu.sms, 100);
-  EXPECT_EQ(c.gpu.tail(Pass::kBackward), 0.75);
-  ASSERT_EQ(c.gpu.attention.size(), 3u);
-  for (std::size_t i = 0; i < 3; ++i) {
-    EXPECT_NEAR(c.gpu.attention[i].flops_per_s, measured_.points[i].flops_per_s,
-                1e-6 * measured_.points[i].flops_per_s);
-    EXPECT_EQ(c.gpu.attention[i].pass, measured_.points[i].pass);
-    EXPECT_EQ(c.gpu.attention[i].mask, measured_.points[i].mask);
-    EXPECT_EQ(c.gpu.attention[i].q_tokens, measured_.points[i].q_tokens);
+/// Relative; files have six digits, and thousandths of a microsecond.
+constexpr double kDigits = 1e-5;
+
+TEST_F(CalibrationOfABox, GivesItsKernels) {
+  const Calibration m = measured();
+  const GpuProfile gpu = written(m).gpu, &as_it_is = box_.cluster.gpu;
+  EXPECT_NEAR(gpu.combine_bytes_per_s, 1234e9, 1234e9 * kDigits);
+  EXPECT_NEAR(gpu.accumulate_bytes_per_s, 987e9, 987e9 * kDigits);
+  EXPECT_NEAR(gpu.launch_s, 4.5e-6, 1e-9);
+  EXPECT_NEAR(m.event_s, 0.3e-6, 1e-12);
+  EXPECT_NEAR(m.issue_s, 6e-6, 1e-12);
+  EXPECT_EQ(gpu.sms, 8);
+  EXPECT_DOUBLE_EQ(gpu.memory_bytes, 77e9);
+  for (Pass pass : {Pass::kForward, Pass::kBackward}) EXPECT_NEAR(gpu.tail(pass), as_it_is.tail(pass), 0.005);
+  ASSERT_EQ(gpu.attention.size(), as_it_is.attention.size());
+  for (const AttentionPoint& p : gpu.attention) {
+    const auto same = std::ranges::find_if(as_it_is.attention, [&](const AttentionPoint& q) {
+      return p.pass == q.pass && p.mask == q.mask && p.q_tokens == q.q_tokens && p.kv_tokens == q.kv_tokens;
+    });
+    ASSERT_NE(same, as_it_is.attention.end());
+    EXPECT_NEAR(p.flops_per_s, same->flops_per_s, same->flops_per_s * kDigits);
+    EXPECT_EQ(std::tuple(p.heads, p.kv_heads, p.head_dim, p.dtype), std::tuple(8, 2, 32, Dtype::kBf16));
   }
+}
+
+/// Start-ups of 2 µs up to 5 of 1 MB and more: of the two largest messages, 2 and 4 MiB, the same.
+TEST_F(CalibrationOfABox, GivesItsLinks) {
+  const Cluster c = written(measured());
+  EXPECT_EQ(c.node.gpus, 6);
+  EXPECT_EQ(c.node.processors, 0);
+  EXPECT_EQ(c.node.shared_bytes_per_s, 0);
+  EXPECT_EQ(c.node.link_sms, 2);
+  EXPECT_NEAR(c.node.link_bytes_per_s, 300e9, 300e9 * kDigits);
+  EXPECT_NEAR(c.node.link_busy_efficiency, 0.8, 0.8 * kDigits);
+  const Network network(c, 6), as_it_is(box_.cluster, 6);
+  for (double bytes : {4 * 256.0, 512 * 256.0, 8192 * 256.0, 16384 * 256.0}) {
+    const auto seconds = [&](const Network& n, const Node& node) {
+      return n.startup_s(n.route(0, 1), bytes) + bytes / node.link_bytes_per_s;
+    };
+    EXPECT_NEAR(seconds(network, c.node), seconds(as_it_is, box_.cluster.node), 1e-9) << bytes;
+  }
+}
+
+/// Ranks on one device, which does 1.25 times as much at once; all their messages together go at 500 GB/s.
+TEST_F(CalibrationOfABox, GivesWhatRanksShare) {
+  box_.cluster.node.processors = 1.25;
+  box_.cluster.node.shared_bytes_per_s = 500e9;
+  box_.cluster.node.link_startups = {};  // then the two largest messages tell the bandwidth
+  request_.options.ranks_per_device = 6;
+  const Calibration m = measured();
+  const Cluster c = written(m);
+  EXPECT_NEAR(c.node.processors, 1.25, 1.25 * kDigits);
+  EXPECT_NEAR(c.node.link_bytes_per_s, 300e9, 300e9 * kDigits);
+  EXPECT_NEAR(c.node.link_startup_s, 2e-6, 1e-9);
+  EXPECT_NEAR(c.node.shared_bytes_per_s, 500e9, 500e9 * kDigits);
+  EXPECT_NEAR(c.node.link_busy_efficiency, 0.8, 0.8 * kDigits);
+  EXPECT_NEAR(m.links.at(0).both_ways, 250.0 / 300, kDigits);  // two messages, of 500 GB/s in all
+}
+
+/// A cluster for each number of CTAs: 30 GB/s and an SM for each of them.
+TEST_F(CalibrationOfABox, GivesLinksForEachNumberOfCtas) {
+  box_.cluster.node.link_bytes_per_s = 30e9;
+  box_.cluster.node.link_startups = {};
+  request_.options.transport = gpu::Transport::kNccl;
+  request_.options.most_ctas = 2;
+  request_.ctas = {2, 1, 4};
+  const Calibration m = measured();
+  for (int ctas : {1, 2, 4}) {
+    const Cluster c = written(m, ctas);
+    EXPECT_NEAR(c.node.link_bytes_per_s, ctas * 30e9, ctas * 30e9 * kDigits);
+    EXPECT_EQ(c.node.link_sms, ctas);
+    EXPECT_THAT(cluster_text(request_, m, ctas, "g"), HasSubstr(fmt::format("NCCL with {} CTAs", ctas)));
+  }
+}
+
+/// What repeats differ stands behind their medians; of one repeat nothing does.
+TEST_F(CalibrationOfABox, SpreadsAreWritten) {
+  Calibration m = measured();
+  EXPECT_THAT(profile_text(request_, m) + cluster_text(request_, m, 0, "g"), testing::Not(HasSubstr(" +- 0.001 ")));
+  request_.options.ranks_per_device = 6;
+  m.attention_spread = 0.03;
+  m.processors_spread = 0.1;
+  m.links.at(0).spread = 0.05;
+  m.links.at(0).shared_bytes_per_s = 200e9;
+  m.links.at(0).shared_spread = 0.2;
+  const Cluster c = written(m);
   EXPECT_NEAR(c.figures.at("gpu.attention_scale").spread, 0.03, 1e-9);
+  EXPECT_NEAR(c.figures.at("node.processors").spread, 0.1 * c.node.processors, 1e-9);
+  EXPECT_NEAR(c.figures.at("node.shared_GBps").spread, 40, 1e-9);
   EXPECT_NEAR(c.figures.at("link.efficiency").spread, 0.05, 1e-9);
+  EXPECT_EQ(c.figures.at("link.busy_efficiency").spread, 0);
   EXPECT_THAT(c.figures.at("link.bandwidth_GBps").source, HasSubstr("measured: nothing, today"));
+}
+
+TEST_F(CalibrationOfABox, OfOneRankHasNoLinks) {
+  request_.ranks = 1;
+  EXPECT_EQ(written(measured()).node.gpus, 1);
 }
 
 /// A tail of 0.8 waves: a kernel of 2 waves takes 1.4 times what it would without an end, one of 16 1.05 times.
@@ -90,15 +204,6 @@ TEST(Tails, AreFoundFromTwoKernels) {
   EXPECT_EQ(tail_of(8, 2, 16), std::nullopt);  // as if all of the time were ends
 }
 
-/// A box of devices that each have one rank: nothing is shared.
-TEST_F(CalibrationFiles, OfSeveralDevicesShareNothing) {
-  request_.options.ranks_per_device = 1;
-  EXPECT_EQ(written().node.processors, 0);
-  EXPECT_EQ(written().node.shared_bytes_per_s, 0);
-  request_.ranks = 1;
-  EXPECT_EQ(written().node.gpus, 1);
-}
-
 /// On threads of this CPU: numbers of everything, each above zero; the cluster serves plan, simulate and validate.
 TEST_F(Cli, CalibrateWritesAClusterOfThisMachine) {
   const ProgramRun run = meshattn(
@@ -106,14 +211,16 @@ TEST_F(Cli, CalibrateWritesAClusterOfThisMachine) {
       "--repeats 3 --ranks-per-gpu 4");
   ASSERT_EQ(run.status, 0) << run.err;
   for (const char* what : {"measured: ", "a test of the method", "forward full", "backward causal", "left out in turn",
-                           "merging: ", "messages: at most", "attention beside messages", "--cluster here"})
+                           "merging: ", "summing gradients: ", "timing an op: ", "issuing an op: ", "copies",
+                           "all at once", "--cluster here"})
     EXPECT_THAT(run.out, HasSubstr(what));
   const Cluster c = read_cluster("here", (folder_ / "t").string());
   EXPECT_EQ(c.gpu.attention.size(), 12u);
   EXPECT_EQ(leave_one_out(c.gpu).size(), 4u);
   EXPECT_EQ(c.node.gpus, 4);
   EXPECT_GE(c.node.processors, 1);
-  for (double figure : {c.gpu.combine_bytes_per_s, c.node.link_bytes_per_s, c.node.shared_bytes_per_s})
+  for (double figure :
+       {c.gpu.combine_bytes_per_s, c.gpu.accumulate_bytes_per_s, c.node.link_bytes_per_s, c.node.shared_bytes_per_s})
     EXPECT_GT(figure, 0);
 
   const std::string options =
@@ -148,9 +255,12 @@ TEST_F(Cli, CalibrateAndValidateRefuseWhatMakesNoSense) {
   std::ofstream(folder_ / "file") << "x";
   expect_refused({{"calibrate --device cpu --name a", "--out is missing"},
                   {"calibrate --device cpu --out t", "--name is missing"},
-                  {calibrate + "--lengths 64,32", "--lengths 64,32: lengths must ascend"},
+                  {calibrate + "--lengths 64,32", "--lengths 64,32: must ascend"},
                   {calibrate + "--lengths 64,,128", "--lengths"},
                   {calibrate + "--heads 3 --kv-heads 2", "--heads 3 is no multiple of --kv-heads 2"},
+                  {calibrate + "--ctas 1,2", "--ctas needs --transport nccl"},
+                  {calibrate + "--transport nccl --ctas 2,1", "--ctas 2,1: must ascend"},
+                  {calibrate + "--transport nccl --ctas 1,65", "--ctas 65: at most 64"},
                   {calibrate + "--transport nccl --ranks-per-gpu 1 --lengths 16", "--device cpu is one process"},
                   {"calibrate --device cpu --name a --out file/t", "--out file/t: "},
                   {"calibrate --device cpu --name ../a --out t", "--name '../a': letters, digits"},

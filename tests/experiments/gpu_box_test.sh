@@ -21,6 +21,11 @@ for kind in json trace.json; do
   done
 done
 
+# What was measured makes a row of the README's table.
+mkdir -p "$out/devices/here" && cp -r "$out/measured.csv" "$out/topologies" "$out/devices/here"
+row=$(bash "$source/experiments/measured/table.sh" "$build/experiments/meshattn" "$out/devices" | tail -n 1)
+grep -qE '^\| [0-9]+ CPU threads .* \| 6 \| [0-9.]+ % \| [0-9.]+ % \| (-?[01]\.[0-9]+|-) \|$' <<< "$row" || { echo "no row: $row" >&2; exit 1; }
+
 # A stage that fails is told, and in the status.
 mkdir "$out/broken" "$out/broken/experiments"
 printf '#!/bin/sh\necho broken >&2\nexit 3\n' > "$out/broken/experiments/meshattn"

@@ -22,6 +22,10 @@ while read -r line; do
   ran=$((ran + 1))
 done < <(grep -oE '^    build/experiments/meshattn .*' "$readme" | sed 's/^ *//')
 
+while read -r line; do
+  grep -qF -- "$line" "$readme" || { echo "not in the README: $line" >&2; exit 1; }
+done < <(bash experiments/measured/table.sh "$program")
+
 ((ran >= 5)) || { echo "only $ran commands found in $readme" >&2; exit 1; }
 [[ -s trace.json && -s schedule.txt ]] || { echo "the trace or the schedule was not written" >&2; exit 1; }
 echo "$ran commands ran"

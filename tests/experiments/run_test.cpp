@@ -47,6 +47,7 @@ TEST_F(RunVerb, JsonIsThatOfSimulateAndMore) {
     std::ranges::sort(makespans);
     EXPECT_EQ(run.at(pass).at("makespan_s"), makespans[1]);
     EXPECT_GT(makespans[0], 0);
+    EXPECT_GT(of.at("issue_s"), 0);
     for (const auto& [tensor, deviation] : of.at("deviation").items()) {
       EXPECT_LE(deviation, tensor == "lse" ? 1e-6 : 3e-3) << tensor;
       EXPECT_GE(deviation, tensor == "lse" ? 0 : 5e-4) << tensor;

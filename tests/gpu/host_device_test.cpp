@@ -84,7 +84,7 @@ TEST(RunOnCpu, TheTraceIsThatOfTheMedianRepeat) {
   const Schedule s = schedule_of(problem_of(Pass::kForward, 2), "ring");
   std::vector<gpu::Repeat> seen;
   for (double seconds : {3.0, 9.0, 1.0, 7.0, 5.0}) {
-    gpu::Repeat one{100, 100 + seconds, {}};
+    gpu::Repeat one{100, 100 + seconds, seconds / 2, {}};
     one.trace = {std::vector<double>(s.ops.size(), 100), std::vector<double>(s.ops.size(), 100 + seconds), 0};
     seen.push_back(one);
   }
@@ -93,6 +93,7 @@ TEST(RunOnCpu, TheTraceIsThatOfTheMedianRepeat) {
   EXPECT_EQ(result.trace.makespan_s, 5);
   EXPECT_EQ(result.trace.start_s.front(), 0);
   EXPECT_EQ(result.makespans_s, (std::vector<double>{3, 9, 1, 7, 5}));
+  EXPECT_EQ(result.issue_s, (std::vector<double>{1.5, 4.5, 0.5, 3.5, 2.5}));
 }
 
 TEST(Pending, IsTheFirstOpOfEachRankThatHasNotEnded) {

@@ -32,6 +32,9 @@ class Fluid {
 
  private:
   [[nodiscard]] bool flowing(const Flow& f) const { return !f.done && f.flows_from <= now_; }
+  [[nodiscard]] bool computes(OpId op) const {
+    return started_[op] && !ended_[op] && !std::holds_alternative<Exchange>(s_.ops[op]);
+  }
   [[nodiscard]] bool ready(Rank rank, OpId op) const;
   [[nodiscard]] double speed(Rank rank) const;
   bool step(Rank rank, OpId op);
@@ -89,9 +92,7 @@ double Fluid::speed(Rank rank) const {
               speed, 1 - (flows_[t].route.inter_node ? network_.taken_between_nodes() : network_.taken_in_node()));
   int computing = 0;
   for (OpId op = 0; op < s_.ops.size(); ++op)
-    if (!std::holds_alternative<Exchange>(s_.ops[op]) && started_[op] && !ended_[op] &&
-        network_.share_node(rank, s_.rank_of(op)))
-      ++computing;
+    if (computes(op) && network_.share_node(rank, s_.rank_of(op))) ++computing;
   return speed * std::min(1.0, network_.processors() / std::max(1, computing));
 }
 
@@ -138,8 +139,14 @@ void Fluid::share() {
     if (flowing(f))
       for (LinkId link : f.route.span()) pairs[link].insert({f.route.span().front(), f.route.span().back()});
   std::vector<double> left;
+  std::vector<bool> busy(pairs.size());
+  for (OpId op = 0; op < s_.ops.size(); ++op)
+    if (network_.can_slow_messages() && computes(op)) {
+      const Route slowed = network_.busy_links(s_.rank_of(op));
+      for (LinkId link : slowed) busy[link] = true;
+    }
   for (LinkId link = 0; link < pairs.size(); ++link)
-    left.push_back(network_.links()[link].capacity(pairs[link].size()));
+    left.push_back(network_.links()[link].capacity(pairs[link].size(), busy[link]));
   for (Flow& f : flows_) f.rate = 0;
   while (true) {
     std::vector<int> open(left.size());
@@ -162,8 +169,7 @@ void Fluid::share() {
 double Fluid::next_event() const {
   double next = kNever;
   for (OpId op = 0; op < s_.ops.size(); ++op)
-    if (started_[op] && !ended_[op] && !std::holds_alternative<Exchange>(s_.ops[op]))
-      next = std::min(next, now_ + left_s_[op] / speed(s_.rank_of(op)));
+    if (computes(op)) next = std::min(next, now_ + left_s_[op] / speed(s_.rank_of(op)));
   for (const Flow& f : flows_)
     if (!f.done && f.flows_from < kNever)
       next = std::min(next, flowing(f) ? now_ + f.bytes_left / f.rate : f.flows_from);
@@ -182,7 +188,7 @@ Trace Fluid::run() {
         if (f.bytes_left < 1e-3) f.bytes_left = 0;  // rounding; a thousandth of a byte takes less than a picosecond
       }
     for (OpId op = 0; op < s_.ops.size(); ++op)
-      if (started_[op] && !ended_[op] && !std::holds_alternative<Exchange>(s_.ops[op])) {
+      if (computes(op)) {
         left_s_[op] -= speed(s_.rank_of(op)) * (next - now_);
         if (left_s_[op] < 1e-14) left_s_[op] = 0;
       }

@@ -214,6 +214,29 @@ TEST(Simulator, CopiesShareWhatTheyGoThrough) {
   expect_ends(one.finish(), c, {c.node.link_startup_s + 100e-6});
 }
 
+/// Ports of 100 GB/s pass 80 while their GPU computes. The receiver computes for 1 s all the while: 2 + 10 MB / 80 GB/s
+/// = 127 µs. One that computes for 52 µs: by then 4 MB have come, and the other 6 take 60 µs more. Between nodes 205 as
+/// ever.
+TEST(Simulator, ComputeSlowsMessagesDown) {
+  Cluster c = cluster();
+  c.node.link_busy_efficiency = 0.8;
+  for (Rank computes : {0, 1}) {
+    Messages m(4);
+    m.compute(computes);
+    m.send(0, 1, 10);
+    expect_ends(m.finish(), c, {127e-6});
+  }
+  Messages between(4);
+  between.compute(0);
+  between.send(0, 2, 10);
+  expect_ends(between.finish(), c, {205e-6});
+  Messages soon(4);
+  soon.compute(0);
+  soon.send(0, 1, 10);
+  c.gpu.attention_flops_per_s = 1e12 / 52e-6;
+  expect_ends(soon.finish(), c, {112e-6});
+}
+
 /// Leaves of 2 nodes, 4:1: trunks of 2 nodes × 2 NICs × 50 / 4 = 50 GB/s. Four flows over one: 12.5 GB/s, 5 + 800 µs.
 TEST(Simulator, FatTreeTrunkIsShared) {
   Cluster c = cluster();

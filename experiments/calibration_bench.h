@@ -1,0 +1,61 @@
+#pragma once
+
+#include <algorithm>
+#include <variant>
+#include <vector>
+
+#include "experiments/calibration.h"
+#include "experiments/probes.h"
+#include "experiments/published.h"
+
+namespace meshattn {
+
+/// Runs probes and reads their times.
+class Bench {
+ public:
+  /// Both must outlive it. @param ctas thread blocks of an NCCL kernel; 0: there are none
+  Bench(const CalibrationRequest& request, const Runner& runner, int ctas)
+      : request_(request), runner_(runner), options_(request.options) {
+    options_.outputs = false;
+    if (ctas > 0) options_.most_ctas = ctas;
+  }
+
+  [[nodiscard]] const CalibrationRequest& request() const { return request_; }
+  [[nodiscard]] AttentionShape shape(std::int64_t tokens) const { return shape(tokens, tokens); }
+  [[nodiscard]] AttentionShape shape(std::int64_t queries, std::int64_t keys) const {
+    AttentionShape shape = request_.shape;
+    shape.seq_q = queries;
+    shape.seq_kv = keys;
+    return shape;
+  }
+  [[nodiscard]] gpu::RunResult run(const Schedule& s, bool timed = true) const {
+    gpu::RunOptions options = options_;
+    options.timed = timed;
+    return runner_(s, options);
+  }
+
+ private:
+  const CalibrationRequest& request_;
+  const Runner& runner_;
+  gpu::RunOptions options_;
+};
+
+/// Half of all that times differ, by their median.
+[[nodiscard]] inline double spread_of(const std::vector<double>& times) {
+  const auto [least, most] = std::ranges::minmax(times);
+  return (most - least) / 2 / median(times);
+}
+
+/// Durations of a rank's ops of a kind.
+template <typename Kind>
+[[nodiscard]] std::vector<double> seconds_of(const Schedule& s, const Trace& trace, Rank rank) {
+  std::vector<double> times;
+  for (OpId op = s.ops_begin(rank); op < s.ops_end(rank); ++op)
+    if (std::holds_alternative<Kind>(s.ops[op])) times.push_back(trace.end_s[op] - trace.start_s[op]);
+  return times;
+}
+
+/// Everything about links. `processors`: of Calibration.
+[[nodiscard]] LinkCalibration calibrate_links(const Bench& bench, double processors);
+
+}  // namespace meshattn
