@@ -66,6 +66,19 @@ TEST(Estimate, TransfersShareTheirLinks) {
   EXPECT_DOUBLE_EQ(seconds_of(r), 405e-6);
 }
 
+/// As in the simulation: a port of 100 GB/s passes 80 while its GPU computes, for 52 µs. Then 4 MB have come, and the
+/// other 6 take 60 µs more.
+TEST(Estimate, ComputeSlowsMessagesDown) {
+  Cluster c = cluster();
+  c.node.link_busy_efficiency = 0.8;
+  c.gpu.attention_flops_per_s = 1e12 / 52e-6;
+  Ranks r;
+  r.compute(0);
+  r.send(0, 1, kFirst);
+  const Schedule s = r.finish();
+  EXPECT_NEAR(estimate(s, Network(c, 4), CostModel(c.gpu, s.problem).seconds(s)).makespan_s, 112e-6, 1e-12);
+}
+
 /// Two lanes of rank 0 share its NIC until both messages have come, after 5 µs + 20 MB / 50 GB/s; the third is alone.
 TEST(Estimate, LanesShareTheirLinksWhileBothSend) {
   Ranks r;

@@ -293,6 +293,10 @@ TEST(Probes, DoWhatTheyAreAskedFor) {
   EXPECT_EQ(back.problem.pass, Pass::kBackward);
   EXPECT_EQ(back.outputs.size(), 6u);  // dQ and dKV of each
   EXPECT_EQ(back.ops.size(), 4u);      // delta, and three
+  const Schedule summed =
+      schedule_of({.shape = {64, 64, 1, 4, 2, 8, Dtype::kBf16}, .pass = Pass::kBackward, .attends = 2, .merges = 1});
+  for (ValueId source : summed.sources_of(std::get<Combine>(summed.ops.back())))
+    EXPECT_EQ(summed.values[source].tensor, Tensor::kDQ);
 }
 
 }  // namespace
