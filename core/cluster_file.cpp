@@ -256,4 +256,6 @@ std::vector<std::string> cluster_names(const std::filesystem::path& topologies) 
   return ini_names(topologies / "clusters");
 }
 
+std::vector<std::string> gpu_names(const std::filesystem::path& topologies) { return ini_names(topologies / "gpus"); }
+
 }  // namespace meshattn

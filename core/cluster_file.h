@@ -16,7 +16,8 @@ namespace meshattn {
 [[nodiscard]] Cluster read_cluster(const std::string& name_or_path, const std::filesystem::path& topologies,
                                    std::span<const std::string> settings = {}, const std::string& framework = {});
 
-/// Names of the clusters in `topologies`, sorted.
+/// Names of the clusters, and of the GPU profiles, in `topologies`, sorted.
 [[nodiscard]] std::vector<std::string> cluster_names(const std::filesystem::path& topologies);
+[[nodiscard]] std::vector<std::string> gpu_names(const std::filesystem::path& topologies);
 
 }  // namespace meshattn

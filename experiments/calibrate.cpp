@@ -10,7 +10,6 @@
 #include "core/cluster_file.h"
 #include "core/error.h"
 #include "core/keyed_file.h"
-#include "core/leave_one_out.h"
 #include "core/report/figures.h"
 #include "core/report/file.h"
 #include "experiments/calibration.h"
@@ -18,6 +17,7 @@
 #include "experiments/probes.h"
 #include "experiments/request.h"
 #include "experiments/table.h"
+#include "experiments/topology_text.h"
 #include "experiments/units.h"
 #include "experiments/verb.h"
 
@@ -109,9 +109,7 @@ std::string words_of(const CalibrationRequest& request, const Calibration& m, co
     cells.push_back({fmt::format("{} {}", name_of(p.pass), name_of(p.mask)), std::to_string(p.q_tokens),
                      fmt::format("{:.4g}", p.flops_per_s / 1e12)});
   std::string text = fmt::format("{}\n\n{}\n", request.source, aligned(cells, 1));
-  if (const std::vector<double> errors = leave_one_out(profile); !errors.empty())
-    text += fmt::format("points from the others, left out in turn: {:.1f} % off in the median, {:.1f} % at worst\n",
-                        100 * errors[errors.size() / 2], 100 * errors.back());
+  text += leave_one_out_text(profile);
   text += fmt::format(
       "merging: {}/s; summing gradients: {}/s\n"
       "from kernel to kernel: {}; timing an op: {} ({:.1f} % of it); issuing an op: {} of the host\n",

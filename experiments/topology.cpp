@@ -29,7 +29,10 @@ std::string list(const std::filesystem::path& topologies) {
               : "none",
          nics ? fabric_text(c.fabric) : "one node only"});
   }
-  return aligned(rows, 1) + "\nmeshattn topology --cluster NAME shows one.\n";
+  return aligned(rows, 1) +
+         fmt::format(
+             "\nmeshattn topology --cluster NAME shows one; with --set cluster.gpu=PROFILE any has one of {}.\n",
+             fmt::join(gpu_names(topologies), ", "));
 }
 
 int topology(const po::variables_map& given) {
@@ -42,7 +45,10 @@ int topology(const po::variables_map& given) {
   const Cluster cluster = read_cluster_of(given);
   const int gpus = given.count("gpus") ? parse_count(given["gpus"].as<std::string>(), "--gpus") : cluster.node.gpus;
   const Network network(cluster, gpus);
-  std::cout << drawing_of(cluster, network) << '\n' << links_text(network) << '\n' << sources_text(cluster);
+  std::cout << drawing_of(cluster, network) << '\n'
+            << links_text(network) << '\n'
+            << sources_text(cluster) << '\n'
+            << leave_one_out_text(cluster.gpu);
   return 0;
 }
 

@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <map>
 
+#include "core/leave_one_out.h"
 #include "core/report/figures.h"
+#include "experiments/published.h"
 #include "experiments/table.h"
 #include "experiments/units.h"
 
@@ -130,6 +132,14 @@ std::string sources_text(const Cluster& cluster) {
   for (const AttentionPoint& p : cluster.gpu.attention)
     rows.push_back({point_text(p), fmt::format("{:.4g} TFLOP/s", p.flops_per_s * 1e-12), p.source});
   return aligned(rows, 1);
+}
+
+std::string leave_one_out_text(const GpuProfile& gpu) {
+  const std::vector<double> errors = leave_one_out(gpu);
+  if (errors.empty()) return "";
+  return fmt::format(
+      "{} points of {} from the others, left out in turn: {:.1f} % off in the median, {:.1f} % at worst\n",
+      errors.size(), gpu.name, 100 * median(errors), 100 * errors.back());
 }
 
 }  // namespace meshattn

@@ -16,6 +16,9 @@ namespace meshattn {
 /// Every number of the cluster and its GPU with its source.
 [[nodiscard]] std::string sources_text(const Cluster& cluster);
 
+/// How well the profile's points of attention are found from each other; empty if none can be.
+[[nodiscard]] std::string leave_one_out_text(const GpuProfile& gpu);
+
 /// "non-blocking", "fat tree of 16 nodes a leaf, 2 times oversubscribed", …
 [[nodiscard]] std::string fabric_text(const Fabric& fabric);
 
