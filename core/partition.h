@@ -36,7 +36,4 @@ enum class Partition : std::uint8_t {
 /// The k-th of `parts` runs that cut a run as evenly as can be.
 [[nodiscard]] TokenRun cut_of(const TokenRun& run, std::int64_t parts, std::int64_t k);
 
-/// The k-th of `parts` runs that cut a run as evenly as can be.
-[[nodiscard]] TokenRun cut_of(const TokenRun& run, std::int64_t parts, std::int64_t k);
-
 }  // namespace meshattn

@@ -42,8 +42,14 @@ PublishedRow row_of(const std::vector<std::string>& fields, const std::string& w
     throw InvalidInput(fmt::format("{}: {} {} are {} s: from 1e-9 to 1e9 is possible", where, printable(fields[2]),
                                    fields[3], row.seconds));
   std::istringstream words(fields[4]);
-  for (std::string word; words >> word;) row.options.push_back(word);
-  if (row.name.empty() || row.options.empty() || row.source.empty())
+  row.runs.emplace_back();
+  for (std::string word; words >> word;)
+    if (word == ";")
+      row.runs.emplace_back();
+    else
+      row.runs.back().push_back(word);
+  const bool no_options = std::ranges::any_of(row.runs, [](const auto& options) { return options.empty(); });
+  if (row.name.empty() || no_options || row.source.empty())
     throw InvalidInput(fmt::format("{}: name, options and source must not be empty", where));
   return row;
 }

@@ -7,18 +7,19 @@
 
 namespace meshattn {
 
-/// A published measurement, and the options of `simulate` that predict it.
+/// A published measurement, and the options of `simulate` that predict it: of several runs that took turns, whose mean
+/// was published, each has its own.
 struct PublishedRow {
   std::string where;  ///< file and line
   std::string block;  ///< rows of one block are rivals: their order counts
   std::string name;
   double seconds = 0;
-  std::vector<std::string> options;
+  std::vector<std::vector<std::string>> runs;
   std::string source;
 };
 
 /// Reads a table: lines that begin with # are remarks, then the heading block,name,value,unit,options,source, then
-/// rows; fields with commas in quotes. Units: ms, or iter/s of an iteration that does all passes.
+/// rows; fields with commas in quotes; " ; " between the options of runs that took turns. Units: ms, or iter/s of an iteration that does all passes.
 /// @throws InvalidInput naming file and line.
 [[nodiscard]] std::vector<PublishedRow> read_published(const std::string& path);
 

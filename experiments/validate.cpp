@@ -26,16 +26,16 @@ namespace {
 
 namespace po = boost::program_options;
 
-/// Seconds of all passes of what a row's options say, and between what they may be.
+/// Seconds of all passes of what options say, and between what they may be.
 struct Prediction {
   double seconds = 0;
   double least_s = 0;
   double most_s = 0;
 };
 
-Prediction prediction_of(const PublishedRow& row) {
+Prediction prediction_of(const std::vector<std::string>& arguments) {
   const Verb simulate = simulate_verb();
-  const po::variables_map options = parse_arguments(simulate, row.options);
+  const po::variables_map options = parse_arguments(simulate, arguments);
   for (const char* output : {"json", "trace", "trace-ranks"})
     if (options.count(output)) throw InvalidInput(fmt::format("--{} has no place in a table", output));
   const Request request = read_request("validate", options);
@@ -49,23 +49,34 @@ Prediction prediction_of(const PublishedRow& row) {
   return {total.makespan_s, least_s, most_s};
 }
 
+/// Of the runs of each row, which take turns, the mean.
 /// @throws InvalidInput or SimulationError with the row's place if one cannot be predicted.
 std::vector<Prediction> predict(const std::vector<PublishedRow>& rows) {
   std::vector<std::function<std::string()>> jobs;
-  for (const PublishedRow& row : rows)
-    jobs.push_back([&row] {
-      const Prediction p = prediction_of(row);
-      return fmt::format("{:.17g} {:.17g} {:.17g}", p.seconds, p.least_s, p.most_s);
-    });
-  std::vector<Prediction> predictions;
+  std::vector<std::size_t> row_of;  // by job
+  for (std::size_t row = 0; row < rows.size(); ++row)
+    for (const std::vector<std::string>& options : rows[row].runs) {
+      row_of.push_back(row);
+      jobs.push_back([&options] {
+        const Prediction p = prediction_of(options);
+        return fmt::format("{:.17g} {:.17g} {:.17g}", p.seconds, p.least_s, p.most_s);
+      });
+    }
+  std::vector<Prediction> predictions(rows.size());
   const auto results = run_in_children(jobs, std::thread::hardware_concurrency());
   for (std::size_t i = 0; i < results.size(); ++i) {
-    const std::string said = fmt::format("{}: {}", rows[i].where, results[i].text);
+    const PublishedRow& row = rows[row_of[i]];
+    const std::string said = fmt::format("{}: {}", row.where, results[i].text);
     if (results[i].kind == ChildResult::Kind::kImpossible) throw InvalidInput(said);
     if (results[i].kind == ChildResult::Kind::kFailed) throw SimulationError(said);
     std::istringstream in(results[i].text);
-    Prediction& p = predictions.emplace_back();
-    in >> p.seconds >> p.least_s >> p.most_s;
+    Prediction run;
+    in >> run.seconds >> run.least_s >> run.most_s;
+    const auto turns = static_cast<double>(row.runs.size());
+    Prediction& p = predictions[row_of[i]];
+    p.seconds += run.seconds / turns;
+    p.least_s += run.least_s / turns;
+    p.most_s += run.most_s / turns;
   }
   return predictions;
 }

@@ -44,13 +44,19 @@ TEST_F(Published, RowsAreTimesWithOptionsAndASource) {
       read("# a remark\n\n" + heading_ + "f,ring,40,iter/s,--gpus 8 --seq 64K,\"a, b\"\nf,mesh,7.5,ms,--x y,c\n");
   ASSERT_EQ(rows.size(), 2u);
   EXPECT_DOUBLE_EQ(rows[0].seconds, 0.025);
-  EXPECT_THAT(rows[0].options, ElementsAre("--gpus", "8", "--seq", "64K"));
+  EXPECT_THAT(rows[0].runs, ElementsAre(ElementsAre("--gpus", "8", "--seq", "64K")));
   EXPECT_EQ(rows[0].source, "a, b");
   EXPECT_THAT(rows[0].where, HasSubstr(":4"));
   EXPECT_DOUBLE_EQ(rows[1].seconds, 7.5e-3);
 }
 
+TEST_F(Published, RunsThatTookTurnsHaveTheirOptionsEach) {
+  const auto rows = read(heading_ + "f,ring,40,iter/s,--gpus 8 ; --gpus 4 --seq 1K,s\n");
+  EXPECT_THAT(rows[0].runs, ElementsAre(ElementsAre("--gpus", "8"), ElementsAre("--gpus", "4", "--seq", "1K")));
+}
+
 TEST_F(Published, WhatIsWrongIsToldWithItsLine) {
+  EXPECT_THAT(refusal(heading_ + "f,ring,40,iter/s,--x ; ,s\n"), HasSubstr(":2: name, options and source"));
   EXPECT_THAT(refusal(""), HasSubstr("no rows"));
   EXPECT_THAT(refusal("block,name\n"), HasSubstr(":1: the heading must be block,name,value"));
   EXPECT_THAT(refusal(heading_ + "f,ring,40,iter/s,--x\n"), HasSubstr(":2: 5 fields, not 6"));
