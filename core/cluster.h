@@ -38,7 +38,7 @@ struct AttentionPoint {
 struct Framework {
   double merge_bytes = 12;     ///< a block's output into a sum that has begun: one kernel, all in fp32
   double gradient_bytes = 12;  ///< likewise a gradient
-  double part_bytes = 0;       ///< more, where a kernel contributes to some tokens of a sum only
+  double part_bytes = 0;       ///< more, where a kernel contributes to some tokens of an output's sum only
   double output_bytes = 0;     ///< once, of a sum that is an output, before it is made so
   int merge_kernels = 1;       ///< that merge what a kernel contributes
   double host_s = 0;           ///< a compute op takes no less: the host issues the next one meanwhile

@@ -62,8 +62,8 @@ class CostModel::Merges {
     }
     if (begun_by_[sum] == op) return 0;
     const auto elements = static_cast<double>(s_.bytes(sum)) / size_of(Dtype::kFp32);  // sums are in fp32
-    const double whole = s_.values[sum].tensor == Tensor::kO ? framework_.merge_bytes : framework_.gradient_bytes;
-    return (whole + (tokens < of_tokens ? framework_.part_bytes : 0)) * elements * tokens / of_tokens;
+    if (s_.values[sum].tensor != Tensor::kO) return framework_.gradient_bytes * elements * tokens / of_tokens;
+    return (framework_.merge_bytes + (tokens < of_tokens ? framework_.part_bytes : 0)) * elements * tokens / of_tokens;
   }
 
  private:
