@@ -40,7 +40,8 @@ struct Framework {
   double gradient_bytes = 12;  ///< likewise a gradient
   double part_bytes = 0;       ///< more, where a kernel contributes to some tokens of an output's sum only
   double output_bytes = 0;     ///< once, of a sum that is an output, before it is made so
-  int merge_kernels = 1;       ///< that merge what a kernel contributes
+  int merge_kernels = 1;       ///< that merge a block's output
+  int gradient_kernels = 1;    ///< that add its gradients
   double host_s = 0;           ///< a compute op takes no less: the host issues the next one meanwhile
 };
 
@@ -86,9 +87,10 @@ struct Node {
   double shared_bytes_per_s = 0;  ///< of all messages within the node together; 0: as much as ports and switches pass
   /// Where start-up grows with the message: larger ones, ascending by size.
   std::vector<StartupPoint> link_startups = {}, nic_startups = {};
-  int link_sms = 0;                 ///< SMs that an exchange within the node takes from compute
-  int nic_sms = 0;                  ///< SMs that an exchange between nodes takes from compute
-  double link_busy_efficiency = 1;  ///< of a GPU's port, and of what all messages share, while the GPU computes
+  int link_sms = 0;                    ///< SMs that an exchange within the node takes from compute
+  int nic_sms = 0;                     ///< SMs that an exchange between nodes takes from compute
+  double link_busy_efficiency = 1;     ///< of a GPU's port while it computes; of what all share while any GPU does
+  double link_compute_efficiency = 1;  ///< of a GPU's compute, while bytes flow through its port
 };
 
 /// What joins the nodes.

@@ -30,20 +30,21 @@ constexpr Key kClusterKeys[] = {
     {"link", "bandwidth_GBps", Kind::kPositive},          // of one GPU's port inside the node, each direction
     {"link", "efficiency", Kind::kFraction},              // of it that a transfer reaches
     {"link", "busy_efficiency", Kind::kFraction, false},  // of what else it reaches, while the GPU computes
-    {"link", "startup_us", Kind::kAmount},                // of one message inside the node
-    {"link", "startup", Kind::kList, false},              // "1000000 bytes 15.3 us": of messages of that size
-    {"link", "sms", Kind::kAmount, false},                // SMs that an exchange takes from compute; none if not said
-    {"switch", "bandwidth_GBps", Kind::kPositive, false},    // between the switches of a node, each direction
-    {"switch", "efficiency", Kind::kFraction, false},        //
-    {"root", "gpus", Kind::kCount, false},                   // on the ports of one CPU
-    {"root", "many_GBps", Kind::kPositive, false},           // that it passes on of many messages at once, together
-    {"nic", "bandwidth_GBps", Kind::kPositive, false},       // of one NIC, each direction
-    {"nic", "efficiency", Kind::kFraction, false},           //
-    {"nic", "startup_us", Kind::kAmount, false},             // of one message between nodes
-    {"nic", "startup", Kind::kList, false},                  // likewise
-    {"nic", "sms", Kind::kAmount, false},                    // likewise
-    {"fabric", "kind", Kind::kText, false},                  // non-blocking (if not said), fat-tree, rail
-    {"fabric", "nodes_per_leaf", Kind::kCount, false},       //
+    {"link", "compute_efficiency", Kind::kFraction, false},  // of compute, while bytes flow through the GPU's port
+    {"link", "startup_us", Kind::kAmount},                   // of one message inside the node
+    {"link", "startup", Kind::kList, false},                 // "1000000 bytes 15.3 us": of messages of that size
+    {"link", "sms", Kind::kAmount, false},                 // SMs that an exchange takes from compute; none if not said
+    {"switch", "bandwidth_GBps", Kind::kPositive, false},  // between the switches of a node, each direction
+    {"switch", "efficiency", Kind::kFraction, false},      //
+    {"root", "gpus", Kind::kCount, false},                 // on the ports of one CPU
+    {"root", "many_GBps", Kind::kPositive, false},         // that it passes on of many messages at once, together
+    {"nic", "bandwidth_GBps", Kind::kPositive, false},     // of one NIC, each direction
+    {"nic", "efficiency", Kind::kFraction, false},         //
+    {"nic", "startup_us", Kind::kAmount, false},           // of one message between nodes
+    {"nic", "startup", Kind::kList, false},                // likewise
+    {"nic", "sms", Kind::kAmount, false},                  // likewise
+    {"fabric", "kind", Kind::kText, false},                // non-blocking (if not said), fat-tree, rail
+    {"fabric", "nodes_per_leaf", Kind::kCount, false},     //
     {"fabric", "oversubscription", Kind::kPositive, false},  // from 1
 };
 
@@ -63,12 +64,13 @@ constexpr Key kGpuKeys[] = {
 };
 
 constexpr Key kFrameworkKeys[] = {
-    {"framework", "merge_bytes", Kind::kAmount, false},     // each: see Framework
-    {"framework", "gradient_bytes", Kind::kAmount, false},  //
-    {"framework", "part_bytes", Kind::kAmount, false},      //
-    {"framework", "output_bytes", Kind::kAmount, false},    //
-    {"framework", "merge_kernels", Kind::kCount, false},    //
-    {"framework", "host_us", Kind::kAmount, false},         //
+    {"framework", "merge_bytes", Kind::kAmount, false},      // each: see Framework
+    {"framework", "gradient_bytes", Kind::kAmount, false},   //
+    {"framework", "part_bytes", Kind::kAmount, false},       //
+    {"framework", "output_bytes", Kind::kAmount, false},     //
+    {"framework", "merge_kernels", Kind::kCount, false},     //
+    {"framework", "gradient_kernels", Kind::kCount, false},  //
+    {"framework", "host_us", Kind::kAmount, false},          //
 };
 
 constexpr NameTable<Fabric::Kind, 3> kFabrics{{{Fabric::Kind::kNonBlocking, "non-blocking"},
@@ -85,6 +87,8 @@ Framework framework_of(const KeyedFile& file) {
   read("part_bytes", framework.part_bytes, 1);
   read("output_bytes", framework.output_bytes, 1);
   if (file.has("framework", "merge_kernels")) framework.merge_kernels = file.count("framework", "merge_kernels");
+  if (file.has("framework", "gradient_kernels"))
+    framework.gradient_kernels = file.count("framework", "gradient_kernels");
   read("host_us", framework.host_s, 1e-6);
   return framework;
 }
@@ -116,7 +120,10 @@ GpuProfile gpu_of(const KeyedFile& file, const std::filesystem::path& path) {
   gpu.name = path.stem().string();
   gpu.memory_bytes = file.number("gpu", "memory_GB") * 1e9;
   gpu.combine_bytes_per_s = gpu.accumulate_bytes_per_s = combine_rate(file, path.string());
-  if (file.has("gpu", "accumulate_efficiency") && !file.has("gpu", "combine"))
+  if (file.has("gpu", "accumulate_efficiency") && file.has("gpu", "combine"))
+    throw InvalidInput(fmt::format("{}: 'accumulate_efficiency' where merging is free",
+                                   file.line("gpu", "accumulate_efficiency").where));
+  if (file.has("gpu", "accumulate_efficiency"))
     gpu.accumulate_bytes_per_s = file.number("gpu", "hbm_GBps") * 1e9 * file.number("gpu", "accumulate_efficiency");
   if (file.has("gpu", "sms")) gpu.sms = file.count("gpu", "sms");
   if (file.has("gpu", "attention_scale")) gpu.attention_scale = file.number("gpu", "attention_scale");
@@ -154,6 +161,7 @@ Node node_of(const KeyedFile& file, const std::string& name) {
   node.link_startup_s = file.number("link", "startup_us") * 1e-6;
   node.link_startups = startups_of(file, "link");
   if (file.has("link", "sms")) node.link_sms = sms_of(file, "link");
+  if (file.has("link", "compute_efficiency")) node.link_compute_efficiency = file.number("link", "compute_efficiency");
   if (file.has("link", "busy_efficiency")) node.link_busy_efficiency = file.number("link", "busy_efficiency");
   if (file.has("node", "processors")) node.processors = file.number("node", "processors");
   if (file.has("node", "shared_GBps")) node.shared_bytes_per_s = file.number("node", "shared_GBps") * 1e9;

@@ -190,7 +190,8 @@ double CostModel::rectangle_s(const Schedule& s, OpId id, const Op& op, Merges& 
     const bool kv = on_kv_side(s.values[sum].tensor);
     merged += merges.bytes(id, sum, tokens, tokens_of(s.region(sum).cells, kv ? blocks_.kv_runs() : blocks_.q_runs()));
   }
-  return kernel_s(rectangle.kernel) + (merged > 0 ? sum_s(merged) + (framework_.merge_kernels - 1) * launch_s_ : 0);
+  const int kernels = problem_.pass == Pass::kForward ? framework_.merge_kernels : framework_.gradient_kernels;
+  return kernel_s(rectangle.kernel) + (merged > 0 ? sum_s(merged) + (kernels - 1) * launch_s_ : 0);
 }
 
 std::vector<double> CostModel::seconds(const Schedule& s) const {

@@ -45,7 +45,8 @@ struct LaneProgress {
 /// Steps through a schedule in time: every lane of a rank runs its ops in order, an op waits for what it depends on, a
 /// transfer starts when both its exchanges have started, passes its start-up and then its bytes, an exchange ends with
 /// its last transfer. From the start of an exchange to the end of each of its transfers compute of the rank is slower,
-/// by what such a transfer takes of it: of several the one that takes most counts. Where ranks share processors, those
+/// by what such a transfer takes of it: of several the one that takes most counts; and where bytes that flow through a
+/// port slow compute down, not below that. Where ranks share processors, those
 /// that compute at a time have equal parts of them. What links do to each other, and compute to links, is the clock's
 /// business:
 ///
@@ -86,6 +87,7 @@ class Execution {
   void happened(Event event);
   [[nodiscard]] bool has_computed(Rank rank) const;
   void count_transfer(Rank rank, TransferId t, int by);
+  void count_flow(TransferId t, int by);
   void change_speed(Rank rank);
   void count_compute(Rank rank, int by);
 
@@ -111,6 +113,7 @@ class Execution {
   std::vector<std::vector<Rank>> sharers_;   ///< by node: its ranks, where they share processors
   std::vector<int> computing_;               ///< by node: ranks that compute, likewise
   std::vector<std::array<int, 2>> running_;  ///< by rank: transfers of its exchanges that run, in the node and beyond
+  std::vector<int> flowing_;                 ///< by rank: messages whose bytes flow through its port
   Trace trace_;
 };
 
@@ -130,6 +133,7 @@ Execution<Clock>::Execution(const Schedule& schedule, const Network& network, st
   if (network.can_slow_compute()) {
     compute_.resize(static_cast<std::size_t>(schedule.problem.ranks));
     running_.resize(compute_.size());
+    flowing_.resize(compute_.size());
   }
   if (network.shares_processors()) {
     sharers_.resize(static_cast<std::size_t>(network.nodes()));
@@ -217,6 +221,19 @@ void Execution<Clock>::count_transfer(Rank rank, TransferId t, int by) {
   running_[static_cast<std::size_t>(rank)][network_.share_node(from, to) ? 0 : 1] += by;
 }
 
+/// The bytes of a transfer begin to flow (by = 1), or have arrived (−1).
+template <typename Clock>
+void Execution<Clock>::count_flow(TransferId t, int by) {
+  if (compute_.empty()) return;
+  const Rank from = schedule_.values[schedule_.transfers[t].source].rank;
+  const Rank to = schedule_.values[schedule_.transfers[t].made].rank;
+  if (!network_.share_node(from, to)) return;
+  for (Rank rank : {from, to}) {
+    flowing_[static_cast<std::size_t>(rank)] += by;
+    change_speed(rank);
+  }
+}
+
 /// After an op of the rank's compute lane has started, or transfers have started to run there or ended.
 template <typename Clock>
 void Execution<Clock>::change_speed(Rank rank) {
@@ -225,6 +242,7 @@ void Execution<Clock>::change_speed(Rank rank) {
   double speed = 1;
   if (in_node > 0) speed = std::min(speed, 1 - network_.taken_in_node());
   if (between_nodes > 0) speed = std::min(speed, 1 - network_.taken_between_nodes());
+  if (flowing_[static_cast<std::size_t>(rank)] > 0) speed = std::min(speed, network_.beside_messages());
   if (!computing_.empty())
     speed *= network_.share(std::max(1, computing_[static_cast<std::size_t>(network_.node_of(rank))]));
   Compute& op = compute_[static_cast<std::size_t>(rank)];
@@ -271,6 +289,7 @@ void Execution<Clock>::send(TransferId t) {
   const Transfer& transfer = schedule_.transfers[t];
   const auto bytes = static_cast<double>(schedule_.bytes(transfer.made));
   if (bytes == 0) return end_transfer(t);
+  count_flow(t, 1);
   clock_.send(schedule_.values[transfer.source].rank, schedule_.values[transfer.made].rank, bytes,
               {Event::Kind::kArrived, t});
 }
@@ -311,6 +330,7 @@ void Execution<Clock>::happened(Event event) {
     case Event::Kind::kStartedUp:
       return send(event.id);
     case Event::Kind::kArrived:
+      count_flow(event.id, -1);
       return end_transfer(event.id);
   }
 }

@@ -68,6 +68,8 @@ class Network {
   /// The part of its compute that a GPU loses while it has a transfer within its node, or to or from another one.
   [[nodiscard]] double taken_in_node() const { return taken_in_node_; }
   [[nodiscard]] double taken_between_nodes() const { return taken_between_nodes_; }
+  /// What compute of a GPU is slowed down to while bytes flow through its port.
+  [[nodiscard]] double beside_messages() const { return cluster_.node.link_compute_efficiency; }
   /// What compute of a GPU is slowed down to while so many of its node compute: they share the node's processors.
   [[nodiscard]] double share(int computing) const { return computing > processors() ? processors() / computing : 1; }
   /// Of a node: as many as GPUs, if each computes for itself.
@@ -78,7 +80,7 @@ class Network {
   [[nodiscard]] bool shares_processors() const { return processors() < std::min(gpus(), cluster_.node.gpus); }
   /// Whether compute of a rank is not always as fast.
   [[nodiscard]] bool can_slow_compute() const {
-    return taken_in_node_ > 0 || taken_between_nodes_ > 0 || shares_processors();
+    return taken_in_node_ > 0 || taken_between_nodes_ > 0 || beside_messages() < 1 || shares_processors();
   }
 
   /// Whether messages of a rank are not always as fast, because it computes.

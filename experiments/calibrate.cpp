@@ -1,6 +1,7 @@
 #include <spdlog/fmt/chrono.h>
 #include <spdlog/fmt/fmt.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <ctime>
@@ -49,7 +50,8 @@ std::vector<int> ctas_of(const po::variables_map& given, const gpu::RunOptions& 
   }
   std::vector<int> ctas{options.most_ctas};
   for (std::int64_t other : ascending(optional(given, "ctas", "1,2,4,8,16"), "--ctas")) {
-    if (other > 64) throw InvalidInput(fmt::format("--ctas {}: at most 64 are possible", other));
+    if (other > gpu::kMostCtas)
+      throw InvalidInput(fmt::format("--ctas {}: at most {} are possible", other, gpu::kMostCtas));
     if (other != options.most_ctas) ctas.push_back(static_cast<int>(other));
   }
   return ctas;
@@ -65,6 +67,7 @@ CalibrationRequest read_calibration(const po::variables_map& given) {
   request.options = read_device_options(given);
   request.devices = gpu::devices(request.options.backend);
   const bool cpu = request.options.backend == gpu::Backend::kCpu;
+  const bool shares = request.options.ranks_per_device > 1;
   if (!given.count("ranks-per-gpu") && request.devices.count == 1) request.options.ranks_per_device = 16;
   request.ranks = request.options.ranks_per_device > 1 ? request.options.ranks_per_device : request.devices.count;
   AttentionShape& shape = request.shape;
@@ -76,11 +79,13 @@ CalibrationRequest read_calibration(const po::variables_map& given) {
   if (shape.heads % shape.kv_heads != 0)
     throw InvalidInput(fmt::format("--heads {} is no multiple of --kv-heads {}", shape.heads, shape.kv_heads));
   request.ctas = ctas_of(given, request.options);
+  if (request.options.transport == gpu::Transport::kNccl && (cpu || request.devices.count < 2 || shares))
+    throw InvalidInput("--transport nccl needs several GPUs, with one rank each");
   request.lengths = ascending(optional(given, "lengths", cpu ? "64,128,256,512" : "512,1K,2K,4K,8K,16K"), "--lengths");
   request.message_tokens =
       ascending(optional(given, "message-tokens", cpu ? "16,256,4K" : "4,64,256,1K,4K,16K"), "--message-tokens");
-  request.source =
-      fmt::format("measured: {}, {}, median of {}", request.devices.description, today(), request.options.repeats);
+  request.source = fmt::format("measured: {}, {}, median repeat of {}", request.devices.description, today(),
+                               request.options.repeats);
   return request;
 }
 
@@ -90,16 +95,17 @@ std::string links_text(const CalibrationRequest& request, const Calibration& m) 
   for (const StartupPoint& s : first.startups)
     cells.push_back({bytes_text(s.bytes), time_text(s.seconds + s.bytes / first.bytes_per_s)});
   std::string text = '\n' + aligned(cells, 0) + '\n';
-  cells = {{"messages by", "at most", "both ways, each", "all at once", "attention beside", "beside attention"}};
+  cells = {{"messages by", "one alone", "both ways, each", "all at once", "attention beside", "beside attention"}};
   for (const auto& [ctas, links] : m.links)
-    cells.push_back({ctas > 0 ? fmt::format("NCCL, {} CTAs", ctas) : "copies", bytes_text(links.bytes_per_s) + "/s",
-                     percent_text(links.both_ways), bytes_text(links.shared_bytes_per_s) + "/s",
+    cells.push_back({ctas > 0 ? fmt::format("NCCL, at most {} CTAs", ctas) : "copies",
+                     bytes_text(links.bytes_per_s) + "/s", percent_text(links.both_ways),
+                     bytes_text(links.shared_bytes_per_s) + "/s",
                      fmt::format("+{:.1f} %", 100 * links.attention_slowed),
                      fmt::format("+{:.1f} %", 100 * links.messages_slowed)});
   return text + aligned(cells, 1) +
          fmt::format(
              "all at once: of {} ranks, each to the next, together; attention beside: how much longer it takes "
-             "beside messages; beside attention: how much longer messages take\n",
+             "beside messages; beside attention: how much longer the largest message takes\n",
              request.ranks);
 }
 
@@ -112,7 +118,7 @@ std::string words_of(const CalibrationRequest& request, const Calibration& m, co
   text += leave_one_out_text(profile);
   text += fmt::format(
       "merging: {}/s; summing gradients: {}/s\n"
-      "from kernel to kernel: {}; timing an op: {} ({:.1f} % of it); issuing an op: {} of the host\n",
+      "from kernel to kernel: {}; timing an op: {} ({:.1f} % more); issuing an op: {} of the host\n",
       bytes_text(m.combine_bytes_per_s), bytes_text(m.accumulate_bytes_per_s), time_text(m.launch_s),
       time_text(m.event_s), 100 * m.timing_overhead, time_text(m.issue_s));
   if (request.ranks == 1) return text;
@@ -124,8 +130,8 @@ std::string words_of(const CalibrationRequest& request, const Calibration& m, co
 std::string read_name(const po::variables_map& given) {
   const std::string name = required(given, "name", "my-box");
   const std::string possible = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
-  if (name.empty() || name.find_first_not_of(possible) != std::string::npos)
-    throw InvalidInput(fmt::format("--name '{}': letters, digits, - and _ are possible", printable(name)));
+  if (name.empty() || name.size() > 100 || name.find_first_not_of(possible) != std::string::npos)
+    throw InvalidInput(fmt::format("--name '{}': up to 100 letters, digits, - and _ are possible", printable(name)));
   return name;
 }
 
@@ -133,14 +139,17 @@ std::string read_name(const po::variables_map& given) {
 class OnDevices {
  public:
   gpu::RunResult operator()(const Schedule& s, const gpu::RunOptions& options) {
-    if (shape_ != s.problem.shape) given_ = unchecked_tensors(s.problem.shape, 1);
-    shape_ = s.problem.shape;
+    const Problem& p = s.problem;
+    if (shape_ != p.shape || pass_ != p.pass) given_ = unchecked_tensors(p.shape, p.pass, 1);
+    shape_ = p.shape;
+    pass_ = p.pass;
     return gpu::run(s, given_, options, gpu::Job::alone(0));
   }
 
  private:
   cpu::Tensors given_;
   AttentionShape shape_;
+  Pass pass_ = Pass::kForward;
 };
 
 /// Where results go. @throws InvalidInput if they cannot be written there
@@ -164,6 +173,13 @@ struct Files {
   std::vector<fs::path> clusters;  ///< for each number of CTAs
 };
 
+/// The first of them. @throws InvalidInput if any cannot be read
+Cluster read_all(const Files& files, const fs::path& folder) {
+  std::vector<Cluster> all;
+  for (const fs::path& path : files.clusters) all.push_back(read_cluster(path.stem().string(), folder));
+  return all.front();
+}
+
 int calibrate_alone(const po::variables_map& given) {
   const std::string name = read_name(given);
   const CalibrationRequest request = read_calibration(given);
@@ -174,10 +190,17 @@ int calibrate_alone(const po::variables_map& given) {
   const auto write = [](const fs::path& path, const std::string& text) {
     write_file(path.string(), [&](std::ostream& out) { out << text; });
   };
-  write(files.profile, profile_text(request, measured));
-  for (std::size_t i = 0; i < files.clusters.size(); ++i)
-    write(files.clusters[i], cluster_text(request, measured, request.ctas[i], name + "-gpu"));
-  const Cluster read = read_cluster(name, folder.string());  // what was written can be read
+  std::vector<std::string> texts{profile_text(request, measured)};
+  for (int ctas : request.ctas) texts.push_back(cluster_text(request, measured, ctas, name + "-gpu"));
+  const auto write_all = [&](const Files& into) {
+    write(into.profile, texts.front());
+    for (std::size_t i = 0; i < into.clusters.size(); ++i) write(into.clusters[i], texts[i + 1]);
+  };
+  const fs::path trial = fs::temp_directory_path() / fmt::format("meshattn-{}", getpid());
+  write_all(Files(trial, name, request.ctas));
+  const Cluster read = read_all(Files(trial, name, request.ctas), trial);
+  fs::remove_all(trial);
+  write_all(files);
   std::cout << words_of(request, measured, read.gpu) << fmt::format("\nwritten: {}", files.profile.string());
   for (const fs::path& path : files.clusters) std::cout << ", " << path.string();
   std::cout << fmt::format("; use them with --topologies {} --cluster {}\n", folder.string(), name);

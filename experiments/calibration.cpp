@@ -82,7 +82,10 @@ void launch(const Bench& bench, Calibration& made) {
     if (p.pass == Pass::kForward && p.mask == KernelMask::kFull && seconds >= kBusy_s)
       tokens = std::min(tokens, p.q_tokens);
   }
-  const Schedule s = schedule_of({.shape = bench.shape(tokens), .attends = 50});
+  const AttentionShape shape = bench.shape(tokens);
+  const double sum_bytes = 4.0 * static_cast<double>(tokens) * shape.heads * (shape.head_dim + 1);
+  const int attends = std::clamp(static_cast<int>(bench.request().devices.memory_bytes / 4 / sum_bytes), 3, 50);
+  const Schedule s = schedule_of({.shape = shape, .attends = attends});
   const gpu::RunResult timed = bench.run(s), untimed = bench.run(s, false);
   std::vector<double> gaps;
   for (OpId op = s.ops_begin(0); op + 1 < s.ops_end(0); ++op)
@@ -90,7 +93,7 @@ void launch(const Bench& bench, Calibration& made) {
   const auto ops = static_cast<double>(s.ops.size());
   const double timed_s = median(timed.host_s), untimed_s = median(untimed.host_s);
   made.event_s = std::max(0.0, timed_s - untimed_s) / ops;
-  made.timing_overhead = timed_s / untimed_s - 1;
+  made.timing_overhead = std::max(0.0, timed_s / untimed_s - 1);
   made.launch_s = std::max(0.0, median(gaps) - made.event_s);
   made.issue_s = median(untimed.issue_s) / ops;
 }

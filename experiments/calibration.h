@@ -24,19 +24,23 @@ struct CalibrationRequest {
   std::string source;                        ///< beside every number: what was measured, when
 };
 
-/// Messages within the box. Medians of the repeats; `spread`: half of all that they differ, relative.
+/// Messages within the box: medians of several in a row, in the median repeat. `spread`: half of what the middle half
+/// of them differ, relative.
 struct LinkCalibration {
-  double bytes_per_s = 0;  ///< from one rank to another, by the two largest sizes; no less than any message reached
+  double bytes_per_s = 0;  ///< from one rank to another, by the two largest sizes
   double spread = 0;
   std::vector<StartupPoint> startups;  ///< of messages of each size: what they took beyond bytes over bandwidth
   double both_ways = 0;                ///< bytes/s of two ranks that send to each other, each way, by bytes_per_s
   double shared_bytes_per_s = 0;       ///< of all ranks together, each sending to the next
   double shared_spread = 0;
-  double attention_slowed = 0;  ///< time of attention beside messages by that without, less 1
-  double messages_slowed = 0;   ///< likewise of a message's bytes while all ranks attend
+  double attention_slowed = 0;    ///< time of attention beside messages by that without, less 1
+  double compute_efficiency = 1;  ///< of attention's speed, what is left while bytes flow
+  double messages_slowed = 0;     ///< time of the largest message while all ranks attend by that without, less 1
+  double busy_efficiency = 1;     ///< of the bandwidth, what is left then, by the two largest sizes
+  double busy_wait_s = 0;         ///< what such a message takes longer besides
 };
 
-/// What was measured, likewise.
+/// What was measured, likewise; attention's spread, and that of processors, is of repeats.
 struct Calibration {
   std::vector<AttentionPoint> points;
   std::map<Pass, double> tails;  ///< where the device has SMs, and lengths let it be seen: see KernelRates

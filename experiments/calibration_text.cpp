@@ -15,7 +15,7 @@ std::string line(const std::string& key, const std::string& value, const std::st
   return fmt::format("{:<21} = {}  # {}\n", key, value, source);
 }
 
-/// "0.8 +- 0.02", without a spread where there was one repeat.
+/// "0.8 +- 0.02", without a spread where there is none.
 std::string ranging(double value, double relative_spread) {
   const std::string text = fmt::format("{:.6g}", value);
   return relative_spread > 1e-6 ? fmt::format("{} +- {:.3g}", text, value * std::clamp(relative_spread, 0.001, 0.9))
@@ -34,10 +34,10 @@ std::string profile_text(const CalibrationRequest& request, const Calibration& m
       "\n[gpu]\n",
       source, 1e6 * m.event_s, 1e6 * m.issue_s);
   text += line("memory_GB", fmt::format("{:.6g}", request.devices.memory_bytes / 1e9), "as the device says");
-  text += line("hbm_GBps", fmt::format("{:.6g}", hbm / 1e9), source + ": the faster of the next two");
-  text += line("combine_efficiency", ranging(m.combine_bytes_per_s / hbm, m.combine_spread),
-               source + ": merging two partial outputs");
-  text += line("accumulate_efficiency", ranging(m.accumulate_bytes_per_s / hbm, m.accumulate_spread),
+  text += line("hbm_GBps", ranging(hbm / 1e9, std::max(m.combine_spread, m.accumulate_spread)),
+               source + ": the faster of the next two");
+  text += line("combine_efficiency", ranging(m.combine_bytes_per_s / hbm, 0), source + ": merging two partial outputs");
+  text += line("accumulate_efficiency", ranging(m.accumulate_bytes_per_s / hbm, 0),
                source + ": summing two partial gradients");
   if (request.devices.sms > 0) text += line("sms", std::to_string(request.devices.sms), "as the device says");
   text += line("launch_us", fmt::format("{:.3f}", m.launch_s * 1e6), source + ": gap between two kernels");
@@ -57,19 +57,19 @@ namespace {
 /// Of a box of several ranks.
 std::string link_text(const CalibrationRequest& request, const LinkCalibration& m) {
   const std::string& source = request.source;
-  std::string text = "\n[link]\n" + line("bandwidth_GBps", fmt::format("{:.6g}", m.bytes_per_s / 1e9), source);
-  text += line("efficiency", ranging(1, m.spread), "as bandwidth_GBps was measured; spread of repeats");
-  text +=
-      line("busy_efficiency", ranging(1 / (1 + m.messages_slowed), 0), source + ": messages while all ranks attend");
+  std::string text = "\n[link]\n" + line("bandwidth_GBps", ranging(m.bytes_per_s / 1e9, m.spread), source);
+  text += line("efficiency", "1", "as bandwidth_GBps was measured");
+  text += line("busy_efficiency", ranging(m.busy_efficiency, 0), source + ": messages while all ranks attend");
   text += line("startup_us", fmt::format("{:.3f}", m.startups.front().seconds * 1e6), source + ": the smallest");
   for (const StartupPoint& s : m.startups)
     text += line("startup", fmt::format("{:.0f} bytes {:.3f} us", s.bytes, std::max(1e-3, s.seconds * 1e6)), source);
-  if (request.devices.sms > 0) {
-    const double taken = m.attention_slowed / (1 + m.attention_slowed);
-    text += line("sms", fmt::format("{:.0f}", std::min(taken, 0.9) * request.devices.sms),
-                 fmt::format("{}: attention beside messages takes {:.1f} % longer", source, 100 * m.attention_slowed));
-  }
-  return text;
+  const std::string slowed =
+      fmt::format("{}: attention beside messages takes {:.1f} % longer", source, 100 * m.attention_slowed);
+  // Kernels of NCCL hold their SMs while they wait for each other, too; copies take nothing before their bytes flow.
+  if (request.options.transport == gpu::Transport::kCopies)
+    return text + line("compute_efficiency", ranging(m.compute_efficiency, 0), slowed);
+  const double taken = m.attention_slowed / (1 + m.attention_slowed);
+  return text + line("sms", fmt::format("{:.0f}", std::min(taken, 0.9) * request.devices.sms), slowed);
 }
 
 }  // namespace
@@ -80,10 +80,13 @@ std::string cluster_text(const CalibrationRequest& request, const Calibration& m
   std::string text = fmt::format("# By meshattn calibrate: {}{}.\n# {}\n",
                                  shared ? fmt::format("{} ranks that share one device", request.ranks)
                                         : fmt::format("one box of {} devices", request.ranks),
-                                 ctas > 0 ? fmt::format(", NCCL with {} CTAs", ctas) : "", source);
-  if (request.ranks > 1)
+                                 ctas > 0 ? fmt::format(", NCCL with at most {} CTAs", ctas) : "", source);
+  if (request.ranks > 1 && !shared)
     text += fmt::format("# Not modelled: two ranks that send to each other reach {:.0f} % of one way.\n",
                         100 * m.links.at(ctas).both_ways);
+  if (request.ranks > 1)
+    text += fmt::format("# Not modelled: a message beside attention waits {:.1f} us more.\n",
+                        1e6 * m.links.at(ctas).busy_wait_s);
   text += fmt::format("\n[cluster]\ngpu = {}\n\n[node]\n", gpu);
   text += line("gpus", std::to_string(request.ranks), "as calibrated");
   if (shared)

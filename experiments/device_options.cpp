@@ -50,6 +50,8 @@ RunOptions read_device_options(const po::variables_map& given) {
   if (options.timeout_s <= 0 || options.timeout_s > 1e6)
     throw InvalidInput("--timeout must be more than 0 seconds and at most 1000000");
   options.most_ctas = count_of(given, "max-ctas", options.most_ctas);
+  if (options.most_ctas > gpu::kMostCtas)
+    throw InvalidInput(fmt::format("--max-ctas {}: at most {} are possible", options.most_ctas, gpu::kMostCtas));
   return options;
 }
 

@@ -127,7 +127,7 @@ bench() {
 # A box of several GPUs, one rank each, over NCCL, beside the ranks that share one.
 several() {
   local n=$1
-  "$meshattn" calibrate --name nccl --out topologies --ranks-per-gpu 1 --transport nccl &&
+  "$meshattn" calibrate --name nccl --out topologies --ranks-per-gpu 1 --transport nccl --ctas 1,16 &&
     "$meshattn" validate --cluster nccl --topologies topologies --transport nccl --gpus "$n" --seq "$((4 * n))K" \
       --heads 64 --kv-heads 8 --head-dim 128 --mask causal --check no --algorithm ring --pass both --json nccl.json
 }

@@ -80,7 +80,7 @@ std::vector<PassRun> run_passes(RunRequest& asked, const Job& job) {
   const AttentionShape& shape = asked.problem().shape;
   const std::vector<Pass> passes = asked.request.question.passes;
   cpu::Tensors tensors =
-      asked.check ? gpu::rounded(shape, cpu::random_tensors(shape, asked.seed)) : unchecked_tensors(shape, asked.seed);
+      asked.check ? gpu::rounded(shape, cpu::random_tensors(shape, asked.seed)) : unchecked_tensors(shape, passes.back(), asked.seed);
   if (asked.check && passes.front() == Pass::kBackward)
     tensors = gpu::rounded(shape, reference_of(asked, Pass::kForward, std::move(tensors), job));
   asked.options.outputs = asked.check;

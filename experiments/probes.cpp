@@ -19,7 +19,7 @@ Schedule dense_schedule(Problem p) {
   return make_plan({p, method_of("ring", p, {}, 1)}, Network(one, 1), CostModel(one.gpu, p)).schedule;
 }
 
-cpu::Tensors unchecked_tensors(const AttentionShape& shape, std::uint64_t seed) {
+cpu::Tensors unchecked_tensors(const AttentionShape& shape, Pass pass, std::uint64_t seed) {
   AttentionShape few = shape;
   few.batch = 1;
   few.seq_q = few.seq_kv = std::min<std::int64_t>(shape.seq_q, 61);
@@ -36,6 +36,7 @@ cpu::Tensors unchecked_tensors(const AttentionShape& shape, std::uint64_t seed) 
   t.q = repeated(random.q, rows * shape.head_dim);
   t.k = repeated(random.k, kv_rows * shape.head_dim);
   t.v = repeated(random.v, kv_rows * shape.head_dim);
+  if (pass == Pass::kForward) return t;
   t.d_o = repeated(random.d_o, rows * shape.head_dim);
   t.o = t.d_o;
   t.lse.assign(static_cast<std::size_t>(rows), std::log(static_cast<double>(shape.seq_kv)));
@@ -79,6 +80,7 @@ std::vector<ValueId> attend_backward(ScheduleBuilder& b, Rank rank, ValueId kv, 
 Schedule schedule_of(const Probe& probe) {
   Problem p{probe.shape, probe.mask, Partition::kContiguous, probe.pass, probe.attending};
   for (const auto& [from, to] : probe.pairs) p.ranks = std::max({p.ranks, from + 1, to + 1});
+  p.cuts = probe.pieces;
   p.shape.seq_q *= p.ranks;
   p.shape.seq_kv *= p.ranks;
   ScheduleBuilder b(p);
@@ -96,12 +98,21 @@ Schedule schedule_of(const Probe& probe) {
   }
   const std::size_t second = p.pass == Pass::kForward ? 1 : 2;
   for (int i = 0; i < probe.merges; ++i) b.output(b.combine(std::vector{sums[0], sums[second]}, p.shape.dtype));
-  for (int i = 0; i < probe.exchanges; ++i) {
+  const auto exchange = [&](const std::vector<ValueId>& values) {
     std::vector<TransferId> transfers;
-    for (const auto& [from, to] : probe.pairs)
-      transfers.push_back(b.transfer(kv[static_cast<std::size_t>(from)], to, 1));
+    for (std::size_t i = 0; i < values.size(); ++i)
+      transfers.push_back(b.transfer(values[i], probe.pairs[i].second, 1));
     b.exchange_all(transfers);
+  };
+  std::vector<ValueId> wholes, pieces;
+  for (const auto& [from, to] : probe.pairs) {
+    wholes.push_back(kv[static_cast<std::size_t>(from)]);
+    const auto first = static_cast<Cell>(from * p.pieces());
+    pieces.push_back(
+        p.cuts == 1 ? wholes.back()
+                    : b.input(from, Tensor::kKV, b.region(std::span(&first, 1), {0, p.shape.kv_heads}), p.shape.dtype));
   }
+  for (int i = 0; i < probe.exchanges; ++i) exchange(i == 0 ? wholes : pieces);
   Schedule s = b.finish();
   assign_memory(s);
   return s;

@@ -15,8 +15,8 @@ namespace meshattn {
 [[nodiscard]] Schedule dense_schedule(Problem problem);
 
 /// Numbers for who measures only: few random ones again and again, which takes little time; O and its log-sum-exp,
-/// which a backward pass is given, are made up.
-[[nodiscard]] cpu::Tensors unchecked_tensors(const AttentionShape& shape, std::uint64_t seed);
+/// which a backward pass is given besides, are made up.
+[[nodiscard]] cpu::Tensors unchecked_tensors(const AttentionShape& shape, Pass pass, std::uint64_t seed);
 
 /// From a rank to another.
 using Pair = std::pair<Rank, Rank>;
@@ -31,6 +31,7 @@ struct Probe {
   int merges = 0;     ///< rank 0 then, one after the other: its first two sums (backward: of dQ) into one
   std::span<const Pair> pairs = {};  ///< that exchange a KV at a time
   int exchanges = 0;                 ///< one after the other, on the one lane
+  int pieces = 1;                    ///< of a chunk's KV: all exchanges but the first are of one of them
 };
 
 [[nodiscard]] Schedule schedule_of(const Probe& probe);

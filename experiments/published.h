@@ -19,7 +19,8 @@ struct PublishedRow {
 };
 
 /// Reads a table: lines that begin with # are remarks, then the heading block,name,value,unit,options,source, then
-/// rows; fields with commas in quotes; " ; " between the options of runs that took turns. Units: ms, or iter/s of an iteration that does all passes.
+/// rows; fields with commas in quotes; " ; " between the options of runs that took turns. Units: ms, or iter/s of an
+/// iteration that does all passes.
 /// @throws InvalidInput naming file and line.
 [[nodiscard]] std::vector<PublishedRow> read_published(const std::string& path);
 

@@ -107,7 +107,7 @@ Errors errors_of(const std::vector<PublishedRow>& rows, const std::vector<Predic
   e.rows = sizes.size();
   e.median = median(sizes);
   e.worst = std::ranges::max(sizes);
-  if (block) e.rank_correlation = rank_correlation(published, found);
+  if (block && e.rows > 2) e.rank_correlation = rank_correlation(published, found);  // of two it is always whole
   return e;
 }
 

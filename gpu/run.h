@@ -28,6 +28,8 @@ enum class Kernels {
   kReference,   ///< the reference kernels alone
 };
 
+inline constexpr int kMostCtas = 64;  ///< that NCCL takes
+
 struct RunOptions {
   Backend backend = Backend::kCuda;
   Transport transport = Transport::kCopies;

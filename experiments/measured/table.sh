@@ -3,6 +3,7 @@
 # one) that gpu_box.sh left; predicted anew. The README has this table.
 set -euo pipefail
 (($# == 1 || $# == 2)) || { echo "usage: table.sh PROGRAM [DIR]" >&2; exit 2; }
+[[ -x $1 ]] || { echo "no program $1" >&2; exit 2; }
 program=$(realpath "$1")
 cd "${2:-$(dirname "${BASH_SOURCE[0]}")}"
 

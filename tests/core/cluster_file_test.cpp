@@ -356,10 +356,14 @@ TEST_F(ClusterFile, GpusMayBeSharesOfOneDevice) {
 }
 
 TEST_F(ClusterFile, WhatComputeTakesFromLinksAndHowFastGradientsAreSummedMayBeSaid) {
-  const Cluster c = read(kCluster, kGpu, {"link.busy_efficiency=0.9", "gpu.accumulate_efficiency=0.25"});
+  const Cluster c = read(kCluster, kGpu,
+                         {"link.busy_efficiency=0.9", "link.compute_efficiency=0.8", "gpu.accumulate_efficiency=0.25"});
   EXPECT_EQ(c.node.link_busy_efficiency, 0.9);
+  EXPECT_EQ(c.node.link_compute_efficiency, 0.8);
   EXPECT_DOUBLE_EQ(c.gpu.accumulate_bytes_per_s, 750e9);  // 3000 · 0.25
   EXPECT_DOUBLE_EQ(c.gpu.combine_bytes_per_s, 1500e9);
+  EXPECT_THAT(error_of(kCluster, kGpu, {"gpu.combine=free", "gpu.accumulate_efficiency=0.5"}),
+              HasSubstr("'accumulate_efficiency' where merging is free"));
   EXPECT_THAT(error_of(kCluster, kGpu, {"link.busy_efficiency=1.1"}), HasSubstr("busy_efficiency"));
   EXPECT_THAT(error_of(kCluster, kGpu, {"link.busy_efficiency=0"}), HasSubstr("busy_efficiency"));
 }

@@ -271,6 +271,12 @@ TEST(Cost, ContributingToASumThatHasBegunTakesAMerge) {
     const double more =
         std::accumulate(slower.begin(), slower.end(), 0.0) - std::accumulate(seconds.begin(), seconds.end(), 0.0);
     EXPECT_NEAR(more, pass == Pass::kForward ? 4 * 26 / 4.0 * sum_bytes / 1e12 : 0, 1e-12);  // on each of four ranks
+    GpuProfile by_gradient = measured();
+    by_gradient.framework.gradient_kernels = 3;
+    const std::vector<double> launched = CostModel(by_gradient, p).seconds(s);
+    const double launches =
+        std::accumulate(launched.begin(), launched.end(), 0.0) - std::accumulate(seconds.begin(), seconds.end(), 0.0);
+    EXPECT_NEAR(launches, pass == Pass::kForward ? 0 : 4 * 2 * 3e-6, 1e-12);
   }
 }
 
@@ -443,6 +449,8 @@ TEST(Cost, AFrameworkMovesItsBytes) {
   EXPECT_NEAR(more(0), 6 * 1024.0 * 32 * 130 / 1e12, 1e-15);  // the output is in bf16, and has its log-sum-exp
   gpu.framework = {.merge_kernels = 9};
   EXPECT_NEAR(more(3), 3 * 8 * gpu.launch_s, 1e-15);
+  gpu.framework = {.gradient_kernels = 9};
+  EXPECT_EQ(more(3), 0);
   gpu.framework = {.host_s = 1};
   EXPECT_GT(more(0), 4 - 0.1);  // at least the four kernels
   gpu.framework = {.gradient_bytes = 1e6};

@@ -30,6 +30,7 @@ struct Box {
     if (options.transport == gpu::Transport::kNccl) {
       c.node.link_bytes_per_s *= options.most_ctas;
       c.node.link_sms = options.most_ctas;
+      c.node.link_compute_efficiency = 1;
     }
     const double lost_s = options.timed ? event_s : 0;
     std::vector<double> seconds = CostModel(c.gpu, s.problem).seconds(s);
@@ -69,7 +70,7 @@ class CalibrationOfABox : public Cli {
     c.node.link_startup_s = 2e-6;
     c.node.link_startups = {{1e6, 5e-6}};
     c.node.link_busy_efficiency = 0.8;
-    c.node.link_sms = 2;
+    c.node.link_compute_efficiency = 0.7;
     box_.event_s = 0.3e-6;
     box_.issue_s = 6e-6;
     request_.ranks = 6;
@@ -128,7 +129,8 @@ TEST_F(CalibrationOfABox, GivesItsLinks) {
   EXPECT_EQ(c.node.gpus, 6);
   EXPECT_EQ(c.node.processors, 0);
   EXPECT_EQ(c.node.shared_bytes_per_s, 0);
-  EXPECT_EQ(c.node.link_sms, 2);
+  EXPECT_EQ(c.node.link_sms, 0);
+  EXPECT_NEAR(c.node.link_compute_efficiency, 0.7, 0.005);
   EXPECT_NEAR(c.node.link_bytes_per_s, 300e9, 300e9 * kDigits);
   EXPECT_NEAR(c.node.link_busy_efficiency, 0.8, 0.8 * kDigits);
   const Network network(c, 6), as_it_is(box_.cluster, 6);
@@ -168,7 +170,7 @@ TEST_F(CalibrationOfABox, GivesLinksForEachNumberOfCtas) {
     const Cluster c = written(m, ctas);
     EXPECT_NEAR(c.node.link_bytes_per_s, ctas * 30e9, ctas * 30e9 * kDigits);
     EXPECT_EQ(c.node.link_sms, ctas);
-    EXPECT_THAT(cluster_text(request_, m, ctas, "g"), HasSubstr(fmt::format("NCCL with {} CTAs", ctas)));
+    EXPECT_THAT(cluster_text(request_, m, ctas, "g"), HasSubstr(fmt::format("NCCL with at most {} CTAs", ctas)));
   }
 }
 
@@ -186,7 +188,7 @@ TEST_F(CalibrationOfABox, SpreadsAreWritten) {
   EXPECT_NEAR(c.figures.at("gpu.attention_scale").spread, 0.03, 1e-9);
   EXPECT_NEAR(c.figures.at("node.processors").spread, 0.1 * c.node.processors, 1e-9);
   EXPECT_NEAR(c.figures.at("node.shared_GBps").spread, 40, 1e-9);
-  EXPECT_NEAR(c.figures.at("link.efficiency").spread, 0.05, 1e-9);
+  EXPECT_NEAR(c.figures.at("link.bandwidth_GBps").spread, 15, 0.01);  // of 300
   EXPECT_EQ(c.figures.at("link.busy_efficiency").spread, 0);
   EXPECT_THAT(c.figures.at("link.bandwidth_GBps").source, HasSubstr("measured: nothing, today"));
 }
@@ -253,19 +255,21 @@ TEST_F(Cli, CalibrateWritesAClusterOfThisMachine) {
 TEST_F(Cli, CalibrateAndValidateRefuseWhatMakesNoSense) {
   const std::string calibrate = "calibrate --device cpu --name a --out t ";
   std::ofstream(folder_ / "file") << "x";
-  expect_refused({{"calibrate --device cpu --name a", "--out is missing"},
-                  {"calibrate --device cpu --out t", "--name is missing"},
-                  {calibrate + "--lengths 64,32", "--lengths 64,32: must ascend"},
-                  {calibrate + "--lengths 64,,128", "--lengths"},
-                  {calibrate + "--heads 3 --kv-heads 2", "--heads 3 is no multiple of --kv-heads 2"},
-                  {calibrate + "--ctas 1,2", "--ctas needs --transport nccl"},
-                  {calibrate + "--transport nccl --ctas 2,1", "--ctas 2,1: must ascend"},
-                  {calibrate + "--transport nccl --ctas 1,65", "--ctas 65: at most 64"},
-                  {calibrate + "--transport nccl --ranks-per-gpu 1 --lengths 16", "--device cpu is one process"},
-                  {"calibrate --device cpu --name a --out file/t", "--out file/t: "},
-                  {"calibrate --device cpu --name ../a --out t", "--name '../a': letters, digits"},
-                  {"validate --table x.csv --gpus 4", "--gpus has no place beside --table"},
-                  {"validate --device cpu --gpus 4", "--model NAME is missing"}});
+  expect_refused(
+      {{"calibrate --device cpu --name a", "--out is missing"},
+       {"calibrate --device cpu --out t", "--name is missing"},
+       {calibrate + "--lengths 64,32", "--lengths 64,32: must ascend"},
+       {calibrate + "--lengths 64,,128", "--lengths"},
+       {calibrate + "--heads 3 --kv-heads 2", "--heads 3 is no multiple of --kv-heads 2"},
+       {calibrate + "--ctas 1,2", "--ctas needs --transport nccl"},
+       {calibrate + "--transport nccl --ctas 2,1", "--ctas 2,1: must ascend"},
+       {calibrate + "--transport nccl --ctas 1,65", "--ctas 65: at most 64"},
+       {calibrate + "--transport nccl --ranks-per-gpu 1 --lengths 16", "--transport nccl needs several GPUs"},
+       {calibrate + "--max-ctas 65", "--max-ctas 65: at most 64"},
+       {"calibrate --device cpu --name a --out file/t", "--out file/t: "},
+       {"calibrate --device cpu --name ../a --out t", "--name '../a': up to 100 letters, digits"},
+       {"validate --table x.csv --gpus 4", "--gpus has no place beside --table"},
+       {"validate --device cpu --gpus 4", "--model NAME is missing"}});
 }
 
 /// Two ranks attend twice each and exchange at the same time, three times: what is asked for is there, with memory.
@@ -288,6 +292,11 @@ TEST(Probes, DoWhatTheyAreAskedFor) {
   }
   EXPECT_EQ(attends, 4u);
   EXPECT_EQ(merges, 5u);
+  const Schedule pieces =
+      schedule_of({.shape = {16, 64, 1, 4, 2, 8, Dtype::kBf16}, .pairs = pairs, .exchanges = 3, .pieces = 16});
+  EXPECT_EQ(pieces.bytes(pieces.transfers.front().made), 64u * 2 * 2 * 8 * 2);  // the whole of a chunk goes first
+  EXPECT_EQ(pieces.bytes(pieces.transfers.back().made), 4u * 2 * 2 * 8 * 2);
+  EXPECT_EQ(pieces.transfers.size(), 6u);
   const Schedule back = schedule_of(
       {.shape = {64, 64, 1, 4, 2, 8, Dtype::kBf16}, .mask = Mask::kCausal, .pass = Pass::kBackward, .attends = 3});
   EXPECT_EQ(back.problem.pass, Pass::kBackward);

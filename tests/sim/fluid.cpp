@@ -90,6 +90,10 @@ double Fluid::speed(Rank rank) const {
         if (!flows_[t].done)
           speed = std::min(
               speed, 1 - (flows_[t].route.inter_node ? network_.taken_between_nodes() : network_.taken_in_node()));
+  for (TransferId t = 0; t < flows_.size(); ++t)
+    if (flowing(flows_[t]) && !flows_[t].route.inter_node &&
+        (s_.values[s_.transfers[t].source].rank == rank || s_.values[s_.transfers[t].made].rank == rank))
+      speed = std::min(speed, network_.beside_messages());
   int computing = 0;
   for (OpId op = 0; op < s_.ops.size(); ++op)
     if (computes(op) && network_.share_node(rank, s_.rank_of(op))) ++computing;

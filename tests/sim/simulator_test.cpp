@@ -237,6 +237,24 @@ TEST(Simulator, ComputeSlowsMessagesDown) {
   expect_ends(soon.finish(), c, {112e-6});
 }
 
+/// A GPU computes at 3/4 while bytes flow through its port, not while a message waits or starts. The sender's and the
+/// receiver's blocks of 1 s: 10 MB flow for 100 µs, so that both end 100 µs / 4 later. Rank 3 waits for rank 2 all
+/// along.
+TEST(Simulator, BytesThatFlowSlowComputeDown) {
+  Cluster c = cluster();
+  c.node.link_compute_efficiency = 0.75;
+  Messages m(4);
+  for (Rank rank : {0, 1, 2, 3}) m.compute(rank);
+  m.send(0, 1, 10);
+  m.send(2, 3, 10);
+  Schedule s = m.finish();
+  const OpId sending = exchange_of(s, 1, 2);
+  s.waits.push_back({sending, sending - 1});
+  const Trace trace = simulate(s, c);
+  for (Rank rank : {0, 1}) EXPECT_NEAR(trace.end_s[s.ops_begin(rank)], 1 + 25e-6, kNanosecond) << rank;
+  for (Rank rank : {2, 3}) EXPECT_NEAR(trace.end_s[s.ops_begin(rank)], 1, kNanosecond) << rank;
+}
+
 /// Leaves of 2 nodes, 4:1: trunks of 2 nodes × 2 NICs × 50 / 4 = 50 GB/s. Four flows over one: 12.5 GB/s, 5 + 800 µs.
 TEST(Simulator, FatTreeTrunkIsShared) {
   Cluster c = cluster();
