@@ -16,6 +16,7 @@
 #include "experiments/calibration.h"
 #include "experiments/device_options.h"
 #include "experiments/probes.h"
+#include "experiments/published.h"
 #include "experiments/request.h"
 #include "experiments/table.h"
 #include "experiments/topology_text.h"
@@ -116,6 +117,11 @@ std::string words_of(const CalibrationRequest& request, const Calibration& m, co
                      fmt::format("{:.4g}", p.flops_per_s / 1e12)});
   std::string text = fmt::format("{}\n\n{}\n", request.source, aligned(cells, 1));
   text += leave_one_out_text(profile);
+  if (!m.rectangle_errors.empty())
+    text += fmt::format(
+        "kernels of four times as many keys as queries, or the other way, from these points: {:.1f} % off in the "
+        "median, {:.1f} % at worst\n",
+        100 * median(m.rectangle_errors), 100 * m.rectangle_errors.back());
   text += fmt::format(
       "merging: {}/s; summing gradients: {}/s\n"
       "from kernel to kernel: {}; timing an op: {} ({:.1f} % more); issuing an op: {} of the host\n",

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/cost.h"
 #include "core/kernel_rates.h"
 #include "experiments/calibration_bench.h"
 
@@ -12,18 +13,23 @@ namespace meshattn {
 
 namespace {
 
-/// Operations per second of dense attention on one rank. The first kernel keeps the device busy while the host issues
-/// those that count.
+/// Of several kernels of attention in a row on rank 0. The first keeps the device busy while the host issues those that
+/// count.
+std::vector<double> attention_s(const Schedule& s, const Trace& trace) {
+  std::vector<double> times =
+      s.problem.pass == Pass::kForward ? seconds_of<Attend>(s, trace, 0) : seconds_of<AttendBackward>(s, trace, 0);
+  times.erase(times.begin());
+  return times;
+}
+
+/// Operations per second of dense attention on one rank.
 double rate_of(const Bench& bench, const AttentionShape& shape, Pass pass, KernelMask mask,
                std::vector<double>* spreads = nullptr) {
   const Problem p{shape, mask == KernelMask::kFull ? Mask::kFull : Mask::kCausal, Partition::kContiguous, pass, 1};
   const Schedule s = schedule_of({.shape = shape, .mask = p.mask, .pass = pass, .attends = 4});
   const gpu::RunResult result = bench.run(s);
   if (spreads != nullptr) spreads->push_back(spread_of(result.makespans_s));
-  std::vector<double> times =
-      pass == Pass::kForward ? seconds_of<Attend>(s, result.trace, 0) : seconds_of<AttendBackward>(s, result.trace, 0);
-  times.erase(times.begin());
-  return flops(total_pairs(p), shape.head_dim, pass) * shape.heads / median(times);
+  return flops(total_pairs(p), shape.head_dim, pass) * shape.heads / median(attention_s(s, result.trace));
 }
 
 void attention(const Bench& bench, Calibration& made) {
@@ -55,6 +61,28 @@ void tails(const Bench& bench, Calibration& made) {
     }
     if (!found.empty()) made.tails[pass] = median(found);
   }
+}
+
+/// Kernels of four times as many keys as queries, and the other way round, full mask: how far they are from what the
+/// cost model makes of the points, which are squares.
+void rectangles(const Bench& bench, Calibration& made) {
+  GpuProfile gpu;
+  gpu.attention = made.points;
+  gpu.tails = made.tails;
+  gpu.sms = bench.request().devices.sms;
+  constexpr int kSides = 4;
+  for (std::int64_t length : bench.request().lengths)
+    for (Pass pass : {Pass::kForward, Pass::kBackward})
+      for (int pieces : {1, kSides}) {
+        if (length / kSides < bench.request().lengths.front()) continue;
+        const std::int64_t queries = pieces == 1 ? length / kSides : length;
+        const Schedule s =
+            schedule_of({.shape = bench.shape(queries, length), .pass = pass, .attends = 4, .pieces = pieces});
+        const std::vector<double> modelled = CostModel(gpu, s.problem).seconds(s);
+        const double measured_s = median(attention_s(s, bench.run(s).trace));
+        made.rectangle_errors.push_back(std::abs(modelled.back() / measured_s - 1));
+      }
+  std::ranges::sort(made.rectangle_errors);
 }
 
 /// Bytes/s, and their spread, of two sums in fp32 into one in the dtype of outputs, as CostModel counts bytes: outputs
@@ -127,6 +155,7 @@ Calibration calibrate(const CalibrationRequest& request, const Runner& run,
   tell("attention");
   attention(bench, made);
   if (request.devices.sms > 0 && request.shape.kv_heads > 1) tails(bench, made);
+  rectangles(bench, made);
   tell("merging, gaps between kernels, events");
   std::tie(made.combine_bytes_per_s, made.combine_spread) = merging(bench, Pass::kForward);
   std::tie(made.accumulate_bytes_per_s, made.accumulate_spread) = merging(bench, Pass::kBackward);

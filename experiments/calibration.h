@@ -43,8 +43,9 @@ struct LinkCalibration {
 /// What was measured, likewise; attention's spread, and that of processors, is of repeats.
 struct Calibration {
   std::vector<AttentionPoint> points;
-  std::map<Pass, double> tails;  ///< where the device has SMs, and lengths let it be seen: see KernelRates
-  double attention_spread = 0;   ///< the median of all points'
+  std::map<Pass, double> tails;          ///< where the device has SMs, and lengths let it be seen: see KernelRates
+  double attention_spread = 0;           ///< the median of all points'
+  std::vector<double> rectangle_errors;  ///< ascending, relative: kernels of unlike sides, by the cost model
   double combine_bytes_per_s = 0;
   double combine_spread = 0;
   double accumulate_bytes_per_s = 0;

@@ -68,7 +68,8 @@ std::vector<ValueId> attend_backward(ScheduleBuilder& b, Rank rank, ValueId kv, 
   const ValueId delta = b.delta(input(b, rank, Tensor::kO), d_o);
   std::vector<ValueId> sums;
   for (int i = 0; i < times; ++i) {
-    const ValueId dq = sum(b, rank, Tensor::kDQ), dkv = sum(b, rank, Tensor::kDKV);
+    const ValueId dq = sum(b, rank, Tensor::kDQ);
+    const ValueId dkv = b.declare(rank, Tensor::kDKV, b.value(kv).region, Dtype::kFp32);
     b.attend_backward(rank, std::vector{BackwardRow{q, d_o, delta, dq}}, std::vector{BackwardColumn{kv, dkv}});
     sums.insert(sums.end(), {dq, dkv});
   }
@@ -84,35 +85,31 @@ Schedule schedule_of(const Probe& probe) {
   p.shape.seq_q *= p.ranks;
   p.shape.seq_kv *= p.ranks;
   ScheduleBuilder b(p);
-  std::vector<ValueId> kv;
-  for (Rank rank = 0; rank < p.ranks; ++rank)
-    kv.push_back(b.input(rank, Tensor::kKV, b.chunk_region(rank, Tensor::kKV), p.shape.dtype));
+  std::vector<ValueId> whole, piece;  // of KV, by rank
+  for (Rank rank = 0; rank < p.ranks; ++rank) {
+    whole.push_back(input(b, rank, Tensor::kKV));
+    const auto first = static_cast<Cell>(rank * p.pieces());
+    piece.push_back(
+        p.cuts == 1 ? whole.back()
+                    : b.input(rank, Tensor::kKV, b.region(std::span(&first, 1), {0, p.shape.kv_heads}), p.shape.dtype));
+  }
   std::vector<ValueId> sums;
   for (Rank rank = 0; rank < (probe.attends > 0 ? probe.attending : 0); ++rank) {
-    const ValueId of_rank = kv[static_cast<std::size_t>(rank)];
-    for (ValueId sum : p.pass == Pass::kForward ? attend(b, rank, of_rank, probe.attends)
-                                                : attend_backward(b, rank, of_rank, probe.attends)) {
+    const ValueId kv = piece[static_cast<std::size_t>(rank)];
+    for (ValueId sum :
+         p.pass == Pass::kForward ? attend(b, rank, kv, probe.attends) : attend_backward(b, rank, kv, probe.attends)) {
       b.output(sum);
       sums.push_back(sum);
     }
   }
   const std::size_t second = p.pass == Pass::kForward ? 1 : 2;
   for (int i = 0; i < probe.merges; ++i) b.output(b.combine(std::vector{sums[0], sums[second]}, p.shape.dtype));
-  const auto exchange = [&](const std::vector<ValueId>& values) {
+  for (int i = 0; i < probe.exchanges; ++i) {
     std::vector<TransferId> transfers;
-    for (std::size_t i = 0; i < values.size(); ++i)
-      transfers.push_back(b.transfer(values[i], probe.pairs[i].second, 1));
+    for (const auto& [from, to] : probe.pairs)
+      transfers.push_back(b.transfer((i == 0 ? whole : piece)[static_cast<std::size_t>(from)], to, 1));
     b.exchange_all(transfers);
-  };
-  std::vector<ValueId> wholes, pieces;
-  for (const auto& [from, to] : probe.pairs) {
-    wholes.push_back(kv[static_cast<std::size_t>(from)]);
-    const auto first = static_cast<Cell>(from * p.pieces());
-    pieces.push_back(
-        p.cuts == 1 ? wholes.back()
-                    : b.input(from, Tensor::kKV, b.region(std::span(&first, 1), {0, p.shape.kv_heads}), p.shape.dtype));
   }
-  for (int i = 0; i < probe.exchanges; ++i) exchange(i == 0 ? wholes : pieces);
   Schedule s = b.finish();
   assign_memory(s);
   return s;

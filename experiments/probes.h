@@ -31,7 +31,7 @@ struct Probe {
   int merges = 0;     ///< rank 0 then, one after the other: its first two sums (backward: of dQ) into one
   std::span<const Pair> pairs = {};  ///< that exchange a KV at a time
   int exchanges = 0;                 ///< one after the other, on the one lane
-  int pieces = 1;                    ///< of a chunk's KV: all exchanges but the first are of one of them
+  int pieces = 1;                    ///< of a chunk's KV: one of them is attended, and sent but for the first time
 };
 
 [[nodiscard]] Schedule schedule_of(const Probe& probe);

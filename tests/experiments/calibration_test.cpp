@@ -107,6 +107,8 @@ TEST_F(CalibrationOfABox, GivesItsKernels) {
   EXPECT_NEAR(gpu.combine_bytes_per_s, 1234e9, 1234e9 * kDigits);
   EXPECT_NEAR(gpu.accumulate_bytes_per_s, 987e9, 987e9 * kDigits);
   EXPECT_NEAR(gpu.launch_s, 4.5e-6, 1e-9);
+  EXPECT_EQ(m.rectangle_errors.size(), 8u);  // of 1,024 and 2,048 tokens, whose quarters are not below 256
+  EXPECT_LT(m.rectangle_errors.back(), kDigits);
   EXPECT_NEAR(m.event_s, 0.3e-6, 1e-12);
   EXPECT_NEAR(m.issue_s, 6e-6, 1e-12);
   EXPECT_EQ(gpu.sms, 8);
@@ -213,8 +215,8 @@ TEST_F(Cli, CalibrateWritesAClusterOfThisMachine) {
       "--repeats 3 --ranks-per-gpu 4");
   ASSERT_EQ(run.status, 0) << run.err;
   for (const char* what : {"measured: ", "a test of the method", "forward full", "backward causal", "left out in turn",
-                           "merging: ", "summing gradients: ", "timing an op: ", "issuing an op: ", "copies",
-                           "all at once", "--cluster here"})
+                           "four times as many keys", "merging: ", "summing gradients: ", "timing an op: ",
+                           "issuing an op: ", "copies", "all at once", "--cluster here"})
     EXPECT_THAT(run.out, HasSubstr(what));
   const Cluster c = read_cluster("here", (folder_ / "t").string());
   EXPECT_EQ(c.gpu.attention.size(), 12u);
@@ -297,6 +299,14 @@ TEST(Probes, DoWhatTheyAreAskedFor) {
   EXPECT_EQ(pieces.bytes(pieces.transfers.front().made), 64u * 2 * 2 * 8 * 2);  // the whole of a chunk goes first
   EXPECT_EQ(pieces.bytes(pieces.transfers.back().made), 4u * 2 * 2 * 8 * 2);
   EXPECT_EQ(pieces.transfers.size(), 6u);
+  for (Pass pass : {Pass::kForward, Pass::kBackward}) {
+    const Schedule tall =
+        schedule_of({.shape = {64, 64, 1, 4, 2, 8, Dtype::kBf16}, .pass = pass, .attends = 1, .pieces = 4});
+    const double of_all_heads = 64 * 16 * 4;  // pairs of 4 heads: all queries, a quarter of the keys
+    GpuProfile gpu;
+    gpu.attention_flops_per_s = 1e12;
+    EXPECT_NEAR(CostModel(gpu, tall.problem).seconds(tall).back(), flops(of_all_heads, 8, pass) / 1e12, 1e-18);
+  }
   const Schedule back = schedule_of(
       {.shape = {64, 64, 1, 4, 2, 8, Dtype::kBf16}, .mask = Mask::kCausal, .pass = Pass::kBackward, .attends = 3});
   EXPECT_EQ(back.problem.pass, Pass::kBackward);
