@@ -96,6 +96,12 @@ std::string links_text(const CalibrationRequest& request, const Calibration& m) 
   for (const StartupPoint& s : first.startups)
     cells.push_back({bytes_text(s.bytes), time_text(s.seconds + s.bytes / first.bytes_per_s)});
   std::string text = '\n' + aligned(cells, 0) + '\n';
+  if (!m.paths.empty()) {
+    const auto path = [](const PathRate& p) {
+      return fmt::format("{}/s (GPU {} to {})", bytes_text(p.bytes_per_s), p.from, p.to);
+    };
+    text += fmt::format("paths: from {} to {}\n\n", path(m.paths.front()), path(m.paths.back()));
+  }
   cells = {{"messages by", "one alone", "both ways, each", "all at once", "attention beside", "beside attention"}};
   for (const auto& [ctas, links] : m.links)
     cells.push_back({ctas > 0 ? fmt::format("NCCL, at most {} CTAs", ctas) : "copies",

@@ -165,7 +165,10 @@ Calibration calibrate(const CalibrationRequest& request, const Runner& run,
   sharing(bench, made);
   for (int ctas : request.ctas) {
     tell(ctas > 0 ? fmt::format("messages with {} CTAs", ctas) : "messages");
-    made.links[ctas] = calibrate_links(Bench(request, run, ctas), made.processors);
+    const Bench of_ctas(request, run, ctas);
+    made.links[ctas] = calibrate_links(of_ctas, made.processors);
+    if (ctas == request.ctas.front() && request.options.ranks_per_device == 1)
+      made.paths = calibrate_paths(of_ctas, made.links[ctas]);
   }
   return made;
 }

@@ -24,6 +24,12 @@ struct CalibrationRequest {
   std::string source;                        ///< beside every number: what was measured, when
 };
 
+/// How fast messages go from one GPU to another.
+struct PathRate {
+  int from = 0, to = 0;
+  double bytes_per_s = 0;
+};
+
 /// Messages within the box: medians of several in a row, in the median repeat. `spread`: half of what the middle half
 /// of them differ, relative.
 struct LinkCalibration {
@@ -52,10 +58,11 @@ struct Calibration {
   double accumulate_spread = 0;
   double processors = 1;  ///< ranks that share a device compute so much more at once than one
   double processors_spread = 0;
-  double launch_s = 0;         ///< from the end of a kernel to the start of the next that waits for it, without events
-  double event_s = 0;          ///< what timing an op by events adds to it
-  double timing_overhead = 0;  ///< that by the op, at the length where it was measured
-  double issue_s = 0;          ///< of the host, for an op
+  double launch_s = 0;          ///< from the end of a kernel to the start of the next that waits for it, without events
+  double event_s = 0;           ///< what timing an op by events adds to it
+  double timing_overhead = 0;   ///< that by the op, at the length where it was measured
+  double issue_s = 0;           ///< of the host, for an op
+  std::vector<PathRate> paths;  ///< between any two GPUs, where each has one rank, by the first of `ctas`; ascending
   std::map<int, LinkCalibration> links;  ///< by thread blocks of an NCCL kernel; 0: copies; none of one rank
 };
 

@@ -58,5 +58,7 @@ template <typename Kind>
 
 /// Everything about links. `processors`: of Calibration.
 [[nodiscard]] LinkCalibration calibrate_links(const Bench& bench, double processors);
+/// Of any two ranks, ascending by rate. `links`: of the same.
+[[nodiscard]] std::vector<PathRate> calibrate_paths(const Bench& bench, const LinkCalibration& links);
 
 }  // namespace meshattn

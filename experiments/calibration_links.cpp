@@ -69,15 +69,20 @@ void messages(const Bench& bench, LinkCalibration& made) {
 }
 
 /// Bytes/s of the largest messages, all pairs together, from when the first has come to when the last has, without
-/// their start-ups; and their spread. No less than one pair alone reaches, no more than as many.
-std::pair<double, double> at_once(const Bench& bench, const LinkCalibration& made, const std::vector<Pair>& pairs) {
+/// their start-ups; and the spread of one.
+std::pair<double, double> rate_of(const Bench& bench, const LinkCalibration& made, const std::vector<Pair>& pairs) {
   const Schedule s = schedule_of(
       {.shape = bench.shape(1, bench.request().message_tokens.back()), .pairs = pairs, .exchanges = kInARow});
   const Exchanges all = exchanges(s, bench.run(s).trace);
   const double each_s = (all.end_s.back() - all.end_s.front()) / (kInARow - 1) - made.startups.back().seconds;
   const auto number = static_cast<double>(pairs.size());
-  const double bytes_per_s = number * bytes_of_message(s) / std::max(1e-12, each_s);
-  return {std::clamp(bytes_per_s, made.bytes_per_s, number * made.bytes_per_s), spread_of(all.seconds())};
+  return {number * bytes_of_message(s) / std::max(1e-12, each_s), spread_of(all.seconds())};
+}
+
+/// Likewise; no less than one pair alone reaches, no more than as many.
+std::pair<double, double> at_once(const Bench& bench, const LinkCalibration& made, const std::vector<Pair>& pairs) {
+  const auto [bytes_per_s, spread] = rate_of(bench, made, pairs);
+  return {std::clamp(bytes_per_s, made.bytes_per_s, static_cast<double>(pairs.size()) * made.bytes_per_s), spread};
 }
 
 /// Rank 0 receives from rank 1 beside attention, of so many queries that it has many waves of tiles: what few of them
@@ -155,6 +160,15 @@ void messages_beside(const Bench& bench, const Beside& probe, double processors,
 }
 
 }  // namespace
+
+std::vector<PathRate> calibrate_paths(const Bench& bench, const LinkCalibration& links) {
+  std::vector<PathRate> paths;
+  for (Rank from = 0; from < bench.request().ranks; ++from)
+    for (Rank to = from + 1; to < bench.request().ranks; ++to)
+      paths.push_back({from, to, rate_of(bench, links, {{from, to}}).first});
+  std::ranges::sort(paths, {}, &PathRate::bytes_per_s);
+  return paths;
+}
 
 LinkCalibration calibrate_links(const Bench& bench, double processors) {
   LinkCalibration made;

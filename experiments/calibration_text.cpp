@@ -84,6 +84,12 @@ std::string cluster_text(const CalibrationRequest& request, const Calibration& m
   if (request.ranks > 1 && !shared)
     text += fmt::format("# Not modelled: two ranks that send to each other reach {:.0f} % of one way.\n",
                         100 * m.links.at(ctas).both_ways);
+  if (!m.paths.empty()) {
+    const PathRate &least = m.paths.front(), &most = m.paths.back();
+    if (least.bytes_per_s < 0.9 * most.bytes_per_s)
+      text += fmt::format("# Not modelled: paths differ, from {:.6g} GB/s (GPU {} to {}) to {:.6g} (GPU {} to {}).\n",
+                          least.bytes_per_s / 1e9, least.from, least.to, most.bytes_per_s / 1e9, most.from, most.to);
+  }
   if (request.ranks > 1)
     text += fmt::format("# Not modelled: a message beside attention waits {:.1f} us more.\n",
                         1e6 * m.links.at(ctas).busy_wait_s);

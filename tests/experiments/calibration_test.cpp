@@ -144,6 +144,22 @@ TEST_F(CalibrationOfABox, GivesItsLinks) {
   }
 }
 
+/// GPUs 0 to 2 and 3 to 5 under a switch each, between which 100 of the 300 GB/s pass: 9 of the 15 paths.
+TEST_F(CalibrationOfABox, FindsSlowerPaths) {
+  EXPECT_THAT(cluster_text(request_, measured(), 0, "g"), testing::Not(HasSubstr("paths differ")));
+  box_.cluster.node.gpus_per_switch = 3;
+  box_.cluster.node.switch_bytes_per_s = 100e9;
+  const Calibration m = measured();
+  const std::vector<PathRate>& paths = m.paths;
+  ASSERT_EQ(paths.size(), 15u);
+  for (std::size_t i = 0; i < paths.size(); ++i) {
+    const bool across = (paths[i].from < 3) != (paths[i].to < 3);
+    EXPECT_EQ(across, i < 9);
+    EXPECT_NEAR(paths[i].bytes_per_s, across ? 100e9 : 300e9, 300e9 * kDigits);
+  }
+  EXPECT_THAT(cluster_text(request_, m, 0, "g"), HasSubstr("paths differ, from 100 GB/s"));
+}
+
 /// Ranks on one device, which does 1.25 times as much at once; all their messages together go at 500 GB/s.
 TEST_F(CalibrationOfABox, GivesWhatRanksShare) {
   box_.cluster.node.processors = 1.25;
