@@ -50,12 +50,11 @@ constexpr Key kClusterKeys[] = {
 
 constexpr Key kGpuKeys[] = {
     {"gpu", "memory_GB", Kind::kPositive},
-    {"gpu", "attention_TFLOPs", Kind::kPositive, false},    // one rate for everything, in place of points
-    {"gpu", "combine", Kind::kText, false},                 // "free", in place of the next two
-    {"gpu", "hbm_GBps", Kind::kPositive, false},            // data sheet
-    {"gpu", "combine_efficiency", Kind::kFraction, false},  // of hbm_GBps while merging partials, read + written
-    {"gpu", "accumulate_efficiency", Kind::kFraction,
-     false},                                             // of it while summing gradients; if not said, as the last
+    {"gpu", "attention_TFLOPs", Kind::kPositive, false},       // one rate for everything, in place of points
+    {"gpu", "combine", Kind::kText, false},                    // "free", in place of the next two
+    {"gpu", "hbm_GBps", Kind::kPositive, false},               // data sheet
+    {"gpu", "combine_efficiency", Kind::kFraction, false},     // of hbm_GBps while merging partials, read + written
+    {"gpu", "accumulate_efficiency", Kind::kFraction, false},  // likewise while summing gradients; as the last
     {"gpu", "sms", Kind::kCount, false},                 // streaming multiprocessors; no tails of kernels if not said
     {"gpu", "attention_scale", Kind::kPositive, false},  // of all rates of attention; 1 if not said
     {"gpu", "launch_us", Kind::kAmount},                 // start of one compute op

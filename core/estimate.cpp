@@ -100,9 +100,8 @@ void EqualShares::send(Rank from, Rank to, double bytes, Event arrived) {
 }
 
 void EqualShares::compute(Rank rank, int by) {
-  capacities_.compute(rank, by);
-  const Route links = network_.busy_links(rank);
-  for (LinkId link : links) touch(link);
+  const Route slowed = capacities_.compute(rank, by);
+  for (LinkId link : slowed) touch(link);
 }
 
 void EqualShares::leave_links(std::uint32_t id) {

@@ -46,9 +46,8 @@ struct LaneProgress {
 /// transfer starts when both its exchanges have started, passes its start-up and then its bytes, an exchange ends with
 /// its last transfer. From the start of an exchange to the end of each of its transfers compute of the rank is slower,
 /// by what such a transfer takes of it: of several the one that takes most counts; and where bytes that flow through a
-/// port slow compute down, not below that. Where ranks share processors, those
-/// that compute at a time have equal parts of them. What links do to each other, and compute to links, is the clock's
-/// business:
+/// port slow compute down, not below that. Where ranks share processors, those that compute at a time have equal parts
+/// of them. What links do to each other, and compute to links, is the clock's business:
 ///
 ///     double now();                                       // seconds
 ///     void after(double seconds, Event);
@@ -224,7 +223,7 @@ void Execution<Clock>::count_transfer(Rank rank, TransferId t, int by) {
 /// The bytes of a transfer begin to flow (by = 1), or have arrived (−1).
 template <typename Clock>
 void Execution<Clock>::count_flow(TransferId t, int by) {
-  if (compute_.empty()) return;
+  if (network_.beside_messages() == 1) return;
   const Rank from = schedule_.values[schedule_.transfers[t].source].rank;
   const Rank to = schedule_.values[schedule_.transfers[t].made].rank;
   if (!network_.share_node(from, to)) return;

@@ -26,8 +26,7 @@ namespace meshattn {
 /// * below the first point it goes on as between the first two, but never falls (from one point: as 1 / length); beyond
 ///   the last it stays;
 /// * head dims between or beyond those of two with points: the time of a pair is linear in the head dim (softmax costs
-/// the
-///   same for each), but beyond them neither shorter for a larger one nor more than in proportion. Two dims of the
+///   the same for each), but beyond them neither shorter for a larger one nor more than in proportion. Two dims of the
 ///   profile stand for all others, the nearest on either side, or the nearest two.
 class KernelRates {
  public:

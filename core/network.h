@@ -30,8 +30,8 @@ struct Link {
   }
 };
 
-/// Links that a message crosses, in order. Bytes flow over all links at once. A range of its links: `for (LinkId link :
-/// network.route(a, b))`.
+/// Links, as those that a message crosses, in order. Bytes flow over all links at once. A range of its links: `for
+/// (LinkId link : network.route(a, b))`.
 struct Route {
   std::array<LinkId, 6> links{};
   int count = 0;
@@ -145,9 +145,11 @@ class Capacities {
       for (LinkId link : route) --pairs_on_[link];
   }
   /// A rank begins to compute (by = 1) or ends (−1). Only where the network can slow messages.
-  void compute(Rank rank, int by) {
+  /// @returns the links that this slows
+  Route compute(Rank rank, int by) {
     const Route links = network_.busy_links(rank);
     for (LinkId link : links) computing_on_[link] += by;
+    return links;
   }
   /// Bytes/s
   [[nodiscard]] double of(LinkId link) const {

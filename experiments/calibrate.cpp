@@ -11,12 +11,12 @@
 #include "core/cluster_file.h"
 #include "core/error.h"
 #include "core/keyed_file.h"
+#include "core/median.h"
 #include "core/report/figures.h"
 #include "core/report/file.h"
 #include "experiments/calibration.h"
 #include "experiments/device_options.h"
 #include "experiments/probes.h"
-#include "experiments/published.h"
 #include "experiments/request.h"
 #include "experiments/table.h"
 #include "experiments/topology_text.h"
@@ -185,13 +185,6 @@ struct Files {
   std::vector<fs::path> clusters;  ///< for each number of CTAs
 };
 
-/// The first of them. @throws InvalidInput if any cannot be read
-Cluster read_all(const Files& files, const fs::path& folder) {
-  std::vector<Cluster> all;
-  for (const fs::path& path : files.clusters) all.push_back(read_cluster(path.stem().string(), folder));
-  return all.front();
-}
-
 int calibrate_alone(const po::variables_map& given) {
   const std::string name = read_name(given);
   const CalibrationRequest request = read_calibration(given);
@@ -208,12 +201,15 @@ int calibrate_alone(const po::variables_map& given) {
     write(into.profile, texts.front());
     for (std::size_t i = 0; i < into.clusters.size(); ++i) write(into.clusters[i], texts[i + 1]);
   };
+  // What cannot be read does not replace what could be.
   const fs::path trial = fs::temp_directory_path() / fmt::format("meshattn-{}", getpid());
-  write_all(Files(trial, name, request.ctas));
-  const Cluster read = read_all(Files(trial, name, request.ctas), trial);
+  const Files tried(trial, name, request.ctas);
+  write_all(tried);
+  for (const fs::path& path : tried.clusters) (void)read_cluster(path.string(), trial);
+  const GpuProfile profile = read_cluster(name, trial).gpu;
   fs::remove_all(trial);
   write_all(files);
-  std::cout << words_of(request, measured, read.gpu) << fmt::format("\nwritten: {}", files.profile.string());
+  std::cout << words_of(request, measured, profile) << fmt::format("\nwritten: {}", files.profile.string());
   for (const fs::path& path : files.clusters) std::cout << ", " << path.string();
   std::cout << fmt::format("; use them with --topologies {} --cluster {}\n", folder.string(), name);
   return 0;

@@ -33,8 +33,8 @@ struct PathRate {
 /// Messages within the box: medians of several in a row, in the median repeat. `spread`: half of what the middle half
 /// of them differ, relative.
 struct LinkCalibration {
-  double bytes_per_s = 0;  ///< from one rank to another, by the two largest sizes
-  double spread = 0;
+  double bytes_per_s = 0;              ///< from one rank to another, by the two largest sizes
+  double spread = 0;                   ///< of the largest
   std::vector<StartupPoint> startups;  ///< of messages of each size: what they took beyond bytes over bandwidth
   double both_ways = 0;                ///< bytes/s of two ranks that send to each other, each way, by bytes_per_s
   double shared_bytes_per_s = 0;       ///< of all ranks together, each sending to the next

@@ -4,9 +4,9 @@
 #include <variant>
 #include <vector>
 
+#include "core/median.h"
 #include "experiments/calibration.h"
 #include "experiments/probes.h"
-#include "experiments/published.h"
 
 namespace meshattn {
 

@@ -39,7 +39,7 @@ Exchanges exchanges(const Schedule& s, const Trace& trace, std::size_t from = 0)
 
 double bytes_of_message(const Schedule& s) { return static_cast<double>(s.bytes(s.transfers.back().made)); }
 
-/// Sizes of messages, and how long those of each took: the two largest, or the one that there is.
+/// Bytes/s, by how much longer the largest messages took than those before; by themselves if there are no others.
 double bandwidth_of(const std::vector<StartupPoint>& took) {
   const StartupPoint& last = took.back();
   const double reached = last.bytes / last.seconds;

@@ -28,9 +28,10 @@ std::string profile_text(const CalibrationRequest& request, const Calibration& m
   const std::string& source = request.source;
   const double hbm = std::max(m.combine_bytes_per_s, m.accumulate_bytes_per_s);
   std::string text = fmt::format(
-      "# By meshattn calibrate. Medians; what stands behind +- is half of what repeats differ.\n"
-      "# {}\n# Timing an op by events adds {:.2f} us, which none of these times contain. The host issues an op in "
-      "{:.2f} us.\n"
+      "# By meshattn calibrate. Medians; behind +- stands half of what the middle half of them differ.\n"
+      "# {}\n# Timing an op by events adds {:.2f} us, which the gap between kernels does not contain. The host issues "
+      "an "
+      "op\n# in {:.2f} us.\n"
       "\n[gpu]\n",
       source, 1e6 * m.event_s, 1e6 * m.issue_s);
   text += line("memory_GB", fmt::format("{:.6g}", request.devices.memory_bytes / 1e9), "as the device says");

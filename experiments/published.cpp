@@ -101,10 +101,4 @@ std::optional<double> rank_correlation(std::span<const double> a, std::span<cons
   return ab / std::sqrt(aa * bb);
 }
 
-double median(std::vector<double> numbers) {
-  std::ranges::sort(numbers);
-  const std::size_t middle = numbers.size() / 2;
-  return numbers.size() % 2 == 1 ? numbers[middle] : (numbers[middle - 1] + numbers[middle]) / 2;
-}
-
 }  // namespace meshattn

@@ -28,7 +28,4 @@ struct PublishedRow {
 /// all numbers of one of them are equal.
 [[nodiscard]] std::optional<double> rank_correlation(std::span<const double> a, std::span<const double> b);
 
-/// The middle one, or the mean of the two middle ones. Not of nothing.
-[[nodiscard]] double median(std::vector<double> numbers);
-
 }  // namespace meshattn

@@ -7,8 +7,8 @@
 #include <ostream>
 #include <sstream>
 
+#include "core/median.h"
 #include "core/report/figures.h"
-#include "experiments/published.h"
 #include "experiments/summary_text.h"
 #include "experiments/table.h"
 

@@ -6,8 +6,8 @@
 #include <map>
 
 #include "core/leave_one_out.h"
+#include "core/median.h"
 #include "core/report/figures.h"
-#include "experiments/published.h"
 #include "experiments/table.h"
 #include "experiments/units.h"
 

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "core/error.h"
+#include "core/median.h"
 #include "core/report/figures.h"
 #include "core/report/file.h"
 #include "experiments/children.h"

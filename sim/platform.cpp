@@ -106,9 +106,8 @@ void Platform::send(Rank from, Rank to, double bytes, Event arrived) {
 }
 
 void Platform::compute(Rank rank, int by) {
-  capacities_.compute(rank, by);
-  const Route links = network_.busy_links(rank);
-  for (LinkId link : links) set_capacity(link);
+  const Route slowed = capacities_.compute(rank, by);
+  for (LinkId link : slowed) set_capacity(link);
 }
 
 void Platform::set_capacity(LinkId link) { links_[link]->set_bandwidth(capacities_.of(link)); }

@@ -8,6 +8,7 @@
 #include "core/cluster_file.h"
 #include "core/cost.h"
 #include "core/leave_one_out.h"
+#include "core/median.h"
 
 namespace meshattn {
 namespace {
@@ -160,8 +161,7 @@ TEST(TopologyData, PointsAreBetweenTheirNeighboursAsTheCostModelSays) {
   for (const auto& [name, figures] : known) {
     const std::vector<double> errors = leave_one_out(cluster_of(name).gpu);
     ASSERT_GE(errors.size(), 8u) << name;
-    const double median = (errors[(errors.size() - 1) / 2] + errors[errors.size() / 2]) / 2;
-    EXPECT_NEAR(median, figures.first, 0.0005) << name;
+    EXPECT_NEAR(median(errors), figures.first, 0.0005) << name;
     EXPECT_NEAR(errors.back(), figures.second, 0.0005) << name;
   }
 }

@@ -192,7 +192,7 @@ TEST_F(CalibrationOfABox, GivesLinksForEachNumberOfCtas) {
   }
 }
 
-/// What repeats differ stands behind their medians; of one repeat nothing does.
+/// What times differ stands behind their medians; where they do not, nothing does.
 TEST_F(CalibrationOfABox, SpreadsAreWritten) {
   Calibration m = measured();
   EXPECT_THAT(profile_text(request_, m) + cluster_text(request_, m, 0, "g"), testing::Not(HasSubstr(" +- 0.001 ")));

@@ -9,6 +9,7 @@
 #include <fstream>
 
 #include "core/error.h"
+#include "core/median.h"
 
 namespace meshattn {
 namespace {
