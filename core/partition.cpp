@@ -6,14 +6,15 @@ namespace meshattn {
 
 namespace {
 
-constexpr NameTable<Partition, 4> kPartitions{{{Partition::kContiguous, "contiguous"},
+constexpr NameTable<Partition, 5> kPartitions{{{Partition::kContiguous, "contiguous"},
                                                {Partition::kStriped, "striped"},
                                                {Partition::kZigzag, "zigzag"},
+                                               {Partition::kDocumentContiguous, "document-contiguous"},
                                                {Partition::kDocumentZigzag, "document-zigzag"}}};
 
-/// Run `chunk`, or its mirror image, of the 2n that a span is cut into.
-TokenRun zigzag(const TokenRun& span, std::int64_t ranks, std::int64_t chunk, bool mirrored) {
-  return cut_of(span, 2 * ranks, mirrored ? 2 * ranks - 1 - chunk : chunk);
+/// One run of n, or one of 2n and its mirror image.
+int pieces_of_a_span(Partition partition) {
+  return partition == Partition::kZigzag || partition == Partition::kDocumentZigzag ? 2 : 1;
 }
 
 }  // namespace
@@ -21,28 +22,28 @@ TokenRun zigzag(const TokenRun& span, std::int64_t ranks, std::int64_t chunk, bo
 std::string_view name_of(Partition partition) { return kPartitions.name_of(partition); }
 Partition parse_partition(std::string_view name) { return kPartitions.parse("partition", name); }
 
+bool deals_documents(Partition partition) {
+  return partition == Partition::kDocumentContiguous || partition == Partition::kDocumentZigzag;
+}
+
 int pieces_of(Partition partition, const Documents& documents) {
-  if (partition == Partition::kDocumentZigzag) return 2 * static_cast<int>(documents.span_ends().size());
-  return partition == Partition::kZigzag ? 2 : 1;
+  const int spans = deals_documents(partition) ? static_cast<int>(documents.span_ends().size()) : 1;
+  return spans * pieces_of_a_span(partition);
 }
 
 TokenRun run_of(Partition partition, const Documents& documents, std::int64_t seq, int ranks, Cell cell) {
-  const TokenRun all{0, 1, seq};
-  switch (partition) {
-    case Partition::kContiguous:
-      return cut_of(all, ranks, cell);
-    case Partition::kStriped:
-      return {cell, ranks, (seq - cell + ranks - 1) / ranks};
-    case Partition::kZigzag:
-      return zigzag(all, ranks, cell / 2, cell % 2 != 0);
-    case Partition::kDocumentZigzag: {
-      const std::span<const std::int64_t> ends = documents.span_ends();
-      const std::size_t chunk = cell / (2 * ends.size()), piece = cell % (2 * ends.size()), span = piece / 2;
-      const std::int64_t begin = span == 0 ? 0 : ends[span - 1];
-      return zigzag({begin, 1, ends[span] - begin}, ranks, static_cast<std::int64_t>(chunk), piece % 2 != 0);
-    }
+  if (partition == Partition::kStriped) return {cell, ranks, (seq - cell + ranks - 1) / ranks};
+  const int of_chunk = pieces_of(partition, documents), pieces = pieces_of_a_span(partition);
+  const auto index = static_cast<int>(cell);
+  const int chunk = index / of_chunk, piece = index % pieces;
+  TokenRun tokens{0, 1, seq};
+  if (deals_documents(partition)) {
+    const std::span<const std::int64_t> ends = documents.span_ends();
+    const auto span = static_cast<std::size_t>(index % of_chunk / pieces);
+    tokens.start = span == 0 ? 0 : ends[span - 1];
+    tokens.count = ends[span] - tokens.start;
   }
-  return {};
+  return cut_of(tokens, pieces * ranks, piece == 0 ? chunk : 2 * ranks - 1 - chunk);
 }
 
 TokenRun cut_of(const TokenRun& run, std::int64_t parts, std::int64_t k) {

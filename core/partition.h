@@ -15,18 +15,22 @@ using Cell = std::uint32_t;
 
 /// How the tokens of a sequence are dealt to the chunks.
 enum class Partition : std::uint8_t {
-  kContiguous,      ///< chunk r is the r-th of n runs of neighbours; one piece
-  kStriped,         ///< chunk r is every n-th token from r (arXiv 2311.09431); one piece
-  kZigzag,          ///< 2n runs; chunk r is run r and run 2n−1−r, so that causal work is even; two pieces
-  kDocumentZigzag,  ///< zigzag within every span of documents (Documents::span_ends); two pieces a span
+  kContiguous,          ///< chunk r is the r-th of n runs of neighbours; one piece
+  kStriped,             ///< chunk r is every n-th token from r (arXiv 2311.09431); one piece
+  kZigzag,              ///< 2n runs; chunk r is run r and run 2n−1−r, so that causal work is even; two pieces
+  kDocumentContiguous,  ///< contiguous within every span of documents (Documents::span_ends); one piece a span
+  kDocumentZigzag,      ///< zigzag within every span of documents; two pieces a span
 };
+
+/// Whether every span of documents is dealt for itself.
+[[nodiscard]] bool deals_documents(Partition partition);
 
 [[nodiscard]] std::string_view name_of(Partition partition);
 
 /// @throws InvalidInput naming what was given and the possible names.
 [[nodiscard]] Partition parse_partition(std::string_view name);
 
-/// Pieces that each chunk consists of. `documents` matter to document zigzag only, which needs some.
+/// Pieces that each chunk consists of. `documents` matter only to partitions that deal them, which need some.
 [[nodiscard]] int pieces_of(Partition partition, const Documents& documents);
 
 /// The positions of a cell within a sequence of `seq` tokens dealt to `ranks` chunks. Lengths that do not divide give

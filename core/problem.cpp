@@ -44,11 +44,13 @@ void check(const Problem& p) {
     throw InvalidInput(fmt::format("ranks must be from 1 to {}, not {}", kMaxRanks, p.ranks));
   if (p.cuts < 1 || p.cuts > kMaxCuts)
     throw InvalidInput(fmt::format("cuts must be from 1 to {}, not {}", kMaxCuts, p.cuts));
-  if (p.partition != Partition::kDocumentZigzag) return check_length(p, "sequence", p.shape.seq_q, p.pieces());
-  if (p.mask.documents.empty()) throw InvalidInput("partition document-zigzag needs --mask documents:FILE");
+  if (!deals_documents(p.partition)) return check_length(p, "sequence", p.shape.seq_q, p.pieces());
+  if (p.mask.documents.empty())
+    throw InvalidInput(fmt::format("partition {} needs --mask documents:FILE", name_of(p.partition)));
+  const int pieces = p.pieces() / static_cast<int>(p.mask.documents.span_ends().size());
   std::int64_t begin = 0;
   for (std::int64_t end : p.mask.documents.span_ends()) {
-    check_length(p, "span of documents", end - begin, 2 * p.cuts);
+    check_length(p, "span of documents", end - begin, pieces);
     begin = end;
   }
 }

@@ -171,8 +171,8 @@ void add_request_options(po::options_description& options) {
        "window:W+documents:FILE, full+documents:FILE; the model's, or full, if not given")  //
       ("partition", text("NAME"),
        "how tokens are dealt to the GPUs: contiguous (usual for full and window), zigzag (usual for causal), striped, "
-       "document-zigzag (every run of documents with a 16th of the tokens for itself); for documents, if not given, "
-       "whichever of contiguous and the zigzags is estimated to be the fastest")  //
+       "document-zigzag and document-contiguous (every run of documents with a 16th of the tokens for itself); for "
+       "documents, if not given, whichever of contiguous and the zigzags is estimated to be the fastest")  //
       ("gpus", text("N"), "GPUs that share the sequence");
   add_cluster_options(options);
   options.add_options()                                                                                               //

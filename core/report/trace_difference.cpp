@@ -5,6 +5,7 @@
 #include <map>
 #include <utility>
 
+#include "core/median.h"
 #include "core/passes/dependencies.h"
 
 namespace meshattn {
@@ -64,9 +65,7 @@ std::vector<KindDifference> kinds_of(const Schedule& s, const Trace& measured, c
   }
   std::vector<KindDifference> all;
   for (auto& [kind, k] : kinds) {
-    std::vector<double>& e = errors[kind];
-    std::ranges::sort(e);
-    if (!e.empty()) k.median_error = e[e.size() / 2];
+    if (!errors[kind].empty()) k.median_error = median(errors[kind]);
     all.push_back(k);
   }
   return all;

@@ -3,47 +3,20 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cmath>
 #include <numeric>
-#include <tuple>
 
-#include "core/algorithms.h"
 #include "core/algorithms/mesh.h"
 #include "core/cluster_file.h"
-#include "core/error.h"
-#include "core/plan.h"
 #include "core/schedule_builder.h"
+#include "tests/support/measured_gpu.h"
 
 namespace meshattn {
 namespace {
 
+using testing::measured;
+using testing::problem;
+
 const std::filesystem::path kTopologies = std::filesystem::path(MESHATTN_SOURCE_DIR) / "topologies";
-
-Problem problem(std::int64_t seq, int ranks, Mask mask = Mask::kFull, Pass pass = Pass::kForward,
-                Partition partition = Partition::kContiguous) {
-  return {{seq, seq, 1, 32, 8, 128, Dtype::kBf16}, mask, partition, pass, ranks};
-}
-
-AttentionPoint point(Pass pass, KernelMask mask, std::int64_t tokens, double tflops) {
-  return {pass, mask, Dtype::kBf16, tokens, tokens, 32, 8, 128, 1, tflops * 1e12, "test"};
-}
-
-/// Rates that grow with the length, other ones for each pass and mask.
-GpuProfile measured() {
-  GpuProfile gpu;
-  gpu.name = "test";
-  gpu.combine_bytes_per_s = 1e12;
-  gpu.accumulate_bytes_per_s = 0.8e12;
-  gpu.launch_s = 3e-6;
-  for (std::int64_t tokens : {1024, 4096, 32768}) {
-    const double length = std::log2(static_cast<double>(tokens));
-    gpu.attention.push_back(point(Pass::kForward, KernelMask::kFull, tokens, 40 * length));
-    gpu.attention.push_back(point(Pass::kForward, KernelMask::kCausal, tokens, 35 * length));
-    gpu.attention.push_back(point(Pass::kBackward, KernelMask::kFull, tokens, 30 * length));
-    gpu.attention.push_back(point(Pass::kBackward, KernelMask::kCausal, tokens, 25 * length));
-  }
-  return gpu;
-}
 
 /// One kernel: the first `rows` q cells × the first `columns` kv cells, a value each.
 Schedule one_kernel(const Problem& p, int rows, int columns, std::vector<HeadRange> q_heads = {}) {
@@ -92,63 +65,6 @@ TEST(Cost, TheIdealBlockTakesOneMillisecond) {
   p.shape.batch = 3;
   EXPECT_DOUBLE_EQ(kernel_s(ideal.gpu, one_kernel(p, 2, 1)), 15e-3);
   EXPECT_DOUBLE_EQ(CostModel(ideal.gpu, p).best_flops_per_s(), 274.877906944e12);
-}
-
-TEST(Cost, EveryPointIsReproduced) {
-  const GpuProfile gpu = measured();
-  for (const AttentionPoint& a : gpu.attention) {
-    const CostModel cost(gpu, problem(1 << 20, 8, Mask::kFull, a.pass));
-    const auto tokens = static_cast<double>(a.q_tokens);
-    const double seconds = cost.attention_s(tokens * tokens, tokens, tokens, a.mask);
-    EXPECT_DOUBLE_EQ(flops(tokens * tokens * 32, 128, a.pass) / (seconds - gpu.launch_s), a.flops_per_s);
-  }
-}
-
-/// Points at 1,024, 4,096 and 32,768 tokens: 400, 480 and 600 TFLOP/s. Operations take 1/400 + k (1/L − 1/1,024), with
-/// k (1/1,024 − 1/4,096) = 1/400 − 1/480: at 2,048 tokens two thirds of the way, at 512 four thirds beyond it; and so
-/// on.
-TEST(Cost, TheTimeOfAnOperationIsLinearInTheInverseLength) {
-  const GpuProfile gpu = measured();
-  const CostModel cost(gpu, problem(1 << 20, 8));
-  const auto rate = [](const CostModel& model, double q, double kv) {
-    return 4 * q * kv * 128 * 32 / (model.attention_s(q * kv, q, kv, KernelMask::kFull) - 3e-6) / 1e12;
-  };
-  EXPECT_NEAR(rate(cost, 2048, 2048), 1 / (1 / 400.0 - 2 / 3.0 * (1 / 400.0 - 1 / 480.0)), 1e-6);
-  EXPECT_NEAR(rate(cost, 8192, 8192), 1 / (1 / 480.0 - 4 / 7.0 * (1 / 480.0 - 1 / 600.0)), 1e-6);
-  EXPECT_NEAR(rate(cost, 1024, 4096), 480, 1e-6);  // a tile runs over keys, whatever the queries
-  EXPECT_NEAR(rate(CostModel(gpu, problem(1 << 20, 8, Mask::kFull, Pass::kBackward)), 4096, 1024) * 2.5, 360, 1e-6);
-  EXPECT_NEAR(rate(cost, 1 << 20, 1 << 20), 600, 1e-6);  // the last point's
-  EXPECT_NEAR(rate(cost, 512, 512), 1 / (1 / 400.0 + 4 / 3.0 * (1 / 400.0 - 1 / 480.0)), 1e-6);
-  EXPECT_DOUBLE_EQ(cost.best_flops_per_s(), 600e12);
-  EXPECT_DOUBLE_EQ(CostModel(gpu, problem(1 << 20, 8, Mask::kFull, Pass::kBackward)).best_flops_per_s(), 450e12);
-  GpuProfile one = gpu;
-  one.attention = {point(Pass::kForward, KernelMask::kFull, 1024, 400)};
-  EXPECT_NEAR(rate(CostModel(one, problem(1 << 20, 8)), 256, 256), 100, 1e-6);  // a quarter of the only point's
-}
-
-/// Neither more queries nor more keys, with few heads or many, take less; nothing is faster than the best rate.
-TEST(Cost, MoreWorkNeverTakesLess) {
-  for (const std::string& name : cluster_names(kTopologies))
-    for (Pass pass : {Pass::kForward, Pass::kBackward})
-      for (KernelMask mask : {KernelMask::kFull, KernelMask::kCausal})
-        for (auto [heads, head_dim] : {std::pair{32, 64}, {32, 128}, {1, 128}, {8, 128}, {8, 96}, {64, 256}}) {
-          Problem p = problem(1 << 20, 8, Mask::kFull, pass);
-          p.shape.heads = p.shape.kv_heads = heads;
-          p.shape.head_dim = head_dim;
-          const CostModel cost(read_cluster(name, kTopologies).gpu, p);
-          for (auto [queries, keys] : {std::pair{1, 1}, {0, 1}, {1, 0}}) {  // grow
-            double before = 0;
-            for (double tokens = 16; tokens < 3e6; tokens *= 1.1) {
-              const double q = queries == 1 ? tokens : 512, kv = keys == 1 ? tokens : 512;
-              const double pairs = q * kv * (mask == KernelMask::kFull ? 1 : 0.5);
-              const double seconds = cost.attention_s(pairs, q, kv, mask);
-              EXPECT_GE(seconds, before * (1 - 1e-12)) << name << ", " << name_of(pass) << ", " << name_of(mask) << ", "
-                                                       << heads << " heads of " << head_dim << ", " << q << " x " << kv;
-              EXPECT_GE(seconds, flops(pairs * heads, head_dim, pass) / cost.best_flops_per_s() * (1 - 1e-12));
-              before = seconds;
-            }
-          }
-        }
 }
 
 TEST(Cost, ARectangleIsOneKernel) {
@@ -229,7 +145,7 @@ TEST(Cost, MergingTakesItsBytes) {
   const std::vector<double> seconds = CostModel(measured(), p).seconds(s);
   EXPECT_DOUBLE_EQ(seconds[0], rows * (2 * 516 + 260) / 1e12 + 3e-6);
   EXPECT_DOUBLE_EQ(seconds[1], rows * (260 + 256 + 8) / 1e12 + 3e-6);
-  EXPECT_THAT(CostModel(read_cluster("ideal-8x50", kTopologies).gpu, p).seconds(s), testing::Each(0));
+  EXPECT_THAT(CostModel(read_cluster("ideal-8x50", kTopologies).gpu, p).seconds(s), ::testing::Each(0));
 }
 
 /// Two partial dQ of 1,024 tokens × 32 heads, 512 bytes each in fp32, into one of 256: at the rate of gradients.
@@ -280,51 +196,6 @@ TEST(Cost, ContributingToASumThatHasBegunTakesAMerge) {
   }
 }
 
-TEST(Cost, TheNearestSeriesStandsForOneThatIsNotThere) {
-  GpuProfile gpu = measured();
-  AttentionPoint other = point(Pass::kForward, KernelMask::kFull, 4096, 100);
-  other.head_dim = 64;
-  gpu.attention.push_back(other);
-  other = point(Pass::kForward, KernelMask::kFull, 4096, 222);
-  other.dtype = Dtype::kFp16;
-  gpu.attention.push_back(other);
-  const auto rate = [&](const Problem& p, KernelMask mask) {
-    const double seconds = CostModel(gpu, p).attention_s(4096 * 4096, 4096, 4096, mask) - gpu.launch_s;
-    return flops(4096.0 * 4096 * p.shape.heads, p.shape.head_dim, p.pass) / seconds / 1e12;
-  };
-  Problem p = problem(1 << 20, 8);
-  EXPECT_NEAR(rate(p, KernelMask::kFull), 480, 1e-6);
-  p.shape.head_dim = 80;  // a quarter of the way from 64 to 128: a pair takes 3/4 · 64/100 + 1/4 · 128/480
-  EXPECT_NEAR(rate(p, KernelMask::kFull), 80 / (0.75 * 64 / 100 + 0.25 * 128 / 480), 1e-6);
-  EXPECT_NEAR(rate(p, KernelMask::kCausal), 420, 1e-6);  // there is no causal point of 64: the mask comes first
-  p.shape.head_dim = 256;  // a pair that took less at 128 than at 64 does not take still less: as long as at 128
-  EXPECT_NEAR(rate(p, KernelMask::kFull), 600, 1e-6);  // which is beyond the best point
-  p.shape = problem(1 << 20, 8).shape;
-  p.shape.dtype = Dtype::kFp16;
-  EXPECT_NEAR(rate(p, KernelMask::kFull), 222, 1e-6);
-  EXPECT_NEAR(rate(p, KernelMask::kCausal), 420, 1e-6);  // bf16 stands for fp16
-  std::erase_if(gpu.attention, [](const AttentionPoint& a) { return a.mask == KernelMask::kCausal; });
-  EXPECT_NEAR(rate(p, KernelMask::kCausal), 222, 1e-6);  // full stands for causal
-}
-
-/// 1,024 tiles on 100 SMs are 10.24 waves: as full blocks 11 of them; of others half a wave idles, or as many as said.
-TEST(Cost, TheEndOfAKernelIdles) {
-  GpuProfile gpu;
-  gpu.attention_flops_per_s = 1e12;
-  gpu.sms = 100;
-  gpu.tails[Pass::kBackward] = 2;
-  for (Pass pass : {Pass::kForward, Pass::kBackward}) {
-    const CostModel cost(gpu, problem(1 << 20, 8, Mask::kFull, pass));
-    const double alone = flops(4096.0 * 4096 * 32, 128, pass) / 1e12;  // 4,096 / 128 tiles of 32 heads
-    EXPECT_NEAR(cost.attention_s(4096.0 * 4096, 4096, 4096, KernelMask::kFull), alone * 11 / 10.24, 1e-12);
-    EXPECT_NEAR(cost.attention_s(4096.0 * 4096, 4096, 4096, KernelMask::kCausal),
-                alone * (1 + (pass == Pass::kForward ? 0.5 : 2) / 10.24), 1e-12);
-    // Tiles are of queries forward and of keys backward: twice as many of either do not change the other's.
-    const double queries = cost.attention_s(8192.0 * 4096, 8192, 4096, KernelMask::kFull);
-    EXPECT_NEAR(queries, 2 * alone * (pass == Pass::kForward ? 21 / 20.48 : 11 / 10.24), 1e-12);
-  }
-}
-
 /// The tiles of a rectangle: forward of its queries, backward of its keys, of every head and batch item. 2 × 3 cells of
 /// 1,024 tokens, 32 heads, 3 items on 100 SMs: 1,536 tiles are 15.36 waves, 2,304 are 23.04.
 TEST(Cost, TheTilesOfARectangleAreOfItsOwnSide) {
@@ -337,175 +208,6 @@ TEST(Cost, TheTilesOfARectangleAreOfItsOwnSide) {
     const double alone = flops(2048.0 * 3072 * 32 * 3, 128, pass) / 1e12;
     EXPECT_NEAR(kernel_s(gpu, one_kernel(p, 2, 3)), alone * (pass == Pass::kForward ? 16 / 15.36 : 24 / 23.04), 1e-12);
   }
-}
-
-TEST(Cost, EveryPointIsReproducedWithItsOwnEnd) {
-  GpuProfile gpu = measured();
-  gpu.sms = 132;
-  gpu.tails[Pass::kForward] = 1.7;
-  for (AttentionPoint& a : gpu.attention) a.batch = 3;
-  for (const AttentionPoint& a : gpu.attention) {
-    Problem p = problem(1 << 20, 8, Mask::kFull, a.pass);
-    p.shape.batch = a.batch;
-    const auto tokens = static_cast<double>(a.q_tokens);
-    const double seconds = CostModel(gpu, p).attention_s(tokens * tokens, tokens, tokens, a.mask);
-    EXPECT_NEAR(flops(tokens * tokens * 32 * 3, 128, a.pass) / (seconds - gpu.launch_s) / a.flops_per_s, 1, 1e-12);
-  }
-}
-
-/// A pair takes ∝ dim / rate: 64 / 400 = 0.16 and 128 / 480 = 0.2667, so 0.2133 at 96 and 0.1067 at 32. At 256 it would
-/// take 0.48: a rate of 533, which is above the best point.
-TEST(Cost, TheTimeOfAPairIsLinearInTheHeadDim) {
-  GpuProfile gpu;
-  gpu.attention = {point(Pass::kForward, KernelMask::kFull, 4096, 400),
-                   point(Pass::kForward, KernelMask::kFull, 4096, 480)};
-  gpu.attention.front().head_dim = 64;
-  for (auto [dim, rate] : {std::pair{64, 400.0}, {96, 450.0}, {32, 300.0}, {128, 480.0}, {256, 480.0}}) {
-    Problem p = problem(1 << 20, 8);
-    p.shape.head_dim = dim;
-    const double seconds = CostModel(gpu, p).attention_s(4096 * 4096, 4096, 4096, KernelMask::kFull);
-    EXPECT_NEAR(flops(4096.0 * 4096 * 32, dim, Pass::kForward) / seconds / 1e12, rate, 1e-6) << dim;
-  }
-}
-
-/// Of points of one head dim and dtype those of the nearest number of heads count, and only then those that share keys
-/// alike; of one length their mean.
-TEST(Cost, PointsOfTheNearestHeadsCount) {
-  GpuProfile gpu;
-  for (auto [heads, kv_heads, queries, rate] :
-       {std::tuple{32, 8, 4096, 100.0}, {32, 8, 8192, 300.0}, {8, 8, 4096, 400.0}, {16, 4, 4096, 500.0}}) {
-    gpu.attention.push_back(point(Pass::kForward, KernelMask::kFull, 4096, rate));
-    gpu.attention.back().heads = heads;
-    gpu.attention.back().kv_heads = kv_heads;
-    gpu.attention.back().q_tokens = queries;
-  }
-  const auto rate = [&](int heads, int kv_heads) {
-    Problem p = problem(1 << 20, 8);
-    p.shape.heads = heads;
-    p.shape.kv_heads = kv_heads;
-    return flops(4096.0 * 4096 * heads, 128, Pass::kForward) /
-           CostModel(gpu, p).attention_s(4096 * 4096, 4096, 4096, KernelMask::kFull) / 1e12;
-  };
-  EXPECT_NEAR(rate(32, 32), 200, 1e-6);
-  EXPECT_NEAR(rate(10, 10), 400, 1e-6);
-  EXPECT_NEAR(rate(16, 16), 500, 1e-6);
-}
-
-/// 500, then 400, then 600 TFLOP/s: shorter than the first point it does not get faster than that.
-TEST(Cost, BelowTheFirstPointRatesDoNotRise) {
-  GpuProfile gpu;
-  for (auto [tokens, rate] : {std::pair{1024, 500.0}, {4096, 400.0}, {16384, 600.0}})
-    gpu.attention.push_back(point(Pass::kForward, KernelMask::kFull, tokens, rate));
-  const double seconds = CostModel(gpu, problem(1 << 20, 8)).attention_s(512 * 512, 512, 512, KernelMask::kFull);
-  EXPECT_NEAR(flops(512.0 * 512 * 32, 128, Pass::kForward) / seconds / 1e12, 500, 1e-6);
-}
-
-/// Causal rates are half of the full ones at 1,024 tokens and 0.9 of them at 4,096; 2,048 is two thirds of the way, so
-/// 0.7667 of the 500 there. Below the first point nothing is known of the full mask either: as the causal points go on.
-TEST(Cost, CausalRatesFollowTheFullOnes) {
-  GpuProfile gpu;
-  for (auto [mask, tokens, rate] : {std::tuple{KernelMask::kFull, 1024, 400.0},
-                                    {KernelMask::kFull, 2048, 500.0},
-                                    {KernelMask::kFull, 4096, 600.0},
-                                    {KernelMask::kCausal, 1024, 200.0},
-                                    {KernelMask::kCausal, 4096, 540.0}})
-    gpu.attention.push_back(point(Pass::kForward, mask, tokens, rate));
-  const CostModel cost(gpu, problem(1 << 20, 8));
-  const auto rate = [&](double tokens) {
-    return flops(tokens * tokens * 32, 128, Pass::kForward) /
-           cost.attention_s(tokens * tokens, tokens, tokens, KernelMask::kCausal) / 1e12;
-  };
-  EXPECT_NEAR(rate(2048), 500 * (0.5 + 0.4 * 2 / 3), 1e-6);
-  EXPECT_NEAR(rate(4096), 540, 1e-6);
-  EXPECT_NEAR(rate(512), 1 / (1 / 200.0 + 4 / 3.0 * (1 / 200.0 - 1 / 540.0)), 1e-6);
-}
-
-/// Zigzag on 4 ranks: of another's keys, rank 0 uses all of what is left with its second cell, rank 3 some with both.
-/// So each of rank 0's merges is of half its tokens, a part, and each of rank 3's of all.
-TEST(Cost, AFrameworkMovesItsBytes) {
-  const Problem p = problem(4096, 4, Mask::kCausal, Pass::kForward, Partition::kZigzag);
-  TilePlan plan{{1, 4}, p.pass, {}, 0, 0, 0};
-  for (int column = 0; column < 4; ++column) {
-    if (column > 0) plan.steps.emplace_back(Hop::kColumnIn);
-    plan.steps.emplace_back(Rectangle{0, 1, column, column + 1});
-  }
-  const Schedule s = mesh(p, plan, Dtype::kFp32);
-  GpuProfile gpu = measured();
-  const std::vector<double> seconds = CostModel(gpu, p).seconds(s);
-  const auto more = [&](Rank r) {
-    const std::vector<double> with = CostModel(gpu, p).seconds(s);
-    double more_s = 0;
-    for (OpId op = s.ops_begin(r); op < s.ops_end(r); ++op) more_s += with[op] - seconds[op];
-    return more_s;
-  };
-  const double elements = 1024.0 * 32 * 129;  // of an fp32 sum, its log-sum-exp included
-  gpu.framework.merge_bytes = 38;
-  EXPECT_NEAR(more(0), 3 * 26 * elements / 2 / 1e12, 1e-15);
-  EXPECT_NEAR(more(3), 3 * 26 * elements / 1e12, 1e-15);
-  gpu.framework = {.part_bytes = 8};
-  EXPECT_NEAR(more(0), 3 * 8 * elements / 2 / 1e12, 1e-15);
-  EXPECT_NEAR(more(3), 0, 1e-15);
-  gpu.framework = {.output_bytes = 6};
-  EXPECT_NEAR(more(0), 6 * 1024.0 * 32 * 130 / 1e12, 1e-15);  // the output is in bf16, and has its log-sum-exp
-  gpu.framework = {.merge_kernels = 9};
-  EXPECT_NEAR(more(3), 3 * 8 * gpu.launch_s, 1e-15);
-  gpu.framework = {.gradient_kernels = 9};
-  EXPECT_EQ(more(3), 0);
-  gpu.framework = {.host_s = 1};
-  EXPECT_GT(more(0), 4 - 0.1);  // at least the four kernels
-  gpu.framework = {.gradient_bytes = 1e6};
-  EXPECT_EQ(more(0), 0);
-}
-
-/// Stripes on 4 ranks: of a later rank's stripe no first query sees a key, and no last key is seen: all but one of the
-/// 1,024 tokens are merged, a part. Rank 3 sees something of all others with every query.
-TEST(Cost, AStripeIsMergedButForOneToken) {
-  for (Pass pass : {Pass::kForward, Pass::kBackward}) {
-    const Problem p = problem(4096, 4, Mask::kCausal, pass, Partition::kStriped);
-    TilePlan plan{{1, 4}, pass, {}, 0, 0, 0};
-    for (int column = 0; column < 4; ++column) {
-      if (column > 0) plan.steps.emplace_back(Hop::kColumnIn);
-      plan.steps.emplace_back(Rectangle{0, 1, column, column + 1});
-    }
-    if (pass == Pass::kBackward) plan.steps.insert(plan.steps.end(), 3, Hop::kColumnOut);
-    const Schedule s = mesh(p, plan, Dtype::kFp32);
-    GpuProfile gpu = measured();
-    const std::vector<double> seconds = CostModel(gpu, p).seconds(s);
-    gpu.framework.part_bytes = 8;
-    const std::vector<double> with = CostModel(gpu, p).seconds(s);
-    double more[4] = {};
-    for (Rank r : {0, 3})
-      for (OpId op = s.ops_begin(r); op < s.ops_end(r); ++op) more[r] += with[op] - seconds[op];
-    const double elements = 32.0 * 129;  // of a token: O and its log-sum-exp; gradients are summed in place
-    EXPECT_NEAR(more[0], pass == Pass::kForward ? 3 * 8 * 1023 * elements / 1e12 : 0, 1e-14) << name_of(pass);
-    EXPECT_NEAR(more[3], 0, 1e-14) << name_of(pass);
-  }
-}
-
-/// Two chunks of a Ulysses place are rows of one sum: merged together they are all of it, no parts.
-TEST(Cost, RowsOfOneSumAreMergedTogether) {
-  const Problem p = problem(8192, 8);
-  const Cluster cluster = read_cluster("ideal-8x50", kTopologies);
-  const Method method = method_of("usp", p, {.ulysses = 2}, 8);
-  const Schedule s = make_plan({p, method}, Network(cluster, 8), CostModel(cluster.gpu, p)).schedule;
-  GpuProfile gpu = measured();
-  const std::vector<double> seconds = CostModel(gpu, p).seconds(s);
-  gpu.framework.part_bytes = 1e6;
-  EXPECT_EQ(CostModel(gpu, p).seconds(s), seconds);
-}
-
-TEST(Cost, WithoutAFittingPointItRefuses) {
-  using testing::HasSubstr;
-  GpuProfile gpu = measured();
-  Problem p = problem(1 << 20, 8);
-  p.shape.dtype = Dtype::kFp32;
-  EXPECT_THAT([&] { CostModel(gpu, p); },
-              testing::ThrowsMessage<InvalidInput>(HasSubstr("no point of forward attention in fp32")));
-  std::erase_if(gpu.attention, [](const AttentionPoint& a) { return a.pass == Pass::kBackward; });
-  EXPECT_THAT([&] { CostModel(gpu, problem(1 << 20, 8, Mask::kFull, Pass::kBackward)); },
-              testing::ThrowsMessage<InvalidInput>(HasSubstr("no point of backward attention in bf16")));
-  gpu.attention.clear();
-  EXPECT_THROW(CostModel(gpu, problem(1 << 20, 8)), InvalidInput);
 }
 
 }  // namespace

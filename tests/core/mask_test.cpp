@@ -125,6 +125,9 @@ TEST(Mask, WhatDoesNotFitIsRefusedWithTheReason) {
   EXPECT_EQ(refusal({true, 0, d}, 32, 32, Partition::kDocumentZigzag), "");
   EXPECT_THAT(refusal({true, 0, d}, 32, 32, Partition::kDocumentZigzag, 6),
               HasSubstr("a span of documents of 10 is too short for 6 ranks, document-zigzag partition: at least 12"));
+  EXPECT_THAT(
+      refusal({true, 0, d}, 32, 32, Partition::kDocumentContiguous, 11),
+      HasSubstr("a span of documents of 10 is too short for 11 ranks, document-contiguous partition: at least 11"));
   EXPECT_THAT(refusal(Mask::kCausal, 32, 32, Partition::kDocumentZigzag),
               HasSubstr("document-zigzag needs --mask documents:FILE"));
   EXPECT_THAT([] { Documents(Lengths{3, 0}); }, ThrowsMessage<InvalidInput>(HasSubstr("at least 1 token, not 0")));

@@ -35,11 +35,16 @@ TEST(Partition, EveryTokenIsInExactlyOneCell) {
   }
 }
 
-/// 24 tokens on 2 ranks: documents of 8 and 16 make two spans of 4 runs each; rank 0 has runs 0 and 3 of both.
-TEST(Partition, DocumentZigzagIsZigzagInEverySpan) {
+/// 24 tokens on 2 ranks: documents of 8 and 16 make two spans of 4 runs each; rank 0 has runs 0 and 3 of both. In order
+/// it has the first half of both.
+TEST(Partition, DocumentsAreDealtEachForItself) {
   const std::vector<std::int64_t> lengths{8, 16};
-  Problem p{{24, 24, 1, 1, 1, 1, Dtype::kBf16}, {true, 0, Documents(lengths)}, Partition::kDocumentZigzag};
+  Problem p{{24, 24, 1, 1, 1, 1, Dtype::kBf16}, {true, 0, Documents(lengths)}, Partition::kDocumentContiguous};
   p.ranks = 2;
+  ASSERT_EQ(p.pieces(), 2);
+  const TokenRun in_order[] = {{0, 1, 4}, {8, 1, 8}, {4, 1, 4}, {16, 1, 8}};
+  for (Cell cell = 0; cell < p.cells(); ++cell) EXPECT_EQ(p.q_run(cell), in_order[cell]) << cell;
+  p.partition = Partition::kDocumentZigzag;
   ASSERT_EQ(p.pieces(), 4);
   const TokenRun expected[] = {{0, 1, 2}, {6, 1, 2}, {8, 1, 4},  {20, 1, 4},
                                {2, 1, 2}, {4, 1, 2}, {12, 1, 4}, {16, 1, 4}};

@@ -34,7 +34,7 @@ TEST(TraceDifference, SumsUpKinds) {
   EXPECT_EQ(d.kinds[0].ops, 2u);
   EXPECT_EQ(d.kinds[0].measured_s, 6);
   EXPECT_EQ(d.kinds[0].simulated_s, 6);
-  EXPECT_EQ(d.kinds[0].median_error, 0.5);  // 3 / 2 and 3 / 4: the larger of two
+  EXPECT_EQ(d.kinds[0].median_error, 0.375);  // 3 / 2 is 0.5 off, 3 / 4 0.25
   EXPECT_EQ(d.kinds[1].kind, "exchange");
   EXPECT_EQ(d.kinds[1].measured_s, 10);
 }

@@ -1,0 +1,93 @@
+#include <gtest/gtest.h>
+
+#include "core/algorithms.h"
+#include "core/algorithms/mesh.h"
+#include "core/cluster_file.h"
+#include "core/cost.h"
+#include "core/plan.h"
+#include "tests/support/measured_gpu.h"
+
+namespace meshattn {
+namespace {
+
+using testing::measured;
+using testing::problem;
+
+const std::filesystem::path kTopologies = std::filesystem::path(MESHATTN_SOURCE_DIR) / "topologies";
+
+/// Zigzag on 4 ranks: of another's keys, rank 0 uses all of what is left with its second cell, rank 3 some with both.
+/// So each of rank 0's merges is of half its tokens, a part, and each of rank 3's of all.
+TEST(Framework, AFrameworkMovesItsBytes) {
+  const Problem p = problem(4096, 4, Mask::kCausal, Pass::kForward, Partition::kZigzag);
+  TilePlan plan{{1, 4}, p.pass, {}, 0, 0, 0};
+  for (int column = 0; column < 4; ++column) {
+    if (column > 0) plan.steps.emplace_back(Hop::kColumnIn);
+    plan.steps.emplace_back(Rectangle{0, 1, column, column + 1});
+  }
+  const Schedule s = mesh(p, plan, Dtype::kFp32);
+  GpuProfile gpu = measured();
+  const std::vector<double> seconds = CostModel(gpu, p).seconds(s);
+  const auto more = [&](Rank r) {
+    const std::vector<double> with = CostModel(gpu, p).seconds(s);
+    double more_s = 0;
+    for (OpId op = s.ops_begin(r); op < s.ops_end(r); ++op) more_s += with[op] - seconds[op];
+    return more_s;
+  };
+  const double elements = 1024.0 * 32 * 129;  // of an fp32 sum, its log-sum-exp included
+  gpu.framework.merge_bytes = 38;
+  EXPECT_NEAR(more(0), 3 * 26 * elements / 2 / 1e12, 1e-15);
+  EXPECT_NEAR(more(3), 3 * 26 * elements / 1e12, 1e-15);
+  gpu.framework = {.part_bytes = 8};
+  EXPECT_NEAR(more(0), 3 * 8 * elements / 2 / 1e12, 1e-15);
+  EXPECT_NEAR(more(3), 0, 1e-15);
+  gpu.framework = {.output_bytes = 6};
+  EXPECT_NEAR(more(0), 6 * 1024.0 * 32 * 130 / 1e12, 1e-15);  // the output is in bf16, and has its log-sum-exp
+  gpu.framework = {.merge_kernels = 9};
+  EXPECT_NEAR(more(3), 3 * 8 * gpu.launch_s, 1e-15);
+  gpu.framework = {.gradient_kernels = 9};
+  EXPECT_EQ(more(3), 0);
+  gpu.framework = {.host_s = 1};
+  EXPECT_GT(more(0), 4 - 0.1);  // at least the four kernels
+  gpu.framework = {.gradient_bytes = 1e6};
+  EXPECT_EQ(more(0), 0);
+}
+
+/// Stripes on 4 ranks: of a later rank's stripe no first query sees a key, and no last key is seen: all but one of the
+/// 1,024 tokens are merged, a part. Rank 3 sees something of all others with every query.
+TEST(Framework, AStripeIsMergedButForOneToken) {
+  for (Pass pass : {Pass::kForward, Pass::kBackward}) {
+    const Problem p = problem(4096, 4, Mask::kCausal, pass, Partition::kStriped);
+    TilePlan plan{{1, 4}, pass, {}, 0, 0, 0};
+    for (int column = 0; column < 4; ++column) {
+      if (column > 0) plan.steps.emplace_back(Hop::kColumnIn);
+      plan.steps.emplace_back(Rectangle{0, 1, column, column + 1});
+    }
+    if (pass == Pass::kBackward) plan.steps.insert(plan.steps.end(), 3, Hop::kColumnOut);
+    const Schedule s = mesh(p, plan, Dtype::kFp32);
+    GpuProfile gpu = measured();
+    const std::vector<double> seconds = CostModel(gpu, p).seconds(s);
+    gpu.framework.part_bytes = 8;
+    const std::vector<double> with = CostModel(gpu, p).seconds(s);
+    double more[4] = {};
+    for (Rank r : {0, 3})
+      for (OpId op = s.ops_begin(r); op < s.ops_end(r); ++op) more[r] += with[op] - seconds[op];
+    const double elements = 32.0 * 129;  // of a token: O and its log-sum-exp; gradients are summed in place
+    EXPECT_NEAR(more[0], pass == Pass::kForward ? 3 * 8 * 1023 * elements / 1e12 : 0, 1e-14) << name_of(pass);
+    EXPECT_NEAR(more[3], 0, 1e-14) << name_of(pass);
+  }
+}
+
+/// Two chunks of a Ulysses place are rows of one sum: merged together they are all of it, no parts.
+TEST(Framework, RowsOfOneSumAreMergedTogether) {
+  const Problem p = problem(8192, 8);
+  const Cluster cluster = read_cluster("ideal-8x50", kTopologies);
+  const Method method = method_of("usp", p, {.ulysses = 2}, 8);
+  const Schedule s = make_plan({p, method}, Network(cluster, 8), CostModel(cluster.gpu, p)).schedule;
+  GpuProfile gpu = measured();
+  const std::vector<double> seconds = CostModel(gpu, p).seconds(s);
+  gpu.framework.part_bytes = 1e6;
+  EXPECT_EQ(CostModel(gpu, p).seconds(s), seconds);
+}
+
+}  // namespace
+}  // namespace meshattn
