@@ -17,8 +17,8 @@ namespace meshattn {
 /// A kernel's tiles (128 rows of a head: queries forward, keys backward) are dealt to the GPU's SMs; where the profile
 /// says how many there are, a kernel on full blocks takes whole waves, and any other 1 + tail · SMs / tiles times what
 /// it would if there were no end to them: half a wave idles at the end, or as much more as the profile's `tail` says.
-/// Points are freed of their own tail first. What is left is a rate by length, √(q tokens · kv tokens) (points of one
-/// length: their mean):
+/// Points are freed of their own tail first. What is left is a rate by length, that of keys forward and of queries
+/// backward (points of one length: their mean):
 ///
 /// * full: the time of an operation is linear in 1 / length: a part of a tile's time is its start and end;
 /// * causal: between its points the rate over that of the full mask is, where there is one of that head dim; else as

@@ -85,6 +85,10 @@ CalibrationRequest read_calibration(const po::variables_map& given) {
   request.lengths = ascending(optional(given, "lengths", cpu ? "64,128,256,512" : "512,1K,2K,4K,8K,16K"), "--lengths");
   request.message_tokens =
       ascending(optional(given, "message-tokens", cpu ? "16,256,4K" : "4,64,256,1K,4K,16K"), "--message-tokens");
+  for (std::int64_t tokens : request.message_tokens)
+    if (const std::int64_t most = request.message_tokens.back(); most % tokens != 0 || most / tokens > kMaxCuts)
+      throw InvalidInput(
+          fmt::format("--message-tokens: {} is no part of {}, or less than 1 of {} parts", tokens, most, kMaxCuts));
   request.source = fmt::format("measured: {}, {}, median repeat of {}", request.devices.description, today(),
                                request.options.repeats);
   return request;
@@ -102,37 +106,47 @@ std::string links_text(const CalibrationRequest& request, const Calibration& m) 
     };
     text += fmt::format("paths: from {} to {}\n\n", path(m.paths.front()), path(m.paths.back()));
   }
-  cells = {{"messages by", "one alone", "both ways, each", "all at once", "attention beside", "beside attention"}};
+  cells = {{"messages by", "one alone", "both ways, each", "all at once", "each to each", "attention beside",
+            "beside attention", "overlap"}};
   for (const auto& [ctas, links] : m.links)
-    cells.push_back({ctas > 0 ? fmt::format("NCCL, at most {} CTAs", ctas) : "copies",
-                     bytes_text(links.bytes_per_s) + "/s", percent_text(links.both_ways),
-                     bytes_text(links.shared_bytes_per_s) + "/s",
-                     fmt::format("+{:.1f} %", 100 * links.attention_slowed),
-                     fmt::format("+{:.1f} %", 100 * links.messages_slowed)});
+    cells.push_back(
+        {ctas > 0 ? fmt::format("NCCL, at most {} CTAs", ctas) : "copies", bytes_text(links.bytes_per_s) + "/s",
+         percent_text(links.both_ways), bytes_text(links.shared_bytes_per_s) + "/s",
+         links.each_to_each_bytes_per_s > 0 ? bytes_text(links.each_to_each_bytes_per_s) + "/s" : "-",
+         fmt::format("+{:.1f} %", 100 * links.attention_slowed),
+         fmt::format("+{:.1f} %{}", 100 * links.messages_slowed, links.messages_beside <= kInARow / 2 ? " (?)" : ""),
+         percent_text(links.overlap)});
   return text + aligned(cells, 1) +
          fmt::format(
-             "all at once: of {} ranks, each to the next, together; attention beside: how much longer it takes "
-             "beside messages; beside attention: how much longer the largest message takes\n",
+             "all at once: of {} ranks, each to the next, together; each to each: likewise, to all others; attention "
+             "beside: how much longer it takes beside messages; beside attention: how much longer the largest message "
+             "takes, ? if too few came before attention had ended; overlap: (Tc + Tm - T) / min(Tc, Tm) of attention, "
+             "messages, both\n",
              request.ranks);
 }
 
-std::string words_of(const CalibrationRequest& request, const Calibration& m, const GpuProfile& profile) {
+std::string words_of(const CalibrationRequest& request, const Calibration& m) {
   std::vector<std::vector<std::string>> cells{{"attention", "tokens", "TFLOP/s"}};
   for (const AttentionPoint& p : m.points)
     cells.push_back({fmt::format("{} {}", name_of(p.pass), name_of(p.mask)), std::to_string(p.q_tokens),
                      fmt::format("{:.4g}", p.flops_per_s / 1e12)});
   std::string text = fmt::format("{}\n\n{}\n", request.source, aligned(cells, 1));
-  text += leave_one_out_text(profile);
   if (!m.rectangle_errors.empty())
     text += fmt::format(
         "kernels of four times as many keys as queries, or the other way, from these points: {:.1f} % off in the "
         "median, {:.1f} % at worst\n",
         100 * median(m.rectangle_errors), 100 * m.rectangle_errors.back());
+  std::string of_copies;  // which read and write what they move
+  if (request.options.ranks_per_device > 1 && request.ranks > 1)
+    of_copies = fmt::format(" ({:.0f} % of what a copy on the device reads and writes)",
+                            100 * m.combine_bytes_per_s / 2 / m.links.at(0).bytes_per_s);
   text += fmt::format(
-      "merging: {}/s; summing gradients: {}/s\n"
-      "from kernel to kernel: {}; timing an op: {} ({:.1f} % more); issuing an op: {} of the host\n",
-      bytes_text(m.combine_bytes_per_s), bytes_text(m.accumulate_bytes_per_s), time_text(m.launch_s),
-      time_text(m.event_s), 100 * m.timing_overhead, time_text(m.issue_s));
+      "merging: {}/s{}; summing gradients: {}/s\n"
+      "from the end of an op to the start of the next: {}; timing an op: {} +- {} ({:.1f} % more); issuing an op: {} "
+      "of "
+      "the host\n",
+      bytes_text(m.combine_bytes_per_s), of_copies, bytes_text(m.accumulate_bytes_per_s), time_text(m.launch_s),
+      time_text(m.event_s), time_text(m.event_noise_s), 100 * m.timing_overhead, time_text(m.issue_s));
   if (request.ranks == 1) return text;
   text += fmt::format("ranks that compute at once do {:.2f} times what one does\n", m.processors);
   return text + links_text(request, m);
@@ -147,30 +161,17 @@ std::string read_name(const po::variables_map& given) {
   return name;
 }
 
-/// Runs on this machine's devices, with numbers kept for the next schedule of a shape.
-class OnDevices {
- public:
-  gpu::RunResult operator()(const Schedule& s, const gpu::RunOptions& options) {
-    const Problem& p = s.problem;
-    if (shape_ != p.shape || pass_ != p.pass) given_ = unchecked_tensors(p.shape, p.pass, 1);
-    shape_ = p.shape;
-    pass_ = p.pass;
-    return gpu::run(s, given_, options, gpu::Job::alone(0));
-  }
-
- private:
-  cpu::Tensors given_;
-  AttentionShape shape_;
-  Pass pass_ = Pass::kForward;
-};
-
-/// Where results go. @throws InvalidInput if they cannot be written there
+/// Where results go.
 struct Files {
   Files(const fs::path& folder, const std::string& name, const std::vector<int>& ctas)
       : profile(folder / "gpus" / (name + "-gpu.ini")) {
     for (int number : ctas)
       clusters.push_back(folder / "clusters" /
                          (number == ctas.front() ? name + ".ini" : fmt::format("{}-ctas-{}.ini", name, number)));
+  }
+
+  /// Makes their folders. @throws InvalidInput if they cannot be written there
+  void prepare(const fs::path& folder) const {
     std::vector<fs::path> all = clusters;
     all.push_back(profile);
     for (const fs::path& path : all) {
@@ -185,13 +186,42 @@ struct Files {
   std::vector<fs::path> clusters;  ///< for each number of CTAs
 };
 
+/// A folder that goes when this does.
+class Trial {
+ public:
+  explicit Trial(fs::path folder) : folder_(std::move(folder)) {}
+  ~Trial() {
+    std::error_code ignored;
+    fs::remove_all(folder_, ignored);
+  }
+  Trial(const Trial&) = delete;
+  Trial& operator=(const Trial&) = delete;
+  [[nodiscard]] const fs::path& folder() const { return folder_; }
+
+ private:
+  fs::path folder_;
+};
+
+/// Clusters that an earlier calibration of this name left, of CTAs that this one has not.
+void remove_others(const Files& files) {
+  const std::string begin = files.clusters.front().stem().string() + "-ctas-";
+  for (const fs::directory_entry& entry : fs::directory_iterator(files.clusters.front().parent_path()))
+    if (entry.path().filename().string().starts_with(begin) && std::ranges::count(files.clusters, entry.path()) == 0)
+      fs::remove(entry.path());
+}
+
 int calibrate_alone(const po::variables_map& given) {
   const std::string name = read_name(given);
   const CalibrationRequest request = read_calibration(given);
   const fs::path folder = required(given, "out", "my-topologies");
   const Files files(folder, name, request.ctas);
-  const Calibration measured =
-      calibrate(request, OnDevices(), [](const std::string& what) { spdlog::info("measuring {}", what); });
+  files.prepare(folder);
+  const Calibration measured = calibrate(
+      request,
+      [](const Schedule& s, const gpu::RunOptions& options) { return gpu::run(s, {}, options, gpu::Job::alone(0)); },
+      [](const std::string& what) { spdlog::info("measuring {}", what); });
+  std::cout << words_of(request, measured) << std::flush;
+
   const auto write = [](const fs::path& path, const std::string& text) {
     write_file(path.string(), [&](std::ostream& out) { out << text; });
   };
@@ -202,14 +232,15 @@ int calibrate_alone(const po::variables_map& given) {
     for (std::size_t i = 0; i < into.clusters.size(); ++i) write(into.clusters[i], texts[i + 1]);
   };
   // What cannot be read does not replace what could be.
-  const fs::path trial = fs::temp_directory_path() / fmt::format("meshattn-{}", getpid());
-  const Files tried(trial, name, request.ctas);
+  const Trial trial(folder / fmt::format("trial-{}", getpid()));
+  const Files tried(trial.folder(), name, request.ctas);
+  tried.prepare(folder);
   write_all(tried);
-  for (const fs::path& path : tried.clusters) (void)read_cluster(path.string(), trial);
-  const GpuProfile profile = read_cluster(name, trial).gpu;
-  fs::remove_all(trial);
+  for (const fs::path& path : tried.clusters) (void)read_cluster(path.string(), trial.folder());
+  std::cout << leave_one_out_text(read_cluster(name, trial.folder()).gpu);
   write_all(files);
-  std::cout << words_of(request, measured, profile) << fmt::format("\nwritten: {}", files.profile.string());
+  remove_others(files);
+  std::cout << fmt::format("\nwritten: {}", files.profile.string());
   for (const fs::path& path : files.clusters) std::cout << ", " << path.string();
   std::cout << fmt::format("; use them with --topologies {} --cluster {}\n", folder.string(), name);
   return 0;

@@ -13,13 +13,11 @@ namespace meshattn {
 
 namespace {
 
-/// Of several kernels of attention in a row on rank 0. The first keeps the device busy while the host issues those that
-/// count.
-std::vector<double> attention_s(const Schedule& s, const Trace& trace) {
-  std::vector<double> times =
-      s.problem.pass == Pass::kForward ? seconds_of<Attend>(s, trace, 0) : seconds_of<AttendBackward>(s, trace, 0);
-  times.erase(times.begin());
-  return times;
+/// Of several kernels of attention in a row on rank 0: the first, which the host may still be issuing others behind,
+/// does not count in their median.
+double attention_s(const Schedule& s, const Trace& trace) {
+  return median(s.problem.pass == Pass::kForward ? seconds_of<Attend>(s, trace, 0)
+                                                 : seconds_of<AttendBackward>(s, trace, 0));
 }
 
 /// Operations per second of dense attention on one rank.
@@ -29,7 +27,7 @@ double rate_of(const Bench& bench, const AttentionShape& shape, Pass pass, Kerne
   const Schedule s = schedule_of({.shape = shape, .mask = p.mask, .pass = pass, .attends = 4});
   const gpu::RunResult result = bench.run(s);
   if (spreads != nullptr) spreads->push_back(spread_of(result.makespans_s));
-  return flops(total_pairs(p), shape.head_dim, pass) * shape.heads / median(attention_s(s, result.trace));
+  return flops(total_pairs(p), shape.head_dim, pass) * shape.heads / attention_s(s, result.trace);
 }
 
 void attention(const Bench& bench, Calibration& made) {
@@ -79,7 +77,7 @@ void rectangles(const Bench& bench, Calibration& made) {
         const Schedule s =
             schedule_of({.shape = bench.shape(queries, length), .pass = pass, .attends = 4, .pieces = pieces});
         const std::vector<double> modelled = CostModel(gpu, s.problem).seconds(s);
-        const double measured_s = median(attention_s(s, bench.run(s).trace));
+        const double measured_s = attention_s(s, bench.run(s).trace);
         made.rectangle_errors.push_back(std::abs(modelled.back() / measured_s - 1));
       }
   std::ranges::sort(made.rectangle_errors);
@@ -100,7 +98,8 @@ std::pair<double, double> merging(const Bench& bench, Pass pass) {
   return {bytes / median(times), spread_of(times)};
 }
 
-/// At the first length whose kernels keep the device busy while the host issues the next: 100 µs.
+/// At the first length whose kernels keep the device busy while the host issues the next: 100 µs. Timed and untimed
+/// runs take turns, and the fastest of each count: what an op's events cost is less than what runs differ.
 void launch(const Bench& bench, Calibration& made) {
   constexpr double kBusy_s = 100e-6;
   std::int64_t tokens = bench.request().lengths.back();
@@ -114,16 +113,22 @@ void launch(const Bench& bench, Calibration& made) {
   const double sum_bytes = 4.0 * static_cast<double>(tokens) * shape.heads * (shape.head_dim + 1);
   const int attends = std::clamp(static_cast<int>(bench.request().devices.memory_bytes / 4 / sum_bytes), 3, 50);
   const Schedule s = schedule_of({.shape = shape, .attends = attends});
-  const gpu::RunResult timed = bench.run(s), untimed = bench.run(s, false);
-  std::vector<double> gaps;
-  for (OpId op = s.ops_begin(0); op + 1 < s.ops_end(0); ++op)
-    gaps.push_back(timed.trace.start_s[op + 1] - timed.trace.end_s[op]);
+  std::vector<double> gaps, timed_s, untimed_s, issue_s;
+  for (int turn = 0; turn < 3; ++turn) {
+    const gpu::RunResult timed = bench.run(s), untimed = bench.run(s, false);
+    for (OpId op = s.ops_begin(0); op + 1 < s.ops_end(0); ++op)
+      gaps.push_back(timed.trace.start_s[op + 1] - timed.trace.end_s[op]);
+    timed_s.insert(timed_s.end(), timed.host_s.begin(), timed.host_s.end());
+    untimed_s.insert(untimed_s.end(), untimed.host_s.begin(), untimed.host_s.end());
+    issue_s.insert(issue_s.end(), untimed.issue_s.begin(), untimed.issue_s.end());
+  }
   const auto ops = static_cast<double>(s.ops.size());
-  const double timed_s = median(timed.host_s), untimed_s = median(untimed.host_s);
-  made.event_s = std::max(0.0, timed_s - untimed_s) / ops;
-  made.timing_overhead = std::max(0.0, timed_s / untimed_s - 1);
-  made.launch_s = std::max(0.0, median(gaps) - made.event_s);
-  made.issue_s = median(untimed.issue_s) / ops;
+  const double gap_s = std::max(0.0, median(gaps)), least_s = std::ranges::min(untimed_s);
+  made.event_s = std::clamp((std::ranges::min(timed_s) - least_s) / ops, 0.0, gap_s);
+  made.event_noise_s = spread_of(untimed_s) * median(untimed_s) / ops;
+  made.timing_overhead = made.event_s * ops / least_s;
+  made.launch_s = gap_s - made.event_s;
+  made.issue_s = median(issue_s) / ops;
 }
 
 void sharing(const Bench& bench, Calibration& made) {
@@ -166,7 +171,8 @@ Calibration calibrate(const CalibrationRequest& request, const Runner& run,
   for (int ctas : request.ctas) {
     tell(ctas > 0 ? fmt::format("messages with {} CTAs", ctas) : "messages");
     const Bench of_ctas(request, run, ctas);
-    made.links[ctas] = calibrate_links(of_ctas, made.processors);
+    made.links[ctas] = calibrate_links(of_ctas);
+    calibrate_beside(of_ctas, made.processors, made.links[ctas]);
     if (ctas == request.ctas.front() && request.options.ranks_per_device == 1)
       made.paths = calibrate_paths(of_ctas, made.links[ctas]);
   }

@@ -30,6 +30,9 @@ struct PathRate {
   double bytes_per_s = 0;
 };
 
+/// Of a kind of message or of attention that is measured, so many in a row.
+inline constexpr int kInARow = 9;
+
 /// Messages within the box: medians of several in a row, in the median repeat. `spread`: half of what the middle half
 /// of them differ, relative.
 struct LinkCalibration {
@@ -39,11 +42,14 @@ struct LinkCalibration {
   double both_ways = 0;                ///< bytes/s of two ranks that send to each other, each way, by bytes_per_s
   double shared_bytes_per_s = 0;       ///< of all ranks together, each sending to the next
   double shared_spread = 0;
-  double attention_slowed = 0;    ///< time of attention beside messages by that without, less 1
-  double compute_efficiency = 1;  ///< of attention's speed, what is left while bytes flow
-  double messages_slowed = 0;     ///< time of the largest message while all ranks attend by that without, less 1
-  double busy_efficiency = 1;     ///< of the bandwidth, what is left then, by the two largest sizes
-  double busy_wait_s = 0;         ///< what such a message takes longer besides
+  double each_to_each_bytes_per_s = 0;  ///< of all ranks together, each sending to all others
+  double overlap = 1;                   ///< (Tc + Tm − T) / min(Tc, Tm) of attention, messages, and both at once
+  double attention_slowed = 0;          ///< time of attention beside messages by that without, less 1
+  double compute_efficiency = 1;        ///< of attention's speed, what is left while bytes flow
+  double messages_slowed = 0;           ///< time of the largest message while all ranks attend by that without, less 1
+  double busy_efficiency = 1;           ///< of the bandwidth, what is left then, by the two largest sizes
+  double busy_wait_s = 0;               ///< what such a message takes longer besides
+  int messages_beside = 0;  ///< of kInARow, so many came while all ranks still attended: the last two are of these
 };
 
 /// What was measured, likewise; attention's spread, and that of processors, is of repeats.
@@ -58,8 +64,9 @@ struct Calibration {
   double accumulate_spread = 0;
   double processors = 1;  ///< ranks that share a device compute so much more at once than one
   double processors_spread = 0;
-  double launch_s = 0;          ///< from the end of a kernel to the start of the next that waits for it, without events
-  double event_s = 0;           ///< what timing an op by events adds to it
+  double launch_s = 0;          ///< from the end of an op to the start of the next that waits for it, without events
+  double event_s = 0;           ///< what timing an op by events adds to it, no more than that
+  double event_noise_s = 0;     ///< half of what the middle half of untimed runs differ, by the op
   double timing_overhead = 0;   ///< that by the op, at the length where it was measured
   double issue_s = 0;           ///< of the host, for an op
   std::vector<PathRate> paths;  ///< between any two GPUs, where each has one rank, by the first of `ctas`; ascending

@@ -16,7 +16,7 @@ class Bench {
   /// Both must outlive it. @param ctas thread blocks of an NCCL kernel; 0: there are none
   Bench(const CalibrationRequest& request, const Runner& runner, int ctas)
       : request_(request), runner_(runner), options_(request.options) {
-    options_.outputs = false;
+    options_.numbers = false;
     if (ctas > 0) options_.most_ctas = ctas;
   }
 
@@ -56,8 +56,24 @@ template <typename Kind>
   return times;
 }
 
-/// Everything about links. `processors`: of Calibration.
-[[nodiscard]] LinkCalibration calibrate_links(const Bench& bench, double processors);
+/// When each of several exchanges in a row had begun at both ends, and when it ended.
+struct Exchanges {
+  std::vector<double> begin_s, end_s;
+
+  [[nodiscard]] std::vector<double> seconds() const {
+    std::vector<double> seconds;
+    for (std::size_t k = 0; k < end_s.size(); ++k) seconds.push_back(end_s[k] - begin_s[k]);
+    return seconds;
+  }
+};
+
+/// @param from which of a rank's exchanges are the first that count
+[[nodiscard]] Exchanges exchanges(const Schedule& s, const Trace& trace, std::size_t from = 0);
+
+/// Messages by themselves.
+[[nodiscard]] LinkCalibration calibrate_links(const Bench& bench);
+/// What messages and attention take from each other. `processors`: of Calibration.
+void calibrate_beside(const Bench& bench, double processors, LinkCalibration& made);
 /// Of any two ranks, ascending by rate. `links`: of the same.
 [[nodiscard]] std::vector<PathRate> calibrate_paths(const Bench& bench, const LinkCalibration& links);
 

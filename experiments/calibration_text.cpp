@@ -29,11 +29,11 @@ std::string profile_text(const CalibrationRequest& request, const Calibration& m
   const double hbm = std::max(m.combine_bytes_per_s, m.accumulate_bytes_per_s);
   std::string text = fmt::format(
       "# By meshattn calibrate. Medians; behind +- stands half of what the middle half of them differ.\n"
-      "# {}\n# Timing an op by events adds {:.2f} us, which the gap between kernels does not contain. The host issues "
-      "an "
-      "op\n# in {:.2f} us.\n"
+      "# {}\n# Timing an op by events adds {:.2f} +- {:.2f} us, which the gap between ops does not contain. The host "
+      "issues "
+      "an\n# op in {:.2f} us.\n"
       "\n[gpu]\n",
-      source, 1e6 * m.event_s, 1e6 * m.issue_s);
+      source, 1e6 * m.event_s, 1e6 * m.event_noise_s, 1e6 * m.issue_s);
   text += line("memory_GB", fmt::format("{:.6g}", request.devices.memory_bytes / 1e9), "as the device says");
   text += line("hbm_GBps", ranging(hbm / 1e9, std::max(m.combine_spread, m.accumulate_spread)),
                source + ": the faster of the next two");
@@ -41,7 +41,8 @@ std::string profile_text(const CalibrationRequest& request, const Calibration& m
   text += line("accumulate_efficiency", ranging(m.accumulate_bytes_per_s / hbm, 0),
                source + ": summing two partial gradients");
   if (request.devices.sms > 0) text += line("sms", std::to_string(request.devices.sms), "as the device says");
-  text += line("launch_us", fmt::format("{:.3f}", m.launch_s * 1e6), source + ": gap between two kernels");
+  text += line("launch_us", fmt::format("{:.3f}", m.launch_s * 1e6),
+               source + ": gap between two ops, beyond what a kernel needs to start");
   text += line("attention_scale", ranging(1, m.attention_spread), "the points as they are; spread of repeats");
   text += "\n[attention]\n";
   for (const AttentionPoint& p : m.points)
@@ -73,27 +74,41 @@ std::string link_text(const CalibrationRequest& request, const LinkCalibration& 
   return text + line("sms", fmt::format("{:.0f}", std::min(taken, 0.9) * request.devices.sms), slowed);
 }
 
+/// What was seen of links and is no part of a cluster, or in doubt: comments.
+std::string remarks(const CalibrationRequest& request, const Calibration& m, const LinkCalibration& links) {
+  std::string text;
+  if (request.options.ranks_per_device == 1)
+    text += fmt::format("# Not modelled: two ranks that send to each other reach {:.0f} % of one way.\n",
+                        100 * links.both_ways);
+  if (!m.paths.empty() && m.paths.front().bytes_per_s < 0.9 * m.paths.back().bytes_per_s) {
+    const PathRate &least = m.paths.front(), &most = m.paths.back();
+    text += fmt::format("# Not modelled: paths differ, from {:.6g} GB/s (GPU {} to {}) to {:.6g} (GPU {} to {}).\n",
+                        least.bytes_per_s / 1e9, least.from, least.to, most.bytes_per_s / 1e9, most.from, most.to);
+  }
+  if (links.each_to_each_bytes_per_s > 0 && links.each_to_each_bytes_per_s < 0.9 * links.shared_bytes_per_s)
+    text += fmt::format(
+        "# Not modelled: where each sends to all others, all of them together reach {:.6g} GB/s, not {:.6g}.\n",
+        links.each_to_each_bytes_per_s / 1e9, links.shared_bytes_per_s / 1e9);
+  text += fmt::format("# Not modelled: a message beside attention waits {:.1f} us more.\n", 1e6 * links.busy_wait_s);
+  if (links.messages_beside <= kInARow / 2)
+    text += fmt::format(
+        "# In doubt: busy_efficiency. Of {} messages {} came before attention had ended: it seems to leave them no "
+        "room.\n",
+        kInARow, links.messages_beside);
+  return text;
+}
+
 }  // namespace
 
 std::string cluster_text(const CalibrationRequest& request, const Calibration& m, int ctas, const std::string& gpu) {
   const std::string& source = request.source;
   const bool shared = request.options.ranks_per_device > 1;
-  std::string text = fmt::format("# By meshattn calibrate: {}{}.\n# {}\n",
-                                 shared ? fmt::format("{} ranks that share one device", request.ranks)
-                                        : fmt::format("one box of {} devices", request.ranks),
-                                 ctas > 0 ? fmt::format(", NCCL with at most {} CTAs", ctas) : "", source);
-  if (request.ranks > 1 && !shared)
-    text += fmt::format("# Not modelled: two ranks that send to each other reach {:.0f} % of one way.\n",
-                        100 * m.links.at(ctas).both_ways);
-  if (!m.paths.empty()) {
-    const PathRate &least = m.paths.front(), &most = m.paths.back();
-    if (least.bytes_per_s < 0.9 * most.bytes_per_s)
-      text += fmt::format("# Not modelled: paths differ, from {:.6g} GB/s (GPU {} to {}) to {:.6g} (GPU {} to {}).\n",
-                          least.bytes_per_s / 1e9, least.from, least.to, most.bytes_per_s / 1e9, most.from, most.to);
-  }
-  if (request.ranks > 1)
-    text += fmt::format("# Not modelled: a message beside attention waits {:.1f} us more.\n",
-                        1e6 * m.links.at(ctas).busy_wait_s);
+  std::string text =
+      fmt::format("# By meshattn calibrate: {}{}.\n# {}\n",
+                  shared ? fmt::format("{} ranks that share one device", request.ranks)
+                         : fmt::format("one box of {} device{}", request.ranks, request.ranks > 1 ? "s" : ""),
+                  ctas > 0 ? fmt::format(", NCCL with at most {} CTAs", ctas) : "", source);
+  if (request.ranks > 1) text += remarks(request, m, m.links.at(ctas));
   text += fmt::format("\n[cluster]\ngpu = {}\n\n[node]\n", gpu);
   text += line("gpus", std::to_string(request.ranks), "as calibrated");
   if (shared)
@@ -103,7 +118,7 @@ std::string cluster_text(const CalibrationRequest& request, const Calibration& m
            "\n[link]\nbandwidth_GBps = 1  # assumed: no link, one rank\n"
            "efficiency = 1  # assumed: likewise\nstartup_us = 0  # assumed: likewise\n";
   const LinkCalibration& links = m.links.at(ctas);
-  if (shared)
+  if (shared || links.shared_bytes_per_s < 0.95 * request.ranks * links.bytes_per_s)
     text += line("shared_GBps", ranging(links.shared_bytes_per_s / 1e9, links.shared_spread), source + ": all at once");
   return text + link_text(request, links);
 }

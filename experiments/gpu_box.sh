@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# gpu_box.sh [--device cuda|cpu] [--build DIR] [--out DIR]: what a box with GPUs does, in a folder of results: builds, runs
-# the tests that need a device and the sanitizer, calibrates, predicts, measures and compares. Made to take less than eight
-# minutes on one H200 (not measured yet). Every stage has its own time limit, and the rest goes on if one fails.
+# gpu_box.sh [--device cuda|cpu] [--build DIR] [--out DIR]: what a box with GPUs does, in a new folder of results: builds,
+# calibrates, predicts, measures and compares, and runs the tests that need a device and the sanitizer. Made to take less than
+# eight minutes on one H200 (not measured yet). Every stage has its own time limit, and the rest goes on if one fails.
 # --device cpu does the same on threads of this machine, small: a test of the method, not of speed.
 set -uo pipefail
 source=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd) || exit 2
@@ -20,6 +20,7 @@ while (($# > 0)); do
 done
 [[ $device == cuda || $device == cpu ]] || { echo "--device $device: possible are cuda, cpu" >&2; exit 2; }
 [[ -n $out ]] || out=box-$device-$(date +%Y%m%d-%H%M%S)
+[[ -z $(ls -A "$out" 2> /dev/null) ]] || { echo "--out $out: not empty; results of two runs would mix" >&2; exit 2; }
 mkdir -p "$build" "$out/validate" || exit 2
 build=$(cd "$build" && pwd) && out=$(cd "$out" && pwd)
 meshattn=$build/experiments/meshattn
@@ -41,7 +42,7 @@ stage() {
   pid=$!
   wait "$pid" || status=$?
   ((status == 0)) || result="FAILED (status $status)"
-  ((status != 124)) || result="FAILED (more than $limit s)"
+  ((status != 124 && status != 137)) || result="FAILED (more than $limit s)"
   ((status == 0)) || { failed=1 && tail -n 3 "$name.txt" >&2; }
   echo "| $name | $result | $((SECONDS - begin)) |" | tee -a stages.md >&2
   return "$status"
@@ -63,12 +64,14 @@ cases() {
     return
   fi
   shape="--heads 64 --kv-heads 8 --head-dim 128 --mask causal"
+  local chunk # K tokens of a rank: 16 ranks of 4K need 29 GB
+  chunk=$(awk '$1 == "memory_GB" { print $3 > 40 ? 4 : $3 > 20 ? 2 : 1 }' topologies/gpus/box-gpu.ini)
   for n in 4 8 16; do
     for pass in forward backward; do
-      echo "$n ranks, $pass|ring|--gpus $n --seq $((4 * n))K $shape --pass $pass --algorithm ring"
+      echo "$n ranks, $pass|ring|--gpus $n --seq $((chunk * n))K $shape --pass $pass --algorithm ring"
       case $n in 4) set -- 2x2 4x1 ;; 8) set -- 2x4 4x2 8x1 ;; 16) set -- 2x8 4x4 8x2 ;; esac
       for tile in "$@"; do
-        echo "$n ranks, $pass|mesh $tile|--gpus $n --seq $((4 * n))K $shape --pass $pass --algorithm mesh --tile $tile"
+        echo "$n ranks, $pass|mesh $tile|--gpus $n --seq $((chunk * n))K $shape --pass $pass --algorithm mesh --tile $tile"
       done
     done
   done
@@ -111,56 +114,87 @@ sanitize() {
   return "$status"
 }
 
-# Attention of one rank at the lengths whose rates are published.
-bench() {
-  local length status=0
-  for length in 4K 8K 16K; do
-    echo "== $length tokens, full mask"
-    "$meshattn" run --cluster dgx-h200 --gpus 1 --heads 64 --kv-heads 8 --head-dim 128 --seq "$length" --mask full \
-      --algorithm ring --pass both --check no --json "dense-$length.json" && "$meshattn" run --cluster dgx-h200 --gpus 4 \
-      --ranks-per-gpu 4 --heads 64 --kv-heads 8 --head-dim 128 --seq "$length" --mask full --algorithm ring --pass both \
-      --check no --json "ring-of-4-$length.json" || status=1
-  done
-  return "$status"
+# What calibrate found beside what is asked of it on an H200, with rates of cuDNN 9.19 there (topologies/gpus/h200.ini).
+figures() {
+  awk '
+    function row(what, figure, wanted) { printf "%-46s %10s   %s\n", what, figure, wanted }
+    $3 ~ /^[0-9]+$/ && ($1 == "forward" || $1 == "backward") && $2 == "full" { rate[$1, $3] = $4 }
+    match($0, /merging: .*\([0-9]+ %/) { merging = $0; sub(/.*\(/, "", merging) }
+    match($0, /end of an op to the start of the next: /) { gap = substr($0, RSTART + RLENGTH); sub(/;.*/, "", gap) }
+    match($0, /timing an op: .*\(/) { timing = substr($0, RSTART + RLENGTH) + 0 }
+    $1 == "copies" && NF > 5 { overlap = $(NF - 1) }
+    BEGIN {
+      split("4096 8192 16384", tokens); split("671 691 702", published_forward); split("560 594 612", published_backward)
+    }
+    END {
+      row("figure", "here", "wanted on an H200")
+      for (i = 1; i <= 3; i++)
+        row("forward, full, " tokens[i] ", of " published_forward[i] " TFLOP/s",
+            rate["forward", tokens[i]] ? sprintf("%.2f", rate["forward", tokens[i]] / published_forward[i]) : "-", ">= 0.93")
+      for (i = 1; i <= 3; i++)
+        row("backward, full, " tokens[i] ", of " published_backward[i] " TFLOP/s",
+            rate["backward", tokens[i]] ? sprintf("%.2f", rate["backward", tokens[i]] / published_backward[i]) : "-", ">= 0.90")
+      split("forward backward", passes)
+      for (i = 1; i <= 2; i++)
+        row("16 blocks of 4096 over one of 16384, " passes[i],
+            rate[passes[i], 4096] && rate[passes[i], 16384] ? sprintf("%.2f", rate[passes[i], 16384] / rate[passes[i], 4096]) : "-",
+            "<= 1.10")
+      row("merging, of what a copy reads and writes", merging == "" ? "-" : sprintf("%d %%", merging), ">= 80 %")
+      row("from the end of an op to the next", gap == "" ? "-" : gap, "<= 5 us")
+      row("timing an op by events", timing == "" ? "-" : sprintf("%.1f %%", timing), "<= 1 %")
+      row("overlap of copies and attention", overlap == "" ? "-" : sprintf("%.1f %%", overlap), ">= 90 %")
+    }' calibrate.txt
 }
 
-# A box of several GPUs, one rank each, over NCCL, beside the ranks that share one.
+# A box of several GPUs, one rank each, over NCCL, beside the ranks that share one: its links, and attention of the blocks that
+# are validated.
 several() {
   local n=$1
-  "$meshattn" calibrate --name nccl --out topologies --ranks-per-gpu 1 --transport nccl --ctas 1,16 &&
+  "$meshattn" calibrate --name nccl --out topologies --ranks-per-gpu 1 --transport nccl --ctas 16 --lengths 2K,4K \
+    --message-tokens 64,1K,4K,16K --log-level info &&
     "$meshattn" validate --cluster nccl --topologies topologies --transport nccl --gpus "$n" --seq "$((4 * n))K" \
       --heads 64 --kv-heads 8 --head-dim 128 --mask causal --check no --algorithm ring --pass both --json nccl.json
 }
 
-export -f cases validate_all build_all sanitize bench several
+export -f cases validate_all build_all sanitize figures several
 export device source build meshattn
 in_shell=(bash -o pipefail -c '"$@"' bash) # timeout runs programs only: a shell that has these functions
 
-errors() { stage errors 60 "$meshattn" validate --table measured.csv --json errors.json; }
+# calibrated SECONDS OPTIONS...: what a cluster `box` was made for.
+calibrated() {
+  local limit=$1
+  shift
+  if stage calibrate "$limit" "$meshattn" calibrate --device "$device" --name box --out topologies --log-level info "$@"; then
+    stage figures 10 "${in_shell[@]}" figures
+    stage validate 200 "${in_shell[@]}" validate_all
+    stage errors 60 "$meshattn" validate --table measured.csv --json errors.json
+  else
+    skip validate "not calibrated"
+  fi
+}
+
+# What is on this box that a process may see.
+number_of_gpus() {
+  if [[ -n ${CUDA_VISIBLE_DEVICES-} ]]; then
+    tr ',' '\n' <<< "$CUDA_VISIBLE_DEVICES" | wc -l
+  else
+    nvidia-smi --query-gpu=index --format=csv,noheader 2> /dev/null | wc -l
+  fi
+}
+
 if [[ $device == cpu ]]; then
   [[ -x $meshattn ]] || stage build 600 "${in_shell[@]}" build_all
-  if stage calibrate 60 "$meshattn" calibrate --device cpu --ranks-per-gpu 4 --name box --out topologies --lengths 64,128,256; then
-    stage validate 120 "${in_shell[@]}" validate_all
-    errors
-  else
-    skip validate "not calibrated"
-  fi
+  calibrated 60 --ranks-per-gpu 4 --lengths 64,128,256
 elif stage build 240 "${in_shell[@]}" build_all; then
-  stage tests 150 env MESHATTN_REQUIRE_GPU=1 ctest --test-dir "$build" --output-on-failure --no-tests=error \
-    -R '^(cuda|gpu|graphs|mpi)\.'
-  if stage calibrate 120 "$meshattn" calibrate --name box --out topologies --ranks-per-gpu 16; then
-    stage validate 180 "${in_shell[@]}" validate_all
-    errors
-  else
-    skip validate "not calibrated"
-  fi
-  stage bench 60 "${in_shell[@]}" bench
+  calibrated 120 --ranks-per-gpu 16
+  stage tests 150 env MESHATTN_REQUIRE_GPU=1 ctest --test-dir "$build" -j "$(($(nproc) < 8 ? $(nproc) : 8))" \
+    --output-on-failure --no-tests=error -R '^(cuda|gpu|graphs|mpi)\.'
   if command -v compute-sanitizer > /dev/null; then
     stage sanitizer 90 "${in_shell[@]}" sanitize
   else
     skip sanitizer "no compute-sanitizer"
   fi
-  gpus=$(nvidia-smi --list-gpus 2> /dev/null | wc -l)
+  gpus=$(number_of_gpus)
   if ((gpus > 1)); then stage nccl 120 "${in_shell[@]}" several "$gpus"; else skip nccl "one GPU"; fi
 else
   skip "everything else" "not built"
@@ -172,7 +206,7 @@ fi
   printf '\n%s\n\nBy `experiments/gpu_box.sh --device %s`, %s.\n\n' "$(grep -m 1 '^measured:' calibrate.txt 2> /dev/null)" "$device" \
     "$("$meshattn" --version 2> /dev/null | tr '\n' ' ' | tr -s ' ')"
   cat stages.md
-  for part in calibrate errors bench nccl; do
+  for part in calibrate figures errors nccl; do
     [[ -s $part.txt ]] && printf '\n## %s\n\n```\n%s\n```\n' "$part" "$(cat "$part.txt")"
   done
 } > summary.md

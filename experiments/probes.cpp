@@ -19,30 +19,6 @@ Schedule dense_schedule(Problem p) {
   return make_plan({p, method_of("ring", p, {}, 1)}, Network(one, 1), CostModel(one.gpu, p)).schedule;
 }
 
-cpu::Tensors unchecked_tensors(const AttentionShape& shape, Pass pass, std::uint64_t seed) {
-  AttentionShape few = shape;
-  few.batch = 1;
-  few.seq_q = few.seq_kv = std::min<std::int64_t>(shape.seq_q, 61);
-  const cpu::Tensors random = cpu::random_tensors(few, seed);
-  const auto repeated = [](const std::vector<double>& part, double numbers) {
-    std::vector<double> all(static_cast<std::size_t>(numbers));
-    for (std::size_t at = 0; at < all.size(); at += part.size())
-      std::copy_n(part.begin(), std::min(part.size(), all.size() - at), all.begin() + static_cast<std::ptrdiff_t>(at));
-    return all;
-  };
-  const double rows = 1.0 * shape.batch * static_cast<double>(shape.seq_q) * shape.heads;
-  const double kv_rows = 1.0 * shape.batch * static_cast<double>(shape.seq_kv) * shape.kv_heads;
-  cpu::Tensors t;
-  t.q = repeated(random.q, rows * shape.head_dim);
-  t.k = repeated(random.k, kv_rows * shape.head_dim);
-  t.v = repeated(random.v, kv_rows * shape.head_dim);
-  if (pass == Pass::kForward) return t;
-  t.d_o = repeated(random.d_o, rows * shape.head_dim);
-  t.o = t.d_o;
-  t.lse.assign(static_cast<std::size_t>(rows), std::log(static_cast<double>(shape.seq_kv)));
-  return t;
-}
-
 namespace {
 
 ValueId input(ScheduleBuilder& b, Rank rank, Tensor tensor) {
@@ -107,7 +83,7 @@ Schedule schedule_of(const Probe& probe) {
   for (int i = 0; i < probe.exchanges; ++i) {
     std::vector<TransferId> transfers;
     for (const auto& [from, to] : probe.pairs)
-      transfers.push_back(b.transfer((i == 0 ? whole : piece)[static_cast<std::size_t>(from)], to, 1));
+      transfers.push_back(b.transfer((i < probe.whole ? whole : piece)[static_cast<std::size_t>(from)], to, 1));
     b.exchange_all(transfers);
   }
   Schedule s = b.finish();

@@ -4,7 +4,6 @@
 #include <span>
 #include <utility>
 
-#include "core/cpu/reference.h"
 #include "core/schedule.h"
 
 namespace meshattn {
@@ -13,10 +12,6 @@ namespace meshattn {
 
 /// A whole problem on one rank: dense attention.
 [[nodiscard]] Schedule dense_schedule(Problem problem);
-
-/// Numbers for who measures only: few random ones again and again, which takes little time; O and its log-sum-exp,
-/// which a backward pass is given besides, are made up.
-[[nodiscard]] cpu::Tensors unchecked_tensors(const AttentionShape& shape, Pass pass, std::uint64_t seed);
 
 /// From a rank to another.
 using Pair = std::pair<Rank, Rank>;
@@ -31,7 +26,8 @@ struct Probe {
   int merges = 0;     ///< rank 0 then, one after the other: its first two sums (backward: of dQ) into one
   std::span<const Pair> pairs = {};  ///< that exchange a KV at a time
   int exchanges = 0;                 ///< one after the other, on the one lane
-  int pieces = 1;                    ///< of a chunk's KV: one of them is attended, and sent but for the first time
+  int pieces = 1;                    ///< of a chunk's KV: one of them is attended, and sent
+  int whole = 0;                     ///< of the exchanges, so many first ones send all pieces
 };
 
 [[nodiscard]] Schedule schedule_of(const Probe& probe);

@@ -26,8 +26,8 @@ class CudaRank {
   [[nodiscard]] cudaStream_t stream(Lane lane) const { return streams_[lane].get(); }
   [[nodiscard]] std::byte* arena() const { return memory_.data(); }
 
-  /// The inputs of this rank; all other bytes become NaN.
-  void load(const cpu::Tensors& given);
+  /// The inputs of this rank, made-up ones if none are given; all other bytes become NaN.
+  void load(const cpu::Tensors* given);
   /// Puts this rank's outputs where they belong.
   void store(cpu::Tensors& to) const;
   void launch(OpId op, Lane lane) const;

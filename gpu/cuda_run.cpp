@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <barrier>
 #include <exception>
+#include <fstream>
+#include <string>
 #include <thread>
 
 #include "core/error.h"
@@ -45,7 +47,7 @@ void enable_peers(std::span<const CudaRank> ranks) {
 
 std::vector<Repeat> run_copies(const Schedule& s, std::vector<CudaRank>& ranks, std::span<const Program> programs,
                                const RunOptions& options, const cpu::Tensors& given, LastResort& last_resort) {
-  for (CudaRank& rank : ranks) rank.load(given);
+  for (CudaRank& rank : ranks) rank.load(options.numbers ? &given : nullptr);
   enable_peers(ranks);
   CudaDevice device(s, ranks, programs, {}, last_resort, options.timed);
   return repeat(
@@ -87,7 +89,7 @@ std::vector<std::vector<Repeat>> run_nccl(const Schedule& s, std::vector<CudaRan
     try {
       NcclLanes lanes(ranks[i], s.problem.ranks, ids, options.most_ctas, deadline_in(options.timeout_s));
       lanes.connect(programs[i], deadline_in(options.timeout_s));
-      ranks[i].load(given);  // not before: connections were made with what lay there
+      ranks[i].load(options.numbers ? &given : nullptr);  // not before: connections were made with what lay there
       NcclLanes* mine = &lanes;
       CudaDevice device(s, std::span(&ranks[i], 1), programs.subspan(i, 1), std::span(&mine, 1), last_resort,
                         options.timed);
@@ -152,21 +154,32 @@ RunResult run_on_cuda(const Schedule& s, const cpu::Tensors& given, const RunOpt
       copies ? run_copies(s, ranks, programs, options, given, last_resort)
              : merged(s, run_nccl(s, ranks, programs, options, job, given, last_resort), programs, options.timed);
   RunResult result = together(s, programs, seen, before, options, job);
-  if (options.outputs)
+  if (options.numbers)
     for (const CudaRank& rank : ranks) rank.store(result.outputs);
   return result;
 }
 
+namespace {
+
+/// "580.65.06": the first word of numbers and dots in what the kernel module says of itself; "of unknown version" if it
+/// says nothing.
+std::string driver_version() {
+  std::ifstream file("/proc/driver/nvidia/version");
+  for (std::string word; file >> word;)
+    if (word.find('.') != std::string::npos && word.find_first_not_of("0123456789.") == std::string::npos) return word;
+  return "of unknown version";
+}
+
+}  // namespace
+
 Devices cuda_devices() {
   const int count = device_count();
   cudaDeviceProp properties{};
-  int driver = 0, runtime = 0;
+  int runtime = 0;
   check(cudaGetDeviceProperties(&properties, 0), "properties of device 0");
-  check(cudaDriverGetVersion(&driver), "driver version");
   check(cudaRuntimeGetVersion(&runtime), "runtime version");
-  const auto version = [](int v) { return fmt::format("{}.{}", v / 1000, v % 1000 / 10); };
-  return {fmt::format("{}, driver {}, CUDA {}, {}, {}", properties.name, version(driver), version(runtime),
-                      fast_attention_version(), nccl_version()),
+  return {fmt::format("{}, driver {}, CUDA {}.{}, {}, {}", properties.name, driver_version(), runtime / 1000,
+                      runtime % 1000 / 10, fast_attention_version(), nccl_version()),
           count, properties.multiProcessorCount, static_cast<double>(properties.totalGlobalMem)};
 }
 

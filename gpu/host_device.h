@@ -23,7 +23,7 @@ namespace meshattn::gpu {
 class HostDevice final : public Device {
  public:
   /// Arenas full of NaN, but for the inputs.
-  HostDevice(const Schedule& schedule, const cpu::Tensors& given);
+  HostDevice(const Schedule& schedule, const cpu::Tensors* given);
   ~HostDevice() override;
 
   void launch(Rank rank, Lane lane, OpId op) override;

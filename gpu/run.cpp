@@ -20,11 +20,11 @@ RunResult run_on_cpu(const Schedule& s, const cpu::Tensors& given, const RunOpti
     throw InvalidInput("--device cpu is one process with --transport copies");
   const std::vector<Program> programs = served_programs(s, options, job);
   const ClockReading before = read_clock(job);
-  HostDevice device(s, given);
+  HostDevice device(s, options.numbers ? &given : nullptr);
   const std::vector<Repeat> seen = repeat(
       device, options, [&] { issue_copies(s, programs, device); }, [] {});
   RunResult result = together(s, programs, seen, before, options, job);
-  if (options.outputs) result.outputs = device.outputs();
+  if (options.numbers) result.outputs = device.outputs();
   return result;
 }
 

@@ -41,7 +41,7 @@ struct RunOptions {
   double timeout_s = 60;  ///< for each repeat, and for ranks to meet
   int most_ctas = 4;      ///< of an NCCL kernel
   bool timed = true;      ///< each op; else only the whole, by the host's clock
-  bool outputs = true;    ///< are given back; else they stay where they are
+  bool numbers = true;    ///< given ones come in, and outputs are given back; else made-up ones are there, for the times
 };
 
 /// What came of running a schedule.
@@ -52,7 +52,7 @@ struct RunResult {
   Trace trace;                      ///< of the repeat with the median makespan, if timed; in process 0
   double clocks_within_s = 0;       ///< times of different processes are no further off
   std::vector<Rank> served;         ///< by this process
-  cpu::Tensors outputs;             ///< rows of these ranks; NaN elsewhere; empty if not asked for
+  cpu::Tensors outputs;             ///< rows of these ranks; NaN elsewhere; none if `numbers` are made up
 };
 
 /// Executes a schedule that `validate` has proved. In a job of several processes process p serves the rank that is on
@@ -65,7 +65,7 @@ struct RunResult {
 
 /// What there is to run on.
 struct Devices {
-  std::string description;  ///< "NVIDIA H200, driver 13.0, CUDA 13.0, cuDNN 9.19.0, NCCL 2.28.9"
+  std::string description;  ///< "NVIDIA H200, driver 580.65.06, CUDA 13.0, cuDNN 9.19.0, NCCL 2.28.9"
   int count = 1;            ///< in this process
   int sms = 0;              ///< streaming multiprocessors of one; 0: not such a device
   double memory_bytes = 0;  ///< of one

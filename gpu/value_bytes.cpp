@@ -2,8 +2,11 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include <algorithm>
 #include <array>
+#include <cmath>
 #include <limits>
+#include <random>
 
 #include "core/cpu/layer.h"
 #include "gpu/layout.h"
@@ -54,6 +57,27 @@ std::vector<std::byte> bytes_of(const Schedule& s, ValueId v, const cpu::Tensors
       for (std::size_t c = 0; c < width; ++c) to[c] = from_float<T>(static_cast<float>(tensor[in_layer * width + c]));
     });
   });
+  return bytes;
+}
+
+std::vector<std::byte> made_up_bytes(const Schedule& s, ValueId v) {
+  constexpr std::size_t kNumbers = 4093;  // a prime, so that rows are unlike
+  std::mt19937 generator(v);
+  std::normal_distribution<float> normal;
+  const float lse = std::log(static_cast<float>(s.problem.shape.seq_kv));
+  const ValueLayout layout(s, v);
+  std::vector<std::byte> bytes;
+  for (int k = 0; k < layout.matrices(); ++k)
+    with_type(layout.matrix(k).dtype, [&]<typename T>(T) {
+      std::vector<T> some(kNumbers);
+      for (T& x : some) x = from_float<T>(layout.matrix(k).width == 1 ? lse : normal(generator));
+      const auto from = std::as_bytes(std::span(some));
+      for (std::uint64_t left = layout.matrix(k).count() * layout.matrix(k).row_bytes(); left > 0;) {
+        const auto part = from.first(std::min<std::uint64_t>(left, from.size()));
+        bytes.insert(bytes.end(), part.begin(), part.end());
+        left -= part.size();
+      }
+    });
   return bytes;
 }
 

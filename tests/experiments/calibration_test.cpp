@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <set>
+#include <utility>
+
 #include "core/cluster_file.h"
 #include "core/cost.h"
 #include "core/estimate.h"
@@ -19,13 +22,37 @@ using nlohmann::json;
 using testing::ContainsRegex;
 using testing::HasSubstr;
 
-/// A box that does what a cluster says, by the estimate; events and issuing cost it time besides. With NCCL, links and
-/// what they take are in proportion to thread blocks.
+/// What was run, of each rank.
+struct Asked {
+  std::int64_t queries = 0, keys = 0;
+  int ranks = 0, cuts = 0, attends = 0, exchanges = 0, whole = 0;  ///< whole: transfers of all of a chunk
+
+  friend auto operator<=>(const Asked&, const Asked&) = default;
+};
+
+Asked asked_of(const Schedule& s) {
+  const Problem& p = s.problem;
+  Asked asked{p.shape.seq_q / p.ranks, p.shape.seq_kv / p.ranks, p.ranks, p.cuts, 0, 0, 0};
+  for (OpId op = s.ops_begin(0); op < s.ops_end(0); ++op) {
+    asked.attends += std::holds_alternative<Attend>(s.ops[op]) || std::holds_alternative<AttendBackward>(s.ops[op]);
+    asked.exchanges += std::holds_alternative<Exchange>(s.ops[op]);
+  }
+  for (const Transfer& t : s.transfers)
+    asked.whole += static_cast<int>(s.regions[s.values[t.made].region].cells.size()) == p.cuts;
+  return asked;
+}
+
+/// A box that does what a cluster says, by the estimate; events and issuing cost it time besides, and a rank's first op
+/// is slow. With NCCL, links and what they take are in proportion to thread blocks. `starved`: attention leaves
+/// messages no room, so that they come after it.
 struct Box {
   Cluster cluster;
-  double event_s = 0, issue_s = 0;
+  double event_s = 0, issue_s = 0, first_s = 0;
+  bool starved = false;
+  std::set<Asked>* asked = nullptr;
 
   gpu::RunResult operator()(const Schedule& s, const gpu::RunOptions& options) const {
+    if (asked != nullptr) asked->insert(asked_of(s));
     Cluster c = cluster;
     if (options.transport == gpu::Transport::kNccl) {
       c.node.link_bytes_per_s *= options.most_ctas;
@@ -35,15 +62,29 @@ struct Box {
     const double lost_s = options.timed ? event_s : 0;
     std::vector<double> seconds = CostModel(c.gpu, s.problem).seconds(s);
     for (OpId op = 0; op < s.ops.size(); ++op)
-      if (!std::holds_alternative<Exchange>(s.ops[op])) seconds[op] += lost_s;
+      if (!std::holds_alternative<Exchange>(s.ops[op]))
+        seconds[op] += lost_s + (op == s.ops_begin(s.rank_of(op)) ? first_s : 0);
     gpu::RunResult result;
     result.trace = estimate(s, Network(c, s.problem.ranks), seconds);
+    if (starved) delay_messages(s, result.trace);
     result.makespans_s = result.host_s = {result.trace.makespan_s};
     result.issue_s = {issue_s * static_cast<double>(s.ops.size())};
     for (OpId op = 0; op < s.ops.size(); ++op)  // a kernel's start is part of its op for the estimate
       if (!std::holds_alternative<Exchange>(s.ops[op])) result.trace.start_s[op] += c.gpu.launch_s + lost_s;
     if (!options.timed) result.trace = {};
     return result;
+  }
+
+  static void delay_messages(const Schedule& s, Trace& trace) {
+    double attended_s = 0;
+    for (OpId op = 0; op < s.ops.size(); ++op)
+      if (!std::holds_alternative<Exchange>(s.ops[op])) attended_s = std::max(attended_s, trace.end_s[op]);
+    bool first = true;  // begins in time, and ends late
+    for (OpId op = 0; op < s.ops.size(); ++op)
+      if (std::holds_alternative<Exchange>(s.ops[op])) {
+        if (!std::exchange(first, false)) trace.start_s[op] += attended_s;
+        trace.end_s[op] += attended_s;
+      }
   }
 };
 
@@ -73,6 +114,7 @@ class CalibrationOfABox : public Cli {
     c.node.link_compute_efficiency = 0.7;
     box_.event_s = 0.3e-6;
     box_.issue_s = 6e-6;
+    box_.first_s = 40e-6;
     request_.ranks = 6;
     request_.devices = {"a box", 6, c.gpu.sms, c.gpu.memory_bytes};
     request_.options.ranks_per_device = 1;
@@ -110,7 +152,10 @@ TEST_F(CalibrationOfABox, GivesItsKernels) {
   EXPECT_EQ(m.rectangle_errors.size(), 8u);  // of 1,024 and 2,048 tokens, whose quarters are not below 256
   EXPECT_LT(m.rectangle_errors.back(), kDigits);
   EXPECT_NEAR(m.event_s, 0.3e-6, 1e-12);
+  EXPECT_EQ(m.event_noise_s, 0);
   EXPECT_NEAR(m.issue_s, 6e-6, 1e-12);
+  // Of 2,048 tokens the kernels, full, first take 100 us: 4 2,048^2 32 8 / (20e12 (1 - 50 / 2,048)), and a launch.
+  EXPECT_NEAR(m.timing_overhead, 0.3 / (220.05 + 4.5), 1e-5);
   EXPECT_EQ(gpu.sms, 8);
   EXPECT_DOUBLE_EQ(gpu.memory_bytes, 77e9);
   for (Pass pass : {Pass::kForward, Pass::kBackward}) EXPECT_NEAR(gpu.tail(pass), as_it_is.tail(pass), 0.005);
@@ -142,6 +187,79 @@ TEST_F(CalibrationOfABox, GivesItsLinks) {
     };
     EXPECT_NEAR(seconds(network, c.node), seconds(as_it_is, box_.cluster.node), 1e-9) << bytes;
   }
+}
+
+/// Rectangles have a quarter of a length's queries, and all keys, or all queries and a quarter of its keys. Small
+/// messages come behind as many large ones. Beside messages there are 16 waves of tiles: 2,048 / 128 of 8 heads, on 8
+/// SMs.
+TEST_F(CalibrationOfABox, RunsWhatItSays) {
+  std::set<Asked> asked;
+  box_.asked = &asked;
+  (void)measured();
+  for (const Asked& rectangle : {Asked{256, 1024, 1, 1, 4, 0, 0},
+                                 {1024, 1024, 1, 4, 4, 0, 0},
+                                 {512, 2048, 1, 1, 4, 0, 0},
+                                 {2048, 2048, 1, 4, 4, 0, 0}})
+    EXPECT_TRUE(asked.contains(rectangle)) << rectangle.queries << " x " << rectangle.keys;
+  for (int pieces : {2, 32, 4096}) EXPECT_TRUE(asked.contains({pieces, 16384, 2, pieces, 0, 18, 9})) << pieces;
+  std::set<std::int64_t> beside;
+  for (const Asked& a : asked)
+    if (a.attends > 0 && a.exchanges > 0) beside.insert(a.queries);
+  EXPECT_EQ(beside, std::set<std::int64_t>{2048});
+}
+
+/// Four attends take 4 (1.76 ms + 4.5 us), while as many messages come as would take 1.5 times that: all of them
+/// overlap but for what messages take from it.
+TEST_F(CalibrationOfABox, MessagesComeWhileAllAttend) {
+  const Calibration free = measured();
+  EXPECT_GT(free.links.at(0).messages_beside, kInARow / 2);
+  EXPECT_NEAR(free.links.at(0).busy_wait_s, 0, 1e-9);
+  EXPECT_GT(free.links.at(0).overlap, 0.5);
+  EXPECT_THAT(cluster_text(request_, free, 0, "g"), testing::Not(HasSubstr("In doubt")));
+  box_.starved = true;
+  const Calibration starved = measured();
+  EXPECT_EQ(starved.links.at(0).messages_beside, 0);
+  EXPECT_THAT(cluster_text(request_, starved, 0, "g"), HasSubstr("In doubt: busy_efficiency. Of 9 messages 0 came"));
+}
+
+/// Messages that are ten times as slow beside attention, and attention that runs at 0.15 while bytes flow: what is
+/// measured goes on for long enough.
+TEST_F(CalibrationOfABox, MayTakeMuchFromEachOther) {
+  for (auto [busy, compute] : {std::pair{0.1, 0.7}, {1.0, 0.15}}) {
+    box_.cluster.node.link_busy_efficiency = busy;
+    box_.cluster.node.link_compute_efficiency = compute;
+    const Cluster c = written(measured());
+    EXPECT_NEAR(c.node.link_busy_efficiency, busy, busy * kDigits);
+    EXPECT_NEAR(c.node.link_compute_efficiency, compute, 0.015);  // a slow first op is in what is left to measure
+  }
+}
+
+/// A quarter of its memory is 20 sums on each of six ranks: 4 2,048 8 (32 + 1) bytes each.
+TEST_F(CalibrationOfABox, FitsInItsMemory) {
+  box_.starved = true;  // so that there are as many as can be
+  std::set<Asked> asked;
+  box_.asked = &asked;
+  request_.devices.memory_bytes = 4.0 * 20 * 6 * 4 * 2048 * 8 * 33;
+  (void)measured();
+  int most = 0;
+  for (const Asked& a : asked)
+    if (a.ranks == 6) most = std::max(most, a.attends);
+  EXPECT_EQ(most, 20);
+}
+
+/// GPUs that share something on their way: 500 GB/s for six ports of 300. On a CPU that passes less the more pairs
+/// there are, each to each is slower than round a ring.
+TEST_F(CalibrationOfABox, GivesWhatGpusShare) {
+  box_.cluster.node.shared_bytes_per_s = 500e9;
+  const Calibration m = measured();
+  EXPECT_NEAR(written(m).node.shared_bytes_per_s, 500e9, 500e9 * kDigits);
+  EXPECT_NEAR(m.links.at(0).each_to_each_bytes_per_s, 500e9, 5e9);
+  EXPECT_THAT(cluster_text(request_, m, 0, "g"), testing::Not(HasSubstr("each sends to all others")));
+  box_.cluster.node.shared_bytes_per_s = 0;
+  box_.cluster.node.gpus_per_root = 6;
+  box_.cluster.node.root_bytes_per_s = 100e9;
+  EXPECT_THAT(cluster_text(request_, measured(), 0, "g"),
+              HasSubstr("where each sends to all others, all of them together reach 100"));
 }
 
 /// GPUs 0 to 2 and 3 to 5 under a switch each, between which 100 of the 300 GB/s pass: 9 of the 15 paths.
@@ -283,6 +401,8 @@ TEST_F(Cli, CalibrateAndValidateRefuseWhatMakesNoSense) {
        {calibrate + "--transport nccl --ctas 2,1", "--ctas 2,1: must ascend"},
        {calibrate + "--transport nccl --ctas 1,65", "--ctas 65: at most 64"},
        {calibrate + "--transport nccl --ranks-per-gpu 1 --lengths 16", "--transport nccl needs several GPUs"},
+       {calibrate + "--message-tokens 5,6", "--message-tokens: 5 is no part of 6"},
+       {calibrate + "--message-tokens 1,128K", "or less than 1 of 65536 parts"},
        {calibrate + "--max-ctas 65", "--max-ctas 65: at most 64"},
        {"calibrate --device cpu --name a --out file/t", "--out file/t: "},
        {"calibrate --device cpu --name ../a --out t", "--name '../a': up to 100 letters, digits"},
@@ -310,9 +430,10 @@ TEST(Probes, DoWhatTheyAreAskedFor) {
   }
   EXPECT_EQ(attends, 4u);
   EXPECT_EQ(merges, 5u);
-  const Schedule pieces =
-      schedule_of({.shape = {16, 64, 1, 4, 2, 8, Dtype::kBf16}, .pairs = pairs, .exchanges = 3, .pieces = 16});
-  EXPECT_EQ(pieces.bytes(pieces.transfers.front().made), 64u * 2 * 2 * 8 * 2);  // the whole of a chunk goes first
+  const Schedule pieces = schedule_of(
+      {.shape = {16, 64, 1, 4, 2, 8, Dtype::kBf16}, .pairs = pairs, .exchanges = 3, .pieces = 16, .whole = 2});
+  EXPECT_EQ(pieces.bytes(pieces.transfers[3].made), 64u * 2 * 2 * 8 * 2);  // the whole of a chunk, twice each way
+  EXPECT_EQ(pieces.bytes(pieces.transfers[4].made), 4u * 2 * 2 * 8 * 2);
   EXPECT_EQ(pieces.bytes(pieces.transfers.back().made), 4u * 2 * 2 * 8 * 2);
   EXPECT_EQ(pieces.transfers.size(), 6u);
   for (Pass pass : {Pass::kForward, Pass::kBackward}) {

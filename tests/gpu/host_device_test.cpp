@@ -69,7 +69,8 @@ TEST(RunOnCpu, IsOneProcessWithCopies) {
 /// A stream that never comes to its end is given up, and what every rank is at is said.
 TEST(HostDevice, GivesUpAtTheDeadline) {
   const Schedule s = schedule_of(problem_of(Pass::kForward, 2), "ring");
-  gpu::HostDevice device(s, testing::dense_tensors(s.problem.shape, s.problem.mask));
+  const cpu::Tensors given = testing::dense_tensors(s.problem.shape, s.problem.mask);
+  gpu::HostDevice device(s, &given);
   device.wait(0, 0, {s.ops_end(0) - 1, gpu::Mark::Point::kEnd});
   try {
     device.finish(gpu::deadline_in(0.05));
