@@ -43,6 +43,9 @@ struct Framework {
   int merge_kernels = 1;       ///< that merge a block's output
   int gradient_kernels = 1;    ///< that add its gradients
   double host_s = 0;           ///< a compute op takes no less: the host issues the next one meanwhile
+  /// Read + written where what is exchanged by heads is copied, once on either side, so that heads lie together; no
+  /// faster than merging. Infinite: nothing is copied.
+  double layout_bytes_per_s = std::numeric_limits<double>::infinity();
 };
 
 /// What one GPU is good at, and the program that runs on it.

@@ -70,6 +70,7 @@ constexpr Key kFrameworkKeys[] = {
     {"framework", "merge_kernels", Kind::kCount, false},     //
     {"framework", "gradient_kernels", Kind::kCount, false},  //
     {"framework", "host_us", Kind::kAmount, false},          //
+    {"framework", "layout_GBps", Kind::kPositive, false},    //
 };
 
 constexpr NameTable<Fabric::Kind, 3> kFabrics{{{Fabric::Kind::kNonBlocking, "non-blocking"},
@@ -89,6 +90,7 @@ Framework framework_of(const KeyedFile& file) {
   if (file.has("framework", "gradient_kernels"))
     framework.gradient_kernels = file.count("framework", "gradient_kernels");
   read("host_us", framework.host_s, 1e-6);
+  read("layout_GBps", framework.layout_bytes_per_s, 1e9);
   return framework;
 }
 

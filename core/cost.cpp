@@ -194,6 +194,31 @@ double CostModel::rectangle_s(const Schedule& s, OpId id, const Op& op, Merges& 
   return kernel_s(rectangle.kernel) + (merged > 0 ? sum_s(merged) + (kernels - 1) * launch_s_ : 0);
 }
 
+void CostModel::add_layouts(const Schedule& s, std::vector<double>& seconds) const {
+  if (std::isinf(framework_.layout_bytes_per_s)) return;
+  const auto heads_of = [&](ValueId v) { return s.region(v).heads; };
+  std::vector<bool> cut(s.values.size());  // inputs whose heads go different ways, outputs whose heads come so
+  for (const Transfer& t : s.transfers) {
+    if (heads_of(t.source) != heads_of(t.made)) cut[t.source] = true;
+    const HeadRange all{0, on_kv_side(s.values[t.made].tensor) ? problem_.shape.kv_heads : problem_.shape.heads};
+    if (std::ranges::binary_search(s.outputs, t.made) && heads_of(t.made) != all) cut[t.made] = true;
+  }
+  constexpr double kReadAndWritten = 2;
+  std::vector<double> copied(static_cast<std::size_t>(problem_.ranks));  // bytes, by rank
+  for (ValueId v = 0; v < s.values.size(); ++v)
+    // An input is copied on both sides; of an output the one that sends makes its part by a Combine.
+    if (cut[v])
+      copied[static_cast<std::size_t>(s.values[v].rank)] +=
+          kReadAndWritten * static_cast<double>(s.bytes(v)) * (std::ranges::binary_search(s.outputs, v) ? 1 : 2);
+  const double bytes_per_s = std::min(framework_.layout_bytes_per_s, delta_bytes_per_s_);
+  for (Rank rank = 0; rank < problem_.ranks; ++rank)
+    for (OpId op = s.ops_begin(rank); op < s.ops_end(rank); ++op)
+      if (std::holds_alternative<Attend>(s.ops[op]) || std::holds_alternative<AttendBackward>(s.ops[op])) {
+        seconds[op] += copied[static_cast<std::size_t>(rank)] / bytes_per_s;
+        break;
+      }
+}
+
 std::vector<double> CostModel::seconds(const Schedule& s) const {
   std::vector<double> seconds(s.ops.size());
   Merges merges(s, framework_);
@@ -213,6 +238,7 @@ std::vector<double> CostModel::seconds(const Schedule& s) const {
     }
     seconds[op] = std::max(seconds[op], framework_.host_s);
   }
+  add_layouts(s, seconds);
   return seconds;
 }
 

@@ -19,7 +19,7 @@ namespace meshattn {
 /// What a kernel contributes to a sum that has begun is merged into it, by moving the framework's merge_bytes (of a
 /// gradient gradient_bytes) for each element of the tokens that it contributes to: one more kernel an op, which reads
 /// the sum and the contribution and writes the sum. Combine and Delta move the bytes of what they make and of the part
-/// that they read.
+/// that they read. A framework may copy what is exchanged by heads.
 class CostModel {
  public:
   /// @throws InvalidInput if the profile has no rate and no point of the problem's pass and dtype.
@@ -56,6 +56,9 @@ class CostModel {
   void add_masked(const Schedule& schedule, const Rows& rows, const Columns& columns, Rectangle& rectangle) const;
   template <typename Op>
   [[nodiscard]] double rectangle_s(const Schedule& schedule, OpId id, const Op& op, Merges& merges) const;
+  /// Adds to each rank's first attention what copies before and after exchanges by heads take; none of them overlaps
+  /// with anything.
+  void add_layouts(const Schedule& schedule, std::vector<double>& seconds) const;
   /// A kernel that reads and writes so many bytes in all, of partial results.
   [[nodiscard]] double sum_s(double bytes) const { return bytes / sum_bytes_per_s_ + launch_s_; }
 

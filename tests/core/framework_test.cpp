@@ -89,5 +89,29 @@ TEST(Framework, RowsOfOneSumAreMergedTogether) {
   EXPECT_EQ(CostModel(gpu, p).seconds(s), seconds);
 }
 
+/// Ulysses on 4 ranks: of a rank's 1,024 tokens Q (32 heads) and KV (8 heads) of 256 bytes a head are copied on both
+/// sides, and of O (and its log-sum-exp) the three quarters that come back; all read and written. In a ring nothing is
+/// exchanged by heads.
+TEST(Framework, WhatIsExchangedByHeadsIsCopied) {
+  const Problem p = problem(4096, 4);
+  const Cluster cluster = read_cluster("ideal-8x50", kTopologies);
+  for (const char* algorithm : {"ulysses", "ring"}) {
+    const Schedule s =
+        make_plan({p, method_of(algorithm, p, {}, 4)}, Network(cluster, 4), CostModel(cluster.gpu, p)).schedule;
+    GpuProfile gpu = measured();
+    const std::vector<double> seconds = CostModel(gpu, p).seconds(s);
+    for (auto [layout, rate] : {std::pair{0.5e12, 0.5e12}, {5e12, 1e12}}) {  // no faster than merging
+      gpu.framework.layout_bytes_per_s = layout;
+      const std::vector<double> with = CostModel(gpu, p).seconds(s);
+      const double inputs = 1024.0 * (32 + 2 * 8) * 256, outputs = 1024.0 * 32 * 3 / 4 * (256 + 4);
+      for (Rank rank = 0; rank < 4; ++rank) {
+        double more_s = 0;
+        for (OpId op = s.ops_begin(rank); op < s.ops_end(rank); ++op) more_s += with[op] - seconds[op];
+        EXPECT_NEAR(more_s, algorithm == std::string("ring") ? 0 : (4 * inputs + 2 * outputs) / rate, 1e-12) << rank;
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace meshattn
