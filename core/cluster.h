@@ -106,6 +106,7 @@ struct Fabric {
   Kind kind = Kind::kNonBlocking;
   int nodes_per_leaf = 0;       ///< fat tree and rail: nodes whose NICs share leaf (rail) switches
   double oversubscription = 1;  ///< fat tree and rail: capacity into a leaf over its capacity to the spine
+  int paths = 0;  ///< likewise: spines, of which a message takes one, by a hash of its two NICs; 0: all in equal parts
 };
 
 /// A number as its file has it, and where it comes from.

@@ -46,6 +46,7 @@ constexpr Key kClusterKeys[] = {
     {"fabric", "kind", Kind::kText, false},                // non-blocking (if not said), fat-tree, rail
     {"fabric", "nodes_per_leaf", Kind::kCount, false},     //
     {"fabric", "oversubscription", Kind::kPositive, false},  // from 1
+    {"fabric", "paths", Kind::kCount, false},                // of messages over the spine; spread evenly if not said
 };
 
 constexpr Key kGpuKeys[] = {
@@ -202,7 +203,7 @@ Fabric fabric_of(const KeyedFile& file, const std::string& name) {
     fabric.kind = at_place(line.where, [&] { return kFabrics.parse("fabric", printable(line.value)); });
   }
   if (fabric.kind == Fabric::Kind::kNonBlocking) {
-    for (const char* key : {"nodes_per_leaf", "oversubscription"})
+    for (const char* key : {"nodes_per_leaf", "oversubscription", "paths"})
       if (file.has("fabric", key) && !(kind_was_set && !file.line("fabric", key).by_setting))
         throw InvalidInput(fmt::format("{}: '{}' in a non-blocking fabric: only fat-tree and rail have it",
                                        file.line("fabric", key).where, key));
@@ -211,6 +212,11 @@ Fabric fabric_of(const KeyedFile& file, const std::string& name) {
   if (!file.has("nic")) throw InvalidInput(fmt::format("{}: a fabric without a section [nic]", name));
   fabric.nodes_per_leaf = file.count("fabric", "nodes_per_leaf");
   fabric.oversubscription = file.number("fabric", "oversubscription");
+  constexpr int kMostPaths = 1024;
+  if (file.has("fabric", "paths")) fabric.paths = file.count("fabric", "paths");
+  if (fabric.paths > kMostPaths)
+    throw InvalidInput(
+        fmt::format("{}: paths {} must be from 1 to {}", file.line("fabric", "paths").where, fabric.paths, kMostPaths));
   if (fabric.oversubscription < 1)
     throw InvalidInput(fmt::format("{}: oversubscription {} must be from 1",
                                    file.line("fabric", "oversubscription").where, fabric.oversubscription));

@@ -35,6 +35,15 @@ void check_permutation(const Placement& placement) {
   }
 }
 
+/// As a switch would choose one of several ways: always the same for two NICs, and unlike that of their neighbours.
+/// (The mixing is that of SplitMix64.)
+int hashed(int from_nic, int to_nic, int ways) {
+  std::uint64_t x = static_cast<std::uint64_t>(from_nic) << 32 | static_cast<std::uint32_t>(to_nic);
+  x = (x + 0x9E3779B97F4A7C15u) * 0xBF58476D1CE4E5B9u;
+  x = (x ^ x >> 27) * 0x94D049BB133111EBu;
+  return static_cast<int>((x ^ x >> 31) % static_cast<std::uint64_t>(ways));
+}
+
 void add(Route& route, LinkId link) { route.links[static_cast<std::size_t>(route.count++)] = link; }
 
 }  // namespace
@@ -141,12 +150,19 @@ void Network::add_trunks() {
   first_trunk_ = static_cast<LinkId>(links_.size());
   for (int leaf = 0; leaf < leaves; ++leaf) {
     if (fabric.kind == Fabric::Kind::kFatTree)
-      add_pair(fmt::format("leaf {} up", leaf), fmt::format("leaf {} down", leaf), nics_per_node() * rail_bytes_per_s);
+      add_trunk(fmt::format("leaf {}", leaf), nics_per_node() * rail_bytes_per_s);
     else
       for (int k = 0; k < nics_per_node(); ++k)
-        add_pair(fmt::format("rail {} of group {} up", k, leaf), fmt::format("rail {} of group {} down", k, leaf),
-                 rail_bytes_per_s);
+        add_trunk(fmt::format("rail {} of group {}", k, leaf), rail_bytes_per_s);
   }
+}
+
+void Network::add_trunk(const std::string& leaf, double bytes_per_s) {
+  const int paths = cluster_.fabric.paths;
+  if (paths == 0) add_pair(leaf + " up", leaf + " down", bytes_per_s);
+  for (int path = 0; path < paths; ++path)
+    add_pair(fmt::format("{} up to spine {}", leaf, path), fmt::format("{} down from spine {}", leaf, path),
+             bytes_per_s / paths);
 }
 
 Route Network::route(Rank from, Rank to) const {
@@ -206,8 +222,10 @@ void Network::cross_trunk(int from, int to, Route& route) const {
     return rail ? leaf * nics_per_node() + gpu % cluster_.node.gpus / cluster_.node.gpus_per_nic : leaf;
   };
   if (trunk(from) == trunk(to)) return;
-  add(route, out(first_trunk_, trunk(from)));
-  add(route, in(first_trunk_, trunk(to)));
+  const int paths = std::max(1, cluster_.fabric.paths), per_nic = cluster_.node.gpus_per_nic;
+  const int path = hashed(from / per_nic, to / per_nic, paths);
+  add(route, out(first_trunk_, trunk(from) * paths + path));
+  add(route, in(first_trunk_, trunk(to) * paths + path));
 }
 
 }  // namespace meshattn

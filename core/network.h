@@ -109,6 +109,7 @@ class Network {
   void add_nics();
   void add_trunks();
   LinkId add_pair(const std::string& out_name, const std::string& in_name, double bytes_per_s);
+  void add_trunk(const std::string& leaf, double bytes_per_s);
   void cross_node(int from, int to, Route& route) const;
   void cross_fabric(int from, int to, Route& route) const;
   void cross_trunk(int from, int to, Route& route) const;
@@ -125,7 +126,7 @@ class Network {
   LinkId first_shared_ = 0;  ///< one a node, for both directions, where all its messages share something
   LinkId first_root_ = 0;    ///< one a CPU, for both directions, where GPUs hang on it
   LinkId first_nic_ = 0;     ///< one a NIC
-  LinkId first_trunk_ = 0;   ///< fat tree: one a leaf; rail: one a rail of a group
+  LinkId first_trunk_ = 0;   ///< fat tree: one a leaf; rail: one a rail of a group; or one each of these and a path
 };
 
 /// What links pass while messages and compute come and go.

@@ -181,7 +181,7 @@ TEST_F(ClusterFile, SettingsReplaceWhatTheFilesSay) {
   const std::string text = std::string(kCluster) + std::string(kNic);
   const Cluster c = read(text, kGpu,
                          {"nic.bandwidth_GBps=25", "node.gpus_per_nic=4", "fabric.kind=fat-tree",
-                          "fabric.nodes_per_leaf=16", "fabric.oversubscription=2", "gpu.launch_us=0",
+                          "fabric.nodes_per_leaf=16", "fabric.oversubscription=2", "fabric.paths=32", "gpu.launch_us=0",
                           "nic.startup_us = 7", "link.efficiency=0.7", "link.efficiency=1"});
   EXPECT_DOUBLE_EQ(c.node.nic_bytes_per_s, 22.5e9);  // 25 · 0.9
   EXPECT_DOUBLE_EQ(c.node.nic_startup_s, 7e-6);
@@ -189,6 +189,7 @@ TEST_F(ClusterFile, SettingsReplaceWhatTheFilesSay) {
   EXPECT_EQ(c.fabric.kind, Fabric::Kind::kFatTree);
   EXPECT_EQ(c.fabric.nodes_per_leaf, 16);
   EXPECT_EQ(c.fabric.oversubscription, 2);
+  EXPECT_EQ(c.fabric.paths, 32);
   EXPECT_EQ(c.gpu.launch_s, 0);
   EXPECT_DOUBLE_EQ(c.node.link_bytes_per_s, 100e9);  // the last setting counts
   EXPECT_EQ(c.figures.at("nic.bandwidth_GBps").source, "set for this run");
@@ -204,6 +205,7 @@ TEST_F(ClusterFile, ASettingMakesAFabricNonBlocking) {
   const Cluster c = read(tree, kGpu, {"fabric.kind=non-blocking"});  // what the file says of its leaves is moot
   EXPECT_EQ(c.fabric.kind, Fabric::Kind::kNonBlocking);
   EXPECT_EQ(c.fabric.nodes_per_leaf, 0);
+  EXPECT_THAT(error_of(tree, kGpu, {"fabric.paths=1025"}), HasSubstr("paths 1025 must be from 1 to 1024"));
   EXPECT_THAT(error_of(tree, kGpu, {"fabric.kind=non-blocking", "fabric.nodes_per_leaf=8"}),
               HasSubstr("setting 'fabric.nodes_per_leaf=8': 'nodes_per_leaf' in a non-blocking fabric"));
 }

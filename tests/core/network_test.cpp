@@ -2,8 +2,10 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "core/error.h"
@@ -181,6 +183,46 @@ TEST(Network, RefusesWhatDoesNotFit) {
   EXPECT_THAT(refusal(c, 2), HasSubstr("a GPU link of 0 bytes/s"));
   EXPECT_THAT(refusal(cluster({Fabric::Kind::kRail, 0, 1}), 8), HasSubstr("0 nodes per leaf"));
   EXPECT_THAT(refusal(cluster({Fabric::Kind::kFatTree, 2, 0}), 8), HasSubstr("oversubscription 0"));
+}
+
+/// Leaves of a node of two NICs, with 8 spines: a message takes the same of them up and down, that of its two NICs. All
+/// of them together pass what a leaf did.
+TEST(Network, MessagesTakeOnePathEach) {
+  Cluster c = cluster({Fabric::Kind::kFatTree, 1, 1});
+  c.node.gpus_per_nic = 2;
+  const Network spread(c, 16);
+  c.fabric.paths = 8;
+  const Network network(c, 16);
+  double up_bytes_per_s = 0;
+  for (const Link& link : network.links())
+    if (link.name.starts_with("leaf 0 up")) up_bytes_per_s += link.bytes_per_s;
+  EXPECT_DOUBLE_EQ(up_bytes_per_s, spread.links()[spread.route(0, 4).links[1]].bytes_per_s);
+  for (Rank from = 0; from < 16; ++from)
+    for (Rank to = 0; to < 16; ++to) {
+      if (from / 4 == to / 4) continue;
+      const std::vector<std::string> way = names(network, from, to);
+      ASSERT_EQ(way.size(), 4u);
+      EXPECT_EQ(way[1], fmt::format("leaf {} up to spine {}", from / 4, way[1].back()));
+      EXPECT_EQ(way[2], fmt::format("leaf {} down from spine {}", to / 4, way[1].back()));
+      EXPECT_EQ(names(network, from / 2 * 2, to / 2 * 2), way);
+    }
+}
+
+/// 64 nodes of one NIC each, a leaf each: 4,032 pairs over 32 spines are 126 each, give or take 11 (a binomial's √(n
+/// p)).
+TEST(Network, PathsAreTakenEvenly) {
+  Cluster c = cluster({Fabric::Kind::kFatTree, 1, 1, 32});
+  c.node.gpus = 1;
+  const Network network(c, 64);
+  std::map<std::string, int> pairs;
+  for (Rank from = 0; from < 64; ++from)
+    for (Rank to = 0; to < 64; ++to)
+      if (from != to) {
+        const std::string up = names(network, from, to)[1];
+        ++pairs[up.substr(up.find("spine"))];
+      }
+  ASSERT_EQ(pairs.size(), 32u);
+  for (const auto& [spine, number] : pairs) EXPECT_NEAR(number, 126, 5 * 11) << spine;
 }
 
 /// 1 µs to start, 5 µs for 1 MB, 2 µs for 3 MB: half of the way is 3 µs; beyond the largest as that; between nodes

@@ -35,7 +35,8 @@ Cluster random_cluster(Random& random, int gpus) {
   c.node.gpus_per_nic = divisor();
   c.node.nic_bytes_per_s = pick(random, {50e9, 25e9, 23.3e9});
   c.node.nic_startup_s = pick(random, {0, 1e-6, 7.13e-6});
-  c.fabric = {static_cast<Fabric::Kind>(pick(random, 0, 2)), pick(random, 1, 3), pick(random, {1, 2, 3.7})};
+  c.fabric = {static_cast<Fabric::Kind>(pick(random, 0, 2)), pick(random, 1, 3), pick(random, {1, 2, 3.7}),
+              pick(random, 0, 3)};
   c.gpu.attention_flops_per_s = pick(random, {1e12, 1e13, 1e14});
   if (pick(random, 0, 2) == 0) {
     c.gpu.sms = 10;
