@@ -196,27 +196,46 @@ double CostModel::rectangle_s(const Schedule& s, OpId id, const Op& op, Merges& 
 
 void CostModel::add_layouts(const Schedule& s, std::vector<double>& seconds) const {
   if (std::isinf(framework_.layout_bytes_per_s)) return;
-  const auto heads_of = [&](ValueId v) { return s.region(v).heads; };
-  std::vector<bool> cut(s.values.size());  // inputs whose heads go different ways, outputs whose heads come so
+  const HeadRange all{0, problem_.shape.heads};
+  std::vector<HeadRange> attended(static_cast<std::size_t>(problem_.ranks), {all.end, 0});  // by rank
+  std::vector<OpId> first(attended.size(), kNone);                                          // attention of a rank
+  for (Rank rank = 0; rank < problem_.ranks; ++rank)
+    for (OpId op = s.ops_begin(rank); op < s.ops_end(rank); ++op) {
+      HeadRange& heads = attended[static_cast<std::size_t>(rank)];
+      const auto add = [&](const auto& attention) {
+        for (const auto& row : s.rows_of(attention)) {
+          const HeadRange more = s.region(sum_of(row)).heads;
+          heads = {std::min(heads.begin, more.begin), std::max(heads.end, more.end)};
+        }
+        if (first[static_cast<std::size_t>(rank)] == kNone) first[static_cast<std::size_t>(rank)] = op;
+      };
+      if (const auto* a = std::get_if<Attend>(&s.ops[op])) add(*a);
+      if (const auto* b = std::get_if<AttendBackward>(&s.ops[op])) add(*b);
+    }
+  const auto attended_of = [&](ValueId v, std::size_t rank) {  // heads of the side that a value is on
+    const int group = on_kv_side(s.values[v].tensor) ? problem_.shape.group() : 1;
+    return HeadRange{attended[rank].begin / group, (attended[rank].end + group - 1) / group};
+  };
+  std::vector<bool> input(s.values.size()), sent(s.values.size());
+  for (ValueId v : s.inputs) input[v] = true;
+  std::vector<double> copied(attended.size());  // bytes
   for (const Transfer& t : s.transfers) {
-    if (heads_of(t.source) != heads_of(t.made)) cut[t.source] = true;
-    const HeadRange all{0, on_kv_side(s.values[t.made].tensor) ? problem_.shape.kv_heads : problem_.shape.heads};
-    if (std::ranges::binary_search(s.outputs, t.made) && heads_of(t.made) != all) cut[t.made] = true;
+    const auto to = static_cast<std::size_t>(s.values[t.made].rank);
+    if (attended[to] == all) continue;  // heads that come one after the other are no exchange by heads
+    const HeadRange whole = s.region(t.source).heads;
+    const bool by_heads = input[t.source] && common(attended_of(t.source, to), whole) != whole;
+    if (by_heads || std::ranges::binary_search(s.outputs, t.made)) copied[to] += static_cast<double>(s.bytes(t.made));
+    if (!by_heads || sent[t.source]) continue;
+    sent[t.source] = true;
+    const auto from = static_cast<std::size_t>(s.values[t.source].rank);
+    const HeadRange kept = common(attended_of(t.source, from), whole);
+    copied[from] +=
+        static_cast<double>(s.bytes(t.source)) * (1 + 1.0 * (kept.end - kept.begin) / (whole.end - whole.begin));
   }
   constexpr double kReadAndWritten = 2;
-  std::vector<double> copied(static_cast<std::size_t>(problem_.ranks));  // bytes, by rank
-  for (ValueId v = 0; v < s.values.size(); ++v)
-    // An input is copied on both sides; of an output the one that sends makes its part by a Combine.
-    if (cut[v])
-      copied[static_cast<std::size_t>(s.values[v].rank)] +=
-          kReadAndWritten * static_cast<double>(s.bytes(v)) * (std::ranges::binary_search(s.outputs, v) ? 1 : 2);
   const double bytes_per_s = std::min(framework_.layout_bytes_per_s, delta_bytes_per_s_);
-  for (Rank rank = 0; rank < problem_.ranks; ++rank)
-    for (OpId op = s.ops_begin(rank); op < s.ops_end(rank); ++op)
-      if (std::holds_alternative<Attend>(s.ops[op]) || std::holds_alternative<AttendBackward>(s.ops[op])) {
-        seconds[op] += copied[static_cast<std::size_t>(rank)] / bytes_per_s;
-        break;
-      }
+  for (std::size_t rank = 0; rank < first.size(); ++rank)
+    if (first[rank] != kNone) seconds[first[rank]] += kReadAndWritten * copied[rank] / bytes_per_s;
 }
 
 std::vector<double> CostModel::seconds(const Schedule& s) const {

@@ -202,9 +202,13 @@ const Key& key_of_setting(std::string_view setting, std::span<const Key> keys) {
 
 void KeyedFile::set(std::string_view setting) {
   const Key& key = key_of_setting(setting, keys_);
-  std::erase_if(lines_, [&](const KeyedLine& line) { return line.key == &key; });
+  std::string replaced;
+  std::erase_if(lines_, [&](const KeyedLine& line) {
+    if (line.key == &key) replaced = line.by_setting ? line.replaced : line.value;
+    return line.key == &key;
+  });
   const std::string_view value = trim(setting.substr(setting.find('=') + 1));
-  add({&key, std::string(value), "set for this run", fmt::format("setting {}", in_quotes(setting)), true});
+  add({&key, std::string(value), "set for this run", fmt::format("setting {}", in_quotes(setting)), true, 0, replaced});
 }
 
 const KeyedLine& KeyedFile::add(KeyedLine line) {

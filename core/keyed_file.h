@@ -37,7 +37,8 @@ struct KeyedLine {
   std::string source;  ///< what follows '#'
   std::string where;   ///< "file:line", or the setting: what an error about it begins with
   bool by_setting = false;
-  double spread = 0;  ///< of a number "value +- spread"
+  double spread = 0;          ///< of a number "value +- spread"
+  std::string replaced = {};  ///< by a setting: what the file has, if it has one
 };
 
 /// A file of lines "key = value  # source" under "[section]" headings; blank lines and lines of comment are free.

@@ -77,6 +77,11 @@ void add_tail(const KeyedLine& line, GpuProfile& gpu) {
 
 std::vector<StartupPoint> startups_of(const KeyedFile& file, std::string_view section) {
   std::vector<StartupPoint> startups;
+  double scale = 1;
+  if (file.has(section, "startup_us"))
+    if (const KeyedLine& least = file.line(section, "startup_us"); !least.replaced.empty())
+      if (const double before = parse_number(least.replaced, least.where); before > 0)
+        scale = file.number(section, "startup_us") / before;
   for (const KeyedLine& line : file.lines()) {
     if (line.key->section != section || line.key->name != "startup") continue;
     const std::vector<std::string> words = words_of(line);
@@ -89,7 +94,7 @@ std::vector<StartupPoint> startups_of(const KeyedFile& file, std::string_view se
         throw InvalidInput(fmt::format("{}: '{}': from 0.001 to {} is possible", line.where, printable(word), most));
       return x;
     };
-    startups.push_back({number(words[0], 1e15), number(words[2], 1e12) * 1e-6});
+    startups.push_back({number(words[0], 1e15), number(words[2], 1e12) * 1e-6 * (line.by_setting ? 1 : scale)});
     for (std::size_t i = 0; i + 1 < startups.size(); ++i)
       if (startups[i].bytes == startups.back().bytes)
         throw InvalidInput(fmt::format("{}: a second start-up of messages of {} bytes", line.where, words[0]));

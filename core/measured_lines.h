@@ -17,7 +17,8 @@ namespace meshattn {
 /// "forward 2.1": waves that the end of a kernel idles. Once a pass.
 void add_tail(const KeyedLine& line, GpuProfile& gpu);
 
-/// "1000000 bytes 15.3 us", all lines of a section, by size. Once a size.
+/// "1000000 bytes 15.3 us", all lines of a section, by size. Once a size. Where a setting changes the section's
+/// startup_us, those of the file change in proportion.
 [[nodiscard]] std::vector<StartupPoint> startups_of(const KeyedFile& file, std::string_view section);
 
 }  // namespace meshattn

@@ -6,7 +6,9 @@
 #include <chrono>
 #include <ctime>
 #include <filesystem>
+#include <fstream>
 #include <iostream>
+#include <iterator>
 
 #include "core/cluster_file.h"
 #include "core/error.h"
@@ -203,11 +205,17 @@ class Trial {
 };
 
 /// Clusters that an earlier calibration of this name left, of CTAs that this one has not.
-void remove_others(const Files& files) {
-  const std::string begin = files.clusters.front().stem().string() + "-ctas-";
-  for (const fs::directory_entry& entry : fs::directory_iterator(files.clusters.front().parent_path()))
-    if (entry.path().filename().string().starts_with(begin) && std::ranges::count(files.clusters, entry.path()) == 0)
-      fs::remove(entry.path());
+void remove_others(const Files& files, const fs::path& folder, const std::string& name) {
+  for (int ctas = 1; ctas <= gpu::kMostCtas; ++ctas) {
+    const fs::path other = Files(folder, name, {0, ctas}).clusters.back();
+    std::ifstream file(other);
+    const std::string text(std::istreambuf_iterator<char>(file), {});
+    if (std::ranges::count(files.clusters, other) == 0 && text.starts_with("# By meshattn calibrate") &&
+        text.find("\ngpu = " + name + "-gpu\n") != std::string::npos) {
+      std::error_code ignored;  // it stays, then
+      fs::remove(other, ignored);
+    }
+  }
 }
 
 int calibrate_alone(const po::variables_map& given) {
@@ -239,10 +247,12 @@ int calibrate_alone(const po::variables_map& given) {
   for (const fs::path& path : tried.clusters) (void)read_cluster(path.string(), trial.folder());
   std::cout << leave_one_out_text(read_cluster(name, trial.folder()).gpu);
   write_all(files);
-  remove_others(files);
+  remove_others(files, folder, name);
   std::cout << fmt::format("\nwritten: {}", files.profile.string());
   for (const fs::path& path : files.clusters) std::cout << ", " << path.string();
-  std::cout << fmt::format("; use them with --topologies {} --cluster {}\n", folder.string(), name);
+  const bool spaced = folder.string().find(' ') != std::string::npos;
+  std::cout << fmt::format("; use them with --topologies {0}{1}{0} --cluster {2}\n", spaced ? "'" : "", folder.string(),
+                           name);
   return 0;
 }
 

@@ -118,7 +118,8 @@ std::string cluster_text(const CalibrationRequest& request, const Calibration& m
            "\n[link]\nbandwidth_GBps = 1  # assumed: no link, one rank\n"
            "efficiency = 1  # assumed: likewise\nstartup_us = 0  # assumed: likewise\n";
   const LinkCalibration& links = m.links.at(ctas);
-  if (shared || links.shared_bytes_per_s < 0.95 * request.ranks * links.bytes_per_s)
+  // Ports that pass less both ways at once are no pool of the node.
+  if (shared || links.shared_bytes_per_s < 0.95 * request.ranks * links.bytes_per_s * std::min(1.0, links.both_ways))
     text += line("shared_GBps", ranging(links.shared_bytes_per_s / 1e9, links.shared_spread), source + ": all at once");
   return text + link_text(request, links);
 }

@@ -136,7 +136,7 @@ figures() {
             rate["backward", tokens[i]] ? sprintf("%.2f", rate["backward", tokens[i]] / published_backward[i]) : "-", ">= 0.90")
       split("forward backward", passes)
       for (i = 1; i <= 2; i++)
-        row("16 blocks of 4096 over one of 16384, " passes[i],
+        row("kernels of 4096 against 16384, " passes[i],
             rate[passes[i], 4096] && rate[passes[i], 16384] ? sprintf("%.2f", rate[passes[i], 16384] / rate[passes[i], 4096]) : "-",
             "<= 1.10")
       row("merging, of what a copy reads and writes", merging == "" ? "-" : sprintf("%d %%", merging), ">= 80 %")

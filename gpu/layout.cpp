@@ -1,5 +1,6 @@
 #include "gpu/layout.h"
 
+#include <algorithm>
 #include <array>
 
 namespace meshattn::gpu {
@@ -34,7 +35,11 @@ std::array<Format, 2> formats_of(const Schedule& s, const Value& value) {
 ValueLayout::ValueLayout(const Schedule& s, ValueId v)
     : s_(&s), region_(s.region(v)), kv_(on_kv_side(s.values[v].tensor)) {
   std::int64_t tokens = 0;
-  for (Cell cell : region_.cells) tokens += tokens_of(cell);
+  first_tokens_.reserve(region_.cells.size());
+  for (Cell cell : region_.cells) {
+    first_tokens_.push_back(tokens);
+    tokens += tokens_of(cell);
+  }
   const std::int32_t heads = region_.heads.end - region_.heads.begin, items = s.problem.shape.batch;
   std::uint64_t offset = s.offset[v];
   const std::array<Format, 2> formats = formats_of(s, s.values[v]);
@@ -49,30 +54,49 @@ std::int64_t ValueLayout::tokens_of(Cell cell) const {
 }
 
 std::optional<std::int64_t> ValueLayout::first_token(Cell cell) const {
-  std::int64_t before = 0;
-  for (Cell c : region_.cells) {
-    if (c == cell) return before;
-    before += tokens_of(c);
-  }
-  return std::nullopt;
+  const auto at = std::ranges::lower_bound(region_.cells, cell);
+  if (at == region_.cells.end() || *at != cell) return std::nullopt;
+  return first_tokens_[static_cast<std::size_t>(at - region_.cells.begin())];
 }
+
+namespace {
+
+/// Tokens of neighbouring cells that follow each other in two values.
+struct Strip {
+  std::int64_t source = 0, made = 0, tokens = 0;
+};
+
+std::vector<Strip> strips_of(const ValueLayout& source, const ValueLayout& made) {
+  std::vector<Strip> strips;
+  for (Cell cell : made.region().cells) {
+    const Strip strip{source.first_token(cell).value(), made.first_token(cell).value(), made.tokens_of(cell)};
+    if (strip.tokens == 0) continue;
+    if (!strips.empty() && strips.back().source + strips.back().tokens == strip.source &&
+        strips.back().made + strips.back().tokens == strip.made)
+      strips.back().tokens += strip.tokens;
+    else
+      strips.push_back(strip);
+  }
+  return strips;
+}
+
+}  // namespace
 
 std::vector<Piece> pieces_of(const Schedule& s, TransferId transfer) {
   const ValueLayout source(s, s.transfers[transfer].source), made(s, s.transfers[transfer].made);
   const std::int32_t first_head = made.region().heads.begin - source.region().heads.begin;
+  const std::vector<Strip> strips = strips_of(source, made);
   std::vector<Piece> pieces;
   for (int k = 0; k < made.matrices(); ++k) {
     const Rows &from = source.matrix(k), &to = made.matrix(k);
     for (int item = 0; item < to.items; ++item)
       for (int head = 0; head < to.heads; ++head)
-        for (Cell cell : made.region().cells) {
+        for (const Strip& strip : strips) {
           const auto at = [&](const Rows& rows, int h, std::int64_t token) {
             return rows.offset + static_cast<std::uint64_t>(rows.row(item, h, token)) * rows.row_bytes();
           };
-          const Piece piece{at(from, first_head + head, source.first_token(cell).value()),
-                            at(to, head, made.first_token(cell).value()),
-                            static_cast<std::uint64_t>(made.tokens_of(cell)) * to.row_bytes()};
-          if (piece.bytes == 0) continue;
+          const Piece piece{at(from, first_head + head, strip.source), at(to, head, strip.made),
+                            static_cast<std::uint64_t>(strip.tokens) * to.row_bytes()};
           if (!pieces.empty() && pieces.back().source + pieces.back().bytes == piece.source &&
               pieces.back().made + pieces.back().bytes == piece.made)
             pieces.back().bytes += piece.bytes;

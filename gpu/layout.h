@@ -29,6 +29,7 @@ class ValueLayout {
   const Schedule* s_;
   Region region_;
   bool kv_;
+  std::vector<std::int64_t> first_tokens_;  ///< of the region's cells
   Rows matrix_[2];
 };
 

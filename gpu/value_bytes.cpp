@@ -67,10 +67,13 @@ std::vector<std::byte> made_up_bytes(const Schedule& s, ValueId v) {
   const float lse = std::log(static_cast<float>(s.problem.shape.seq_kv));
   const ValueLayout layout(s, v);
   std::vector<std::byte> bytes;
+  bytes.reserve(s.bytes(v));
+  const Tensor tensor = s.values[v].tensor;
   for (int k = 0; k < layout.matrices(); ++k)
     with_type(layout.matrix(k).dtype, [&]<typename T>(T) {
       std::vector<T> some(kNumbers);
-      for (T& x : some) x = from_float<T>(layout.matrix(k).width == 1 ? lse : normal(generator));
+      for (T& x : some)
+        x = from_float<T>(tensor == Tensor::kDelta || (tensor == Tensor::kO && k == 1) ? lse : normal(generator));
       const auto from = std::as_bytes(std::span(some));
       for (std::uint64_t left = layout.matrix(k).count() * layout.matrix(k).row_bytes(); left > 0;) {
         const auto part = from.first(std::min<std::uint64_t>(left, from.size()));

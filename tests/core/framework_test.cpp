@@ -89,25 +89,36 @@ TEST(Framework, RowsOfOneSumAreMergedTogether) {
   EXPECT_EQ(CostModel(gpu, p).seconds(s), seconds);
 }
 
-/// Ulysses on 4 ranks: of a rank's 1,024 tokens Q (32 heads) and KV (8 heads) of 256 bytes a head are copied on both
-/// sides, and of O (and its log-sum-exp) the three quarters that come back; all read and written. In a ring nothing is
-/// exchanged by heads.
+/// Ulysses on 4 ranks: of a rank's 1,024 tokens Q (32 heads) and KV (8 heads) of 256 bytes a head are copied before, and
+/// as much after; and of O (and its log-sum-exp) the three quarters that come back; all read and written. With 2 heads of
+/// keys: both before, and after the one that a rank keeps, and one of each other rank. In a ring nothing is exchanged by
+/// heads, nor where heads go one slice after the other.
 TEST(Framework, WhatIsExchangedByHeadsIsCopied) {
-  const Problem p = problem(4096, 4);
-  const Cluster cluster = read_cluster("ideal-8x50", kTopologies);
-  for (const char* algorithm : {"ulysses", "ring"}) {
+  constexpr double kHead = 1024.0 * 256, kOutputs = 2 * 32.0 * 3 / 4 * 1024 * (256 + 4);
+  struct Case {
+    const char* algorithm;
+    Choices choices;
+    int kv_heads;
+    double bytes;
+  };
+  for (const Case& c : {Case{"ulysses", {}, 8, 4 * (32 + 2 * 8) * kHead + kOutputs},
+                        {"ulysses", {}, 2, (4 * 32 + 2 * 2 * (2 + 1 + 3)) * kHead + kOutputs},
+                        {"ring", {}, 8, 0},
+                        {"ring", {.slices = 2}, 8, 0}}) {
+    Problem p = problem(4096, 4);
+    p.shape.kv_heads = c.kv_heads;
+    const Cluster cluster = read_cluster("ideal-8x50", kTopologies);
     const Schedule s =
-        make_plan({p, method_of(algorithm, p, {}, 4)}, Network(cluster, 4), CostModel(cluster.gpu, p)).schedule;
+        make_plan({p, method_of(c.algorithm, p, c.choices, 4)}, Network(cluster, 4), CostModel(cluster.gpu, p)).schedule;
     GpuProfile gpu = measured();
     const std::vector<double> seconds = CostModel(gpu, p).seconds(s);
     for (auto [layout, rate] : {std::pair{0.5e12, 0.5e12}, {5e12, 1e12}}) {  // no faster than merging
       gpu.framework.layout_bytes_per_s = layout;
       const std::vector<double> with = CostModel(gpu, p).seconds(s);
-      const double inputs = 1024.0 * (32 + 2 * 8) * 256, outputs = 1024.0 * 32 * 3 / 4 * (256 + 4);
       for (Rank rank = 0; rank < 4; ++rank) {
         double more_s = 0;
         for (OpId op = s.ops_begin(rank); op < s.ops_end(rank); ++op) more_s += with[op] - seconds[op];
-        EXPECT_NEAR(more_s, algorithm == std::string("ring") ? 0 : (4 * inputs + 2 * outputs) / rate, 1e-12) << rank;
+        EXPECT_NEAR(more_s, c.bytes / rate, 1e-12) << c.algorithm << ", " << c.kv_heads << " kv-heads, rank " << rank;
       }
     }
   }

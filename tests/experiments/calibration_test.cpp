@@ -344,6 +344,13 @@ TEST(Tails, AreFoundFromTwoKernels) {
 
 /// On threads of this CPU: numbers of everything, each above zero; the cluster serves plan, simulate and validate.
 TEST_F(Cli, CalibrateWritesAClusterOfThisMachine) {
+  const fs::path clusters =
+      folder_ / "t/clusters";  // what an earlier calibration of this name left, and what it did not
+  fs::create_directories(clusters);
+  std::ofstream(clusters / "here-ctas-2.ini") << "# By meshattn calibrate: a box.\n\n[cluster]\ngpu = here-gpu\n";
+  std::ofstream(clusters / "here-ctas-4.ini")
+      << "# By meshattn calibrate: a box.\n\n[cluster]\ngpu = here-ctas-4-gpu\n";
+  std::ofstream(clusters / "here-ctas-8.ini") << "# By hand.\n\n[cluster]\ngpu = here-gpu\n";
   const ProgramRun run = meshattn(
       "calibrate --device cpu --name here --out t --heads 2 --head-dim 8 --lengths 16,32,64 --message-tokens 4,64 "
       "--repeats 3 --ranks-per-gpu 4");
@@ -352,6 +359,9 @@ TEST_F(Cli, CalibrateWritesAClusterOfThisMachine) {
                            "four times as many keys", "merging: ", "summing gradients: ", "timing an op: ",
                            "issuing an op: ", "copies", "all at once", "--cluster here"})
     EXPECT_THAT(run.out, HasSubstr(what));
+  EXPECT_FALSE(fs::exists(clusters / "here-ctas-2.ini"));
+  EXPECT_TRUE(fs::exists(clusters / "here-ctas-4.ini") && fs::exists(clusters / "here-ctas-8.ini"));
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder_ / "t"), {}), 2);  // clusters, gpus
   const Cluster c = read_cluster("here", (folder_ / "t").string());
   EXPECT_EQ(c.gpu.attention.size(), 12u);
   EXPECT_EQ(leave_one_out(c.gpu).size(), 4u);
