@@ -79,9 +79,9 @@ std::string point_text(const AttentionPoint& p) {
 }  // namespace
 
 std::string fabric_text(const Fabric& fabric) {
-  const std::string over = fabric.oversubscription == 1
-                               ? "not oversubscribed"
-                               : fmt::format("{} times oversubscribed", fabric.oversubscription);
+  std::string over = fabric.oversubscription == 1 ? "not oversubscribed"
+                                                  : fmt::format("{} times oversubscribed", fabric.oversubscription);
+  if (fabric.paths > 0) over += fmt::format(", a message takes one of {} spines", fabric.paths);
   switch (fabric.kind) {
     case Fabric::Kind::kNonBlocking:
       return "non-blocking: any NIC reaches any other at its own speed";
@@ -99,20 +99,23 @@ std::string drawing_of(const Cluster& cluster, const Network& network) {
   std::string text =
       fmt::format("{}: {} GPUs ({}, {}) on {} {} of {}\n\n", cluster.name, network.gpus(), cluster.gpu.name,
                   bytes_text(cluster.gpu.memory_bytes), nodes, nodes == 1 ? "node" : "nodes", node.gpus);
-  const auto message = [](double bytes_per_s, double startup_s) {
-    return fmt::format("{}, {} to start a message", speed(bytes_per_s), time_text(startup_s));
+  const auto message = [](double bytes_per_s, double startup_s, const std::vector<StartupPoint>& larger) {
+    const std::string most = larger.empty() ? ""
+                                            : fmt::format(", {} one of {} or more", time_text(larger.back().seconds),
+                                                          bytes_text(larger.back().bytes));
+    return fmt::format("{}, {} to start a message{}", speed(bytes_per_s), time_text(startup_s), most);
   };
   text += cells(
       node, 1, [](int g) { return fmt::format("GPU {}", g); },
       drawn(node) < node.gpus ? fmt::format("… GPU {}", node.gpus - 1) : "");
-  text += stems(node, 1, message(node.link_bytes_per_s, node.link_startup_s));
+  text += stems(node, 1, message(node.link_bytes_per_s, node.link_startup_s, node.link_startups));
   text += switches(node);
   if (node.nic_bytes_per_s <= 0) return text + "  no NICs: one node only\n";
   text += stems(node, node.gpus_per_nic);
   text += cells(
       node, node.gpus_per_nic, [](int k) { return fmt::format("NIC {}", k); },
       node.gpus_per_nic > 1 ? fmt::format("each shared by {} GPUs", node.gpus_per_nic) : "");
-  text += stems(node, node.gpus_per_nic, message(node.nic_bytes_per_s, node.nic_startup_s));
+  text += stems(node, node.gpus_per_nic, message(node.nic_bytes_per_s, node.nic_startup_s, node.nic_startups));
   return text + bar(node, fmt::format("{} {}, {}", nodes, nodes == 1 ? "node" : "nodes", fabric_text(cluster.fabric)));
 }
 

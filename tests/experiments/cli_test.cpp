@@ -382,7 +382,10 @@ TEST_F(Cli, TopologyShowsEveryClusterWithItsSources) {
     for (const char* what : {"GPU 7", "NIC", "16 GPUs", "on 2 nodes of 8", "nic.bandwidth_GBps", "source"})
       EXPECT_THAT(one.out, HasSubstr(what)) << name;
   }
-  EXPECT_THAT(meshattn("topology --cluster dgx-h100 --set nic.bandwidth_GBps=25").out, HasSubstr("set for this run"));
+  const std::string set = meshattn("topology --cluster dgx-h100 --set link.startup_us=19.7 --set fabric.paths=32").out;
+  for (const char* what : {"set for this run", "19.700 us to start a message, 80.000 us one of 15.80 MB or more",
+                           "a message takes one of 32 spines"})
+    EXPECT_THAT(set, HasSubstr(what));
 }
 
 TEST_F(Cli, MasksAreGivenInWordsAndDocumentsInAFile) {
