@@ -33,6 +33,9 @@ double tokens_of(std::span<const Cell> cells, const std::vector<TokenRun>& runs)
   return static_cast<double>(tokens);
 }
 
+/// The heads of keys that query heads attend to.
+HeadRange kv_heads_of(HeadRange q, int group) { return {q.begin / group, (q.end + group - 1) / group}; }
+
 /// Query heads that q heads and kv heads have in common.
 double common_heads(HeadRange q, HeadRange kv, int group) {
   const HeadRange heads = common(q, {kv.begin * group, kv.end * group});
@@ -145,7 +148,7 @@ CostModel::Rectangle CostModel::rectangle_of(const Schedule& s, const Rows& rows
     q.add(tokens, s.region(sum_of(row)).heads);
     rectangle.rows.push_back(full ? tokens : 0);
   }
-  const HeadRange read{q.heads.begin / group, (q.heads.end + group - 1) / group};  // of the columns
+  const HeadRange read = kv_heads_of(q.heads, group);
   for (const auto& column : columns) {
     const Region r = s.region(kv_of(column));
     const double tokens = tokens_of(r.cells, blocks_.kv_runs());
@@ -194,48 +197,62 @@ double CostModel::rectangle_s(const Schedule& s, OpId id, const Op& op, Merges& 
   return kernel_s(rectangle.kernel) + (merged > 0 ? sum_s(merged) + (kernels - 1) * launch_s_ : 0);
 }
 
-void CostModel::add_layouts(const Schedule& s, std::vector<double>& seconds) const {
-  if (std::isinf(framework_.layout_bytes_per_s)) return;
-  const HeadRange all{0, problem_.shape.heads};
-  std::vector<HeadRange> attended(static_cast<std::size_t>(problem_.ranks), {all.end, 0});  // by rank
-  std::vector<OpId> first(attended.size(), kNone);                                          // attention of a rank
-  for (Rank rank = 0; rank < problem_.ranks; ++rank)
+namespace {
+
+/// What a rank attends, all together.
+struct Attended {
+  HeadRange heads{0, 0};  ///< of queries
+  OpId first = kNone;
+};
+
+std::vector<Attended> attended_of(const Schedule& s) {
+  std::vector<Attended> all(static_cast<std::size_t>(s.problem.ranks));
+  for (Rank rank = 0; rank < s.problem.ranks; ++rank)
     for (OpId op = s.ops_begin(rank); op < s.ops_end(rank); ++op) {
-      HeadRange& heads = attended[static_cast<std::size_t>(rank)];
+      Attended& those = all[static_cast<std::size_t>(rank)];
       const auto add = [&](const auto& attention) {
         for (const auto& row : s.rows_of(attention)) {
-          const HeadRange more = s.region(sum_of(row)).heads;
-          heads = {std::min(heads.begin, more.begin), std::max(heads.end, more.end)};
+          const HeadRange heads = s.region(sum_of(row)).heads;
+          if (those.first == kNone) those = {heads, op};
+          those.heads = {std::min(those.heads.begin, heads.begin), std::max(those.heads.end, heads.end)};
         }
-        if (first[static_cast<std::size_t>(rank)] == kNone) first[static_cast<std::size_t>(rank)] = op;
       };
       if (const auto* a = std::get_if<Attend>(&s.ops[op])) add(*a);
       if (const auto* b = std::get_if<AttendBackward>(&s.ops[op])) add(*b);
     }
-  const auto attended_of = [&](ValueId v, std::size_t rank) {  // heads of the side that a value is on
-    const int group = on_kv_side(s.values[v].tensor) ? problem_.shape.group() : 1;
-    return HeadRange{attended[rank].begin / group, (attended[rank].end + group - 1) / group};
+  return all;
+}
+
+}  // namespace
+
+void CostModel::add_layouts(const Schedule& s, std::vector<double>& seconds) const {
+  if (std::isinf(framework_.layout_bytes_per_s)) return;
+  const std::vector<Attended> attended = attended_of(s);
+  const auto of_side = [&](ValueId v, std::size_t rank) {  // heads that a rank attends, of the side that a value is on
+    const HeadRange heads = attended[rank].heads;
+    return on_kv_side(s.values[v].tensor) ? kv_heads_of(heads, problem_.shape.group()) : heads;
   };
   std::vector<bool> input(s.values.size()), sent(s.values.size());
   for (ValueId v : s.inputs) input[v] = true;
   std::vector<double> copied(attended.size());  // bytes
   for (const Transfer& t : s.transfers) {
     const auto to = static_cast<std::size_t>(s.values[t.made].rank);
-    if (attended[to] == all) continue;  // heads that come one after the other are no exchange by heads
+    if (attended[to].heads == HeadRange{0, problem_.shape.heads})
+      continue;  // heads that come one after the other are no exchange by heads
     const HeadRange whole = s.region(t.source).heads;
-    const bool by_heads = input[t.source] && common(attended_of(t.source, to), whole) != whole;
+    const bool by_heads = input[t.source] && common(of_side(t.source, to), whole) != whole;
     if (by_heads || std::ranges::binary_search(s.outputs, t.made)) copied[to] += static_cast<double>(s.bytes(t.made));
     if (!by_heads || sent[t.source]) continue;
     sent[t.source] = true;
     const auto from = static_cast<std::size_t>(s.values[t.source].rank);
-    const HeadRange kept = common(attended_of(t.source, from), whole);
+    const HeadRange kept = common(of_side(t.source, from), whole);
     copied[from] +=
         static_cast<double>(s.bytes(t.source)) * (1 + 1.0 * (kept.end - kept.begin) / (whole.end - whole.begin));
   }
   constexpr double kReadAndWritten = 2;
   const double bytes_per_s = std::min(framework_.layout_bytes_per_s, delta_bytes_per_s_);
-  for (std::size_t rank = 0; rank < first.size(); ++rank)
-    if (first[rank] != kNone) seconds[first[rank]] += kReadAndWritten * copied[rank] / bytes_per_s;
+  for (std::size_t rank = 0; rank < attended.size(); ++rank)
+    if (attended[rank].first != kNone) seconds[attended[rank].first] += kReadAndWritten * copied[rank] / bytes_per_s;
 }
 
 std::vector<double> CostModel::seconds(const Schedule& s) const {

@@ -111,13 +111,13 @@ std::string links_text(const CalibrationRequest& request, const Calibration& m) 
   cells = {{"messages by", "one alone", "both ways, each", "all at once", "each to each", "attention beside",
             "beside attention", "overlap"}};
   for (const auto& [ctas, links] : m.links)
-    cells.push_back(
-        {ctas > 0 ? fmt::format("NCCL, at most {} CTAs", ctas) : "copies", bytes_text(links.bytes_per_s) + "/s",
-         percent_text(links.both_ways), bytes_text(links.shared_bytes_per_s) + "/s",
-         links.each_to_each_bytes_per_s > 0 ? bytes_text(links.each_to_each_bytes_per_s) + "/s" : "-",
-         fmt::format("+{:.1f} %", 100 * links.attention_slowed),
-         fmt::format("+{:.1f} %{}", 100 * links.messages_slowed, links.messages_beside <= kInARow / 2 ? " (?)" : ""),
-         percent_text(links.overlap)});
+    cells.push_back({ctas > 0 ? fmt::format("NCCL, at most {} CTAs", ctas) : "copies",
+                     bytes_text(links.bytes_per_s) + "/s", percent_text(links.both_ways),
+                     bytes_text(links.shared_bytes_per_s) + "/s",
+                     links.each_to_each_bytes_per_s > 0 ? bytes_text(links.each_to_each_bytes_per_s) + "/s" : "-",
+                     fmt::format("+{:.1f} %", 100 * links.attention_slowed),
+                     fmt::format("+{:.1f} %{}", 100 * links.messages_slowed, links.few_came_beside() ? " (?)" : ""),
+                     percent_text(links.overlap)});
   return text + aligned(cells, 1) +
          fmt::format(
              "all at once: of {} ranks, each to the next, together; each to each: likewise, to all others; attention "
@@ -144,9 +144,8 @@ std::string words_of(const CalibrationRequest& request, const Calibration& m) {
                             100 * m.combine_bytes_per_s / 2 / m.links.at(0).bytes_per_s);
   text += fmt::format(
       "merging: {}/s{}; summing gradients: {}/s\n"
-      "from the end of an op to the start of the next: {}; timing an op: {} +- {} ({:.1f} % more); issuing an op: {} "
-      "of "
-      "the host\n",
+      "from the end of an op to the start of the next: {}; timing an op: {} +- {} ({:.1f} % more); issuing an op: "
+      "{} of the host\n",
       bytes_text(m.combine_bytes_per_s), of_copies, bytes_text(m.accumulate_bytes_per_s), time_text(m.launch_s),
       time_text(m.event_s), time_text(m.event_noise_s), 100 * m.timing_overhead, time_text(m.issue_s));
   if (request.ranks == 1) return text;
@@ -168,8 +167,11 @@ struct Files {
   Files(const fs::path& folder, const std::string& name, const std::vector<int>& ctas)
       : profile(folder / "gpus" / (name + "-gpu.ini")) {
     for (int number : ctas)
-      clusters.push_back(folder / "clusters" /
-                         (number == ctas.front() ? name + ".ini" : fmt::format("{}-ctas-{}.ini", name, number)));
+      clusters.push_back(number == ctas.front() ? folder / "clusters" / (name + ".ini")
+                                                : of_ctas(folder, name, number));
+  }
+  static fs::path of_ctas(const fs::path& folder, const std::string& name, int number) {
+    return folder / "clusters" / fmt::format("{}-ctas-{}.ini", name, number);
   }
 
   /// Makes their folders. @throws InvalidInput if they cannot be written there
@@ -207,7 +209,7 @@ class Trial {
 /// Clusters that an earlier calibration of this name left, of CTAs that this one has not.
 void remove_others(const Files& files, const fs::path& folder, const std::string& name) {
   for (int ctas = 1; ctas <= gpu::kMostCtas; ++ctas) {
-    const fs::path other = Files(folder, name, {0, ctas}).clusters.back();
+    const fs::path other = Files::of_ctas(folder, name, ctas);
     std::ifstream file(other);
     const std::string text(std::istreambuf_iterator<char>(file), {});
     if (std::ranges::count(files.clusters, other) == 0 && text.starts_with("# By meshattn calibrate") &&
@@ -244,8 +246,9 @@ int calibrate_alone(const po::variables_map& given) {
   const Files tried(trial.folder(), name, request.ctas);
   tried.prepare(folder);
   write_all(tried);
-  for (const fs::path& path : tried.clusters) (void)read_cluster(path.string(), trial.folder());
-  std::cout << leave_one_out_text(read_cluster(name, trial.folder()).gpu);
+  GpuProfile profile;  // that of all
+  for (const fs::path& path : tried.clusters) profile = read_cluster(path.string(), trial.folder()).gpu;
+  std::cout << leave_one_out_text(profile);
   write_all(files);
   remove_others(files, folder, name);
   std::cout << fmt::format("\nwritten: {}", files.profile.string());

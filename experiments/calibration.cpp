@@ -110,8 +110,7 @@ void launch(const Bench& bench, Calibration& made) {
       tokens = std::min(tokens, p.q_tokens);
   }
   const AttentionShape shape = bench.shape(tokens);
-  const double sum_bytes = 4.0 * static_cast<double>(tokens) * shape.heads * (shape.head_dim + 1);
-  const int attends = std::clamp(static_cast<int>(bench.request().devices.memory_bytes / 4 / sum_bytes), 3, 50);
+  const int attends = static_cast<int>(std::clamp(bench.sums_that_fit(shape), 3.0, 50.0));
   const Schedule s = schedule_of({.shape = shape, .attends = attends});
   std::vector<double> gaps, timed_s, untimed_s, issue_s;
   for (int turn = 0; turn < 3; ++turn) {

@@ -50,6 +50,8 @@ struct LinkCalibration {
   double busy_efficiency = 1;           ///< of the bandwidth, what is left then, by the two largest sizes
   double busy_wait_s = 0;               ///< what such a message takes longer besides
   int messages_beside = 0;  ///< of kInARow, so many came while all ranks still attended: the last two are of these
+
+  [[nodiscard]] bool few_came_beside() const { return messages_beside <= kInARow / 2; }
 };
 
 /// What was measured, likewise; attention's spread, and that of processors, is of repeats.

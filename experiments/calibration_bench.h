@@ -28,6 +28,10 @@ class Bench {
     shape.seq_kv = keys;
     return shape;
   }
+  /// So many sums of attention of such a shape that they take a quarter of a device.
+  [[nodiscard]] double sums_that_fit(const AttentionShape& s) const {
+    return request_.devices.memory_bytes / 4 / (4.0 * static_cast<double>(s.seq_q) * s.heads * (s.head_dim + 1));
+  }
   [[nodiscard]] gpu::RunResult run(const Schedule& s, bool timed = true) const {
     gpu::RunOptions options = options_;
     options.timed = timed;

@@ -73,8 +73,7 @@ class Beside {
   }
   /// So many that their sums take no more than a quarter of a device.
   [[nodiscard]] int most_attends(int attending) const {
-    const double bytes = 4.0 * static_cast<double>(shape_.seq_q) * shape_.heads * (shape_.head_dim + 1);
-    return in_a_row(std::floor(bench_.request().devices.memory_bytes / 4 / bytes / attending));
+    return in_a_row(std::floor(bench_.sums_that_fit(shape_) / attending));
   }
 
  private:

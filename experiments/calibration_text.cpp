@@ -30,9 +30,7 @@ std::string profile_text(const CalibrationRequest& request, const Calibration& m
   std::string text = fmt::format(
       "# By meshattn calibrate. Medians; behind +- stands half of what the middle half of them differ.\n"
       "# {}\n# Timing an op by events adds {:.2f} +- {:.2f} us, which the gap between ops does not contain. The host "
-      "issues "
-      "an\n# op in {:.2f} us.\n"
-      "\n[gpu]\n",
+      "issues an\n# op in {:.2f} us.\n\n[gpu]\n",
       source, 1e6 * m.event_s, 1e6 * m.event_noise_s, 1e6 * m.issue_s);
   text += line("memory_GB", fmt::format("{:.6g}", request.devices.memory_bytes / 1e9), "as the device says");
   text += line("hbm_GBps", ranging(hbm / 1e9, std::max(m.combine_spread, m.accumulate_spread)),
@@ -90,7 +88,7 @@ std::string remarks(const CalibrationRequest& request, const Calibration& m, con
         "# Not modelled: where each sends to all others, all of them together reach {:.6g} GB/s, not {:.6g}.\n",
         links.each_to_each_bytes_per_s / 1e9, links.shared_bytes_per_s / 1e9);
   text += fmt::format("# Not modelled: a message beside attention waits {:.1f} us more.\n", 1e6 * links.busy_wait_s);
-  if (links.messages_beside <= kInARow / 2)
+  if (links.few_came_beside())
     text += fmt::format(
         "# In doubt: busy_efficiency. Of {} messages {} came before attention had ended: it seems to leave them no "
         "room.\n",
@@ -119,7 +117,7 @@ std::string cluster_text(const CalibrationRequest& request, const Calibration& m
            "efficiency = 1  # assumed: likewise\nstartup_us = 0  # assumed: likewise\n";
   const LinkCalibration& links = m.links.at(ctas);
   // Ports that pass less both ways at once are no pool of the node.
-  if (shared || links.shared_bytes_per_s < 0.95 * request.ranks * links.bytes_per_s * std::min(1.0, links.both_ways))
+  if (shared || links.shared_bytes_per_s < 0.95 * request.ranks * links.bytes_per_s * links.both_ways)
     text += line("shared_GBps", ranging(links.shared_bytes_per_s / 1e9, links.shared_spread), source + ": all at once");
   return text + link_text(request, links);
 }

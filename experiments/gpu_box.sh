@@ -124,21 +124,21 @@ figures() {
     match($0, /timing an op: .*\(/) { timing = substr($0, RSTART + RLENGTH) + 0 }
     $1 == "copies" && NF > 5 { overlap = $(NF - 1) }
     BEGIN {
-      split("4096 8192 16384", tokens); split("671 691 702", published_forward); split("560 594 612", published_backward)
+      split("4096 8192 16384", tokens)
+      split("forward backward", passes)
+      split("671 691 702", published); for (i in published) full["forward", i] = published[i]
+      split("560 594 612", published); for (i in published) full["backward", i] = published[i]
+      wanted["forward"] = ">= 0.93"; wanted["backward"] = ">= 0.90"
     }
+    function of(pass, keys, whole) { return rate[pass, keys] && whole ? sprintf("%.2f", rate[pass, keys] / whole) : "-" }
     END {
       row("figure", "here", "wanted on an H200")
-      for (i = 1; i <= 3; i++)
-        row("forward, full, " tokens[i] ", of " published_forward[i] " TFLOP/s",
-            rate["forward", tokens[i]] ? sprintf("%.2f", rate["forward", tokens[i]] / published_forward[i]) : "-", ">= 0.93")
-      for (i = 1; i <= 3; i++)
-        row("backward, full, " tokens[i] ", of " published_backward[i] " TFLOP/s",
-            rate["backward", tokens[i]] ? sprintf("%.2f", rate["backward", tokens[i]] / published_backward[i]) : "-", ">= 0.90")
-      split("forward backward", passes)
-      for (i = 1; i <= 2; i++)
-        row("kernels of 4096 against 16384, " passes[i],
-            rate[passes[i], 4096] && rate[passes[i], 16384] ? sprintf("%.2f", rate[passes[i], 16384] / rate[passes[i], 4096]) : "-",
-            "<= 1.10")
+      for (p = 1; p <= 2; p++)
+        for (i = 1; i <= 3; i++)
+          row(passes[p] ", full, " tokens[i] ", of " full[passes[p], i] " TFLOP/s", of(passes[p], tokens[i], full[passes[p], i]),
+              wanted[passes[p]])
+      for (p = 1; p <= 2; p++)
+        row("kernels of 4096 against 16384, " passes[p], of(passes[p], 16384, rate[passes[p], 4096]), "<= 1.10")
       row("merging, of what a copy reads and writes", merging == "" ? "-" : sprintf("%d %%", merging), ">= 80 %")
       row("from the end of an op to the next", gap == "" ? "-" : gap, "<= 5 us")
       row("timing an op by events", timing == "" ? "-" : sprintf("%.1f %%", timing), "<= 1 %")

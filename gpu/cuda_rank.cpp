@@ -29,7 +29,7 @@ void CudaRank::load(const cpu::Tensors* given) {
   check(cudaMemset(arena(), 0xFF, memory_.size()), "clearing memory");
   for (ValueId v : s_.inputs) {
     if (s_.values[v].rank != rank_) continue;
-    const std::vector<std::byte> bytes = given != nullptr ? bytes_of(s_, v, *given) : made_up_bytes(s_, v);
+    const std::vector<std::byte> bytes = bytes_of(s_, v, given);
     check(cudaMemcpy(arena() + s_.offset[v], bytes.data(), bytes.size(), cudaMemcpyHostToDevice), "copying an input");
   }
   check(cudaDeviceSynchronize(), "copying inputs");  // streams of kernels do not wait for the default one

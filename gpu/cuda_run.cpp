@@ -46,8 +46,8 @@ void enable_peers(std::span<const CudaRank> ranks) {
 }
 
 std::vector<Repeat> run_copies(const Schedule& s, std::vector<CudaRank>& ranks, std::span<const Program> programs,
-                               const RunOptions& options, const cpu::Tensors& given, LastResort& last_resort) {
-  for (CudaRank& rank : ranks) rank.load(options.numbers ? &given : nullptr);
+                               const RunOptions& options, const cpu::Tensors* given, LastResort& last_resort) {
+  for (CudaRank& rank : ranks) rank.load(given);
   enable_peers(ranks);
   CudaDevice device(s, ranks, programs, {}, last_resort, options.timed);
   return repeat(
@@ -74,7 +74,7 @@ void rethrow(std::span<const std::exception_ptr> errors) {
 /// A thread for each rank that this process serves.
 std::vector<std::vector<Repeat>> run_nccl(const Schedule& s, std::vector<CudaRank>& ranks,
                                           std::span<const Program> programs, const RunOptions& options, const Job& job,
-                                          const cpu::Tensors& given, LastResort& last_resort) {
+                                          const cpu::Tensors* given, LastResort& last_resort) {
   // Kernels of several communicators must start in the order in which they were issued, the same on all ranks (NCCL
   // user guide, environment variables).
   if (s.lanes() > 2) setenv("NCCL_LAUNCH_ORDER_IMPLICIT", "1", 0);
@@ -89,7 +89,7 @@ std::vector<std::vector<Repeat>> run_nccl(const Schedule& s, std::vector<CudaRan
     try {
       NcclLanes lanes(ranks[i], s.problem.ranks, ids, options.most_ctas, deadline_in(options.timeout_s));
       lanes.connect(programs[i], deadline_in(options.timeout_s));
-      ranks[i].load(options.numbers ? &given : nullptr);  // not before: connections were made with what lay there
+      ranks[i].load(given);  // not before: connections were made with what lay there
       NcclLanes* mine = &lanes;
       CudaDevice device(s, std::span(&ranks[i], 1), programs.subspan(i, 1), std::span(&mine, 1), last_resort,
                         options.timed);
@@ -138,7 +138,7 @@ std::vector<Repeat> merged(const Schedule& s, std::vector<std::vector<Repeat>> b
 
 }  // namespace
 
-RunResult run_on_cuda(const Schedule& s, const cpu::Tensors& given, const RunOptions& options, const Job& job) {
+RunResult run_on_cuda(const Schedule& s, const cpu::Tensors* given, const RunOptions& options, const Job& job) {
   if (options.transport == Transport::kNccl && options.ranks_per_device > 1)
     throw InvalidInput("NCCL needs a device for each rank: --ranks-per-gpu 1");
   const std::vector<Program> programs = served_programs(s, options, job);
@@ -154,7 +154,7 @@ RunResult run_on_cuda(const Schedule& s, const cpu::Tensors& given, const RunOpt
       copies ? run_copies(s, ranks, programs, options, given, last_resort)
              : merged(s, run_nccl(s, ranks, programs, options, job, given, last_resort), programs, options.timed);
   RunResult result = together(s, programs, seen, before, options, job);
-  if (options.numbers)
+  if (given != nullptr)
     for (const CudaRank& rank : ranks) rank.store(result.outputs);
   return result;
 }

@@ -6,8 +6,8 @@
 
 namespace meshattn::gpu {
 
-/// `run` on CUDA devices. @throws as it does
-[[nodiscard]] RunResult run_on_cuda(const Schedule& schedule, const cpu::Tensors& given, const RunOptions& options,
+/// `run` on CUDA devices; nothing given: made-up numbers. @throws as it does
+[[nodiscard]] RunResult run_on_cuda(const Schedule& schedule, const cpu::Tensors* given, const RunOptions& options,
                                     const Job& job);
 [[nodiscard]] Devices cuda_devices();
 

@@ -3,7 +3,7 @@
 
 namespace meshattn::gpu {
 
-RunResult run_on_cuda(const Schedule&, const cpu::Tensors&, const RunOptions&, const Job&) {
+RunResult run_on_cuda(const Schedule&, const cpu::Tensors*, const RunOptions&, const Job&) {
   throw InvalidInput(cuda_devices().description);
 }
 

@@ -17,9 +17,7 @@ HostDevice::HostDevice(const Schedule& s, const cpu::Tensors* given) : s_(s) {
     calls_.emplace_back(s, rank);
     arenas_.emplace_back(s.peak_bytes, std::byte{0xFF});  // not a number in every type
   }
-  for (ValueId v : s.inputs)
-    std::ranges::copy(given != nullptr ? bytes_of(s, v, *given) : made_up_bytes(s, v),
-                      arena(s.values[v].rank) + s.offset[v]);
+  for (ValueId v : s.inputs) std::ranges::copy(bytes_of(s, v, given), arena(s.values[v].rank) + s.offset[v]);
   times_ = {std::vector<double>(s.ops.size()), std::vector<double>(s.ops.size()), 0};
 }
 

@@ -66,16 +66,21 @@ struct Strip {
   std::int64_t source = 0, made = 0, tokens = 0;
 };
 
+/// Adds one, to the last if it follows it on both sides.
+template <typename T, typename Length>
+void join(std::vector<T>& all, const T& next, Length T::*length) {
+  if (!all.empty() && all.back().source + all.back().*length == next.source &&
+      all.back().made + all.back().*length == next.made)
+    all.back().*length += next.*length;
+  else
+    all.push_back(next);
+}
+
 std::vector<Strip> strips_of(const ValueLayout& source, const ValueLayout& made) {
   std::vector<Strip> strips;
   for (Cell cell : made.region().cells) {
     const Strip strip{source.first_token(cell).value(), made.first_token(cell).value(), made.tokens_of(cell)};
-    if (strip.tokens == 0) continue;
-    if (!strips.empty() && strips.back().source + strips.back().tokens == strip.source &&
-        strips.back().made + strips.back().tokens == strip.made)
-      strips.back().tokens += strip.tokens;
-    else
-      strips.push_back(strip);
+    if (strip.tokens > 0) join(strips, strip, &Strip::tokens);
   }
   return strips;
 }
@@ -95,13 +100,10 @@ std::vector<Piece> pieces_of(const Schedule& s, TransferId transfer) {
           const auto at = [&](const Rows& rows, int h, std::int64_t token) {
             return rows.offset + static_cast<std::uint64_t>(rows.row(item, h, token)) * rows.row_bytes();
           };
-          const Piece piece{at(from, first_head + head, strip.source), at(to, head, strip.made),
-                            static_cast<std::uint64_t>(strip.tokens) * to.row_bytes()};
-          if (!pieces.empty() && pieces.back().source + pieces.back().bytes == piece.source &&
-              pieces.back().made + pieces.back().bytes == piece.made)
-            pieces.back().bytes += piece.bytes;
-          else
-            pieces.push_back(piece);
+          join(pieces,
+               Piece{at(from, first_head + head, strip.source), at(to, head, strip.made),
+                     static_cast<std::uint64_t>(strip.tokens) * to.row_bytes()},
+               &Piece::bytes);
         }
   }
   return pieces;

@@ -15,23 +15,25 @@ namespace meshattn::gpu {
 
 namespace {
 
-RunResult run_on_cpu(const Schedule& s, const cpu::Tensors& given, const RunOptions& options, const Job& job) {
+RunResult run_on_cpu(const Schedule& s, const cpu::Tensors* given, const RunOptions& options, const Job& job) {
   if (job.size() > 1 || options.transport != Transport::kCopies)
     throw InvalidInput("--device cpu is one process with --transport copies");
   const std::vector<Program> programs = served_programs(s, options, job);
   const ClockReading before = read_clock(job);
-  HostDevice device(s, options.numbers ? &given : nullptr);
+  HostDevice device(s, given);
   const std::vector<Repeat> seen = repeat(
       device, options, [&] { issue_copies(s, programs, device); }, [] {});
   RunResult result = together(s, programs, seen, before, options, job);
-  if (options.numbers) result.outputs = device.outputs();
+  if (given != nullptr) result.outputs = device.outputs();
   return result;
 }
 
 }  // namespace
 
 RunResult run(const Schedule& s, const cpu::Tensors& given, const RunOptions& options, const Job& job) {
-  return options.backend == Backend::kCpu ? run_on_cpu(s, given, options, job) : run_on_cuda(s, given, options, job);
+  const cpu::Tensors* numbers = options.numbers ? &given : nullptr;
+  return options.backend == Backend::kCpu ? run_on_cpu(s, numbers, options, job)
+                                          : run_on_cuda(s, numbers, options, job);
 }
 
 Devices devices(Backend backend) {

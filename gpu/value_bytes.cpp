@@ -42,24 +42,6 @@ auto matrices_of(Layer& tensors, Tensor tensor) {
   return std::array{parts.rows, parts.second != nullptr ? parts.second : parts.lse};
 }
 
-}  // namespace
-
-std::vector<std::byte> bytes_of(const Schedule& s, ValueId v, const cpu::Tensors& given) {
-  std::vector<std::byte> bytes(s.bytes(v));
-  const auto from = matrices_of(given, s.values[v].tensor);
-  for_each_row(s, v, [&](int k, const Rows& rows, int item, int head, std::int64_t token, std::size_t in_layer) {
-    const std::vector<double>& tensor = *from[static_cast<std::size_t>(k)];
-    const auto width = static_cast<std::size_t>(rows.width);
-    if (tensor.size() < (in_layer + 1) * width)
-      throw InvalidInput(fmt::format("{} is given with {} numbers, too few for its shape", name_of(s.values[v].tensor),
-                                     tensor.size()));
-    with_numbers(bytes.data(), rows, item, head, token, [&]<typename T>(T* to) {
-      for (std::size_t c = 0; c < width; ++c) to[c] = from_float<T>(static_cast<float>(tensor[in_layer * width + c]));
-    });
-  });
-  return bytes;
-}
-
 std::vector<std::byte> made_up_bytes(const Schedule& s, ValueId v) {
   constexpr std::size_t kNumbers = 4093;  // a prime, so that rows are unlike
   std::mt19937 generator(v);
@@ -81,6 +63,25 @@ std::vector<std::byte> made_up_bytes(const Schedule& s, ValueId v) {
         left -= part.size();
       }
     });
+  return bytes;
+}
+
+}  // namespace
+
+std::vector<std::byte> bytes_of(const Schedule& s, ValueId v, const cpu::Tensors* given) {
+  if (given == nullptr) return made_up_bytes(s, v);
+  std::vector<std::byte> bytes(s.bytes(v));
+  const auto from = matrices_of(*given, s.values[v].tensor);
+  for_each_row(s, v, [&](int k, const Rows& rows, int item, int head, std::int64_t token, std::size_t in_layer) {
+    const std::vector<double>& tensor = *from[static_cast<std::size_t>(k)];
+    const auto width = static_cast<std::size_t>(rows.width);
+    if (tensor.size() < (in_layer + 1) * width)
+      throw InvalidInput(fmt::format("{} is given with {} numbers, too few for its shape", name_of(s.values[v].tensor),
+                                     tensor.size()));
+    with_numbers(bytes.data(), rows, item, head, token, [&]<typename T>(T* to) {
+      for (std::size_t c = 0; c < width; ++c) to[c] = from_float<T>(static_cast<float>(tensor[in_layer * width + c]));
+    });
+  });
   return bytes;
 }
 

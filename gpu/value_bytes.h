@@ -9,13 +9,11 @@
 
 namespace meshattn::gpu {
 
-/// The bytes of an input: its rows of the given tensors, rounded to its dtype.
+/// The bytes of an input: its rows of the given tensors, rounded to its dtype. If none are given, for who looks at times
+/// only: few random numbers (standard normal) again and again, which takes little time; log-sum-exps of keys that are
+/// all alike.
 /// @throws InvalidInput if a tensor that is needed has the wrong size.
-[[nodiscard]] std::vector<std::byte> bytes_of(const Schedule& schedule, ValueId v, const cpu::Tensors& given);
-
-/// As many bytes for who looks at times only: few random numbers (standard normal) again and again, which takes little
-/// time; log-sum-exps of keys that are all alike.
-[[nodiscard]] std::vector<std::byte> made_up_bytes(const Schedule& schedule, ValueId v);
+[[nodiscard]] std::vector<std::byte> bytes_of(const Schedule& schedule, ValueId v, const cpu::Tensors* given);
 
 /// Puts the rows of an output where they belong in `to`; a tensor that is empty is made, full of NaN.
 void read_value(const Schedule& schedule, ValueId v, std::span<const std::byte> bytes, cpu::Tensors& to);

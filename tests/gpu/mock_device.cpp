@@ -32,7 +32,7 @@ MockDevice::MockDevice(const Schedule& s, const cpu::Tensors& given, Kernel kern
           if (s.values[s.transfers[t].source].rank == rank) sender_[t] = op;
     }
   }
-  for (ValueId v : s.inputs) std::ranges::copy(gpu::bytes_of(s, v, given), arena(s.values[v].rank) + s.offset[v]);
+  for (ValueId v : s.inputs) std::ranges::copy(gpu::bytes_of(s, v, &given), arena(s.values[v].rank) + s.offset[v]);
 }
 
 void MockDevice::launch(Rank rank, Lane lane, OpId op) {
