@@ -77,11 +77,14 @@ TEST(TopologyData, EveryProfileHasFullAndCausalBothWays) {
     for (int head_dim : {64, 128})
       for (Pass pass : {Pass::kForward, Pass::kBackward})
         for (KernelMask mask : {KernelMask::kFull, KernelMask::kCausal}) {
-          std::vector<std::int64_t> tokens;
+          std::map<Dtype, std::vector<std::int64_t>> tokens;
           for (const AttentionPoint& p : c.gpu.attention)
-            if (p.head_dim == head_dim && p.pass == pass && p.mask == mask) tokens.push_back(p.q_tokens);
-          EXPECT_GE(tokens.size(), 4u) << name << " " << name_of(pass) << " " << name_of(mask) << " " << head_dim;
-          EXPECT_TRUE(std::is_sorted(tokens.begin(), tokens.end())) << name;
+            if (p.head_dim == head_dim && p.pass == pass && p.mask == mask) tokens[p.dtype].push_back(p.q_tokens);
+          EXPECT_FALSE(tokens.empty()) << name << " " << name_of(pass) << " " << name_of(mask) << " " << head_dim;
+          for (const auto& [dtype, of] : tokens) {
+            EXPECT_GE(of.size(), 4u) << name << " " << name_of(pass) << " " << name_of(mask) << " " << head_dim;
+            EXPECT_TRUE(std::is_sorted(of.begin(), of.end())) << name;
+          }
         }
   }
 }
@@ -152,15 +155,16 @@ TEST(TopologyData, AnA100ReproducesTheOneGpuFigureThatItsSplitComesFrom) {
 TEST(TopologyData, PointsAreBetweenTheirNeighboursAsTheCostModelSays) {
   const std::map<std::string, std::pair<double, double>> known{{"dgx-a100", {0.0042, 0.026}},
                                                                {"dgx-h100", {0.0115, 0.087}},
-                                                               {"dgx-h100/h100-fa2", {0.0068, 0.042}},
+                                                               {"dgx-h100/h100-fa2", {0.0091, 0.081}},
                                                                {"dgx-h100/h100-cudnn", {0.0062, 0.065}},
                                                                {"dgx-h200", {0.0119, 0.054}},
                                                                {"dgx-b200", {0.0132, 0.043}},
                                                                {"dgx-b200/b200-cudnn", {0.0110, 0.081}},
-                                                               {"pcie-l20", {0.0064, 0.035}}};
+                                                               {"pcie-l20", {0.0064, 0.035}},
+                                                               {"pcie-l20-no-p2p/rtx-4090d", {0.0129, 0.070}}};
   for (const auto& [name, figures] : known) {
     const std::vector<double> errors = leave_one_out(cluster_of(name).gpu);
-    ASSERT_GE(errors.size(), 8u) << name;
+    ASSERT_GE(errors.size(), 4u) << name;
     EXPECT_NEAR(median(errors), figures.first, 0.0005) << name;
     EXPECT_NEAR(errors.back(), figures.second, 0.0005) << name;
   }

@@ -16,7 +16,7 @@ while read -r line; do
   said=$("$program" $arguments)
   [[ -n $said ]] || { echo "it printed nothing" >&2; exit 1; }
   if [[ $arguments == validate* ]]; then  # what it prints stands in the README as it is, of long tables the part by block
-    [[ $arguments != *usp-pcie* && $arguments != *5-heads* ]] || said=$(sed '1,/^$/d' <<< "$said")
+    [[ ! $arguments =~ usp-pcie|5-heads|ring-h100|pcie-4090d ]] || said=$(sed '1,/^$/d' <<< "$said")
     [[ $text == *"$(sed 's/^./    &/' <<< "$said")"* ]] || { echo "not in the README: $said" >&2; exit 1; }
   fi
   ran=$((ran + 1))
