@@ -84,7 +84,7 @@ struct Node {
   int gpus_per_nic = 1;
   double nic_bytes_per_s = 0;     ///< of one NIC, each direction, as a transfer can use it
   double nic_startup_s = 0;       ///< of one message between nodes
-  int gpus_per_root = 0;          ///< GPUs on the ports of one CPU, which is their PCIe switch; 0: not on CPUs
+  int gpus_per_root = 0;          ///< GPUs on one CPU, the PCIe switch of what no other switch joins; 0: not on CPUs
   double root_bytes_per_s = 0;    ///< that a CPU passes on of many messages at once, all directions together
   double processors = 0;          ///< that compute for all GPUs of a node, in equal parts; 0: each GPU for itself
   double shared_bytes_per_s = 0;  ///< of all messages within the node together; 0: as much as ports and switches pass

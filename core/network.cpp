@@ -108,6 +108,7 @@ void Network::add_roots() {
   const Node& node = cluster_.node;
   if (node.gpus_per_root == 0) return;
   check_divides(node.gpus_per_root, node.gpus, "GPUs per root complex");
+  if (node.gpus_per_switch > 0) check_divides(node.gpus_per_switch, node.gpus_per_root, "GPUs per switch on a root");
   check_bandwidth(node.root_bytes_per_s, "a root complex", "a node with GPUs on it");
   const int roots = node.gpus / node.gpus_per_root;
   const double all_ports = 2 * node.gpus_per_root * node.link_bytes_per_s;
@@ -193,12 +194,13 @@ double Network::startup_s(const Route& route, double bytes) const {
 void Network::cross_node(int from, int to, Route& route) const {
   const Node& node = cluster_.node;
   add(route, out(first_port_, from));
-  // A node holds a whole number of switches, so that GPUs are numbered through them.
-  if (node.gpus_per_switch > 0 && from / node.gpus_per_switch != to / node.gpus_per_switch) {
+  // A node holds a whole number of switches, so that GPUs are numbered through them; and a root a whole number, too.
+  const bool under_one_switch = node.gpus_per_switch > 0 && from / node.gpus_per_switch == to / node.gpus_per_switch;
+  if (node.gpus_per_switch > 0 && !under_one_switch) {
     add(route, out(first_switch_, from / node.gpus_per_switch));
     add(route, in(first_switch_, to / node.gpus_per_switch));
   }
-  if (node.gpus_per_root > 0) {
+  if (node.gpus_per_root > 0 && !under_one_switch) {
     const int first = from / node.gpus_per_root, last = to / node.gpus_per_root;
     add(route, first_root_ + static_cast<LinkId>(first));
     if (last != first) add(route, first_root_ + static_cast<LinkId>(last));

@@ -41,21 +41,24 @@ std::string stems(const Node& node, int every, const std::string& more = {}) {
 
 std::string speed(double bytes_per_s) { return bytes_text(bytes_per_s) + "/s each direction"; }
 
+std::string roots(const Node& node) {
+  return bar(node, fmt::format("{} CPUs with {} GPUs each, which pass on {}/s to more than {} pairs at once",
+                               node.gpus / node.gpus_per_root, node.gpus_per_root, bytes_text(node.root_bytes_per_s),
+                               2 * node.gpus_per_root));
+}
+
 std::string switches(const Node& node) {
-  const bool several = node.gpus_per_switch > 0 && node.gpus_per_switch < node.gpus;
-  if (!several && node.gpus_per_root > 0)
-    return bar(node, fmt::format("{} CPUs with {} GPUs each, which pass on {}/s to more than {} pairs at once",
-                                 node.gpus / node.gpus_per_root, node.gpus_per_root, bytes_text(node.root_bytes_per_s),
-                                 2 * node.gpus_per_root));
-  if (!several) return bar(node, "switch of the node");
+  if (node.gpus_per_switch == 0 || node.gpus_per_switch == node.gpus)
+    return node.gpus_per_root > 0 ? roots(node) : bar(node, "switch of the node");
   std::string line = "  ";
   for (int g = 0; g < drawn(node); g += node.gpus_per_switch) {
     const auto width = static_cast<std::size_t>(std::min(node.gpus_per_switch, drawn(node) - g)) * kCell;
     line +=
         std::string(width - kCell / 2, '=') + std::string(g + node.gpus_per_switch < drawn(node) ? kCell / 2 : 0, '-');
   }
-  return line + fmt::format("    {} switches of {} GPUs, {} between them\n", node.gpus / node.gpus_per_switch,
-                            node.gpus_per_switch, speed(node.switch_bytes_per_s));
+  line += fmt::format("    {} switches of {} GPUs, {} between them\n", node.gpus / node.gpus_per_switch,
+                      node.gpus_per_switch, speed(node.switch_bytes_per_s));
+  return node.gpus_per_root > 0 ? line + roots(node) : line;
 }
 
 /// A link's name without its numbers: "node nic out".

@@ -276,6 +276,31 @@ TEST(Network, GpusOnCpusMeetAtTheirRoots) {
   EXPECT_EQ(of_root(), 40e9);
 }
 
+/// Two switches on each of two CPUs: within a switch nothing gets to a CPU.
+TEST(Network, SwitchesOnCpusMeetAtTheirRoots) {
+  Cluster c;
+  c.node = {.gpus = 8,
+            .link_bytes_per_s = 10e9,
+            .gpus_per_switch = 2,
+            .switch_bytes_per_s = 5e9,
+            .gpus_per_root = 4,
+            .root_bytes_per_s = 3e9};
+  const Network network(c, 8);
+  const auto crossed = [&](Rank from, Rank to) {
+    std::vector<std::string> names;
+    for (LinkId link : network.route(from, to)) names.push_back(network.links()[link].name);
+    return names;
+  };
+  EXPECT_THAT(crossed(0, 1), testing::ElementsAre("gpu 0 out", "gpu 1 in"));
+  EXPECT_THAT(crossed(1, 2), testing::ElementsAre("gpu 1 out", "node 0 switch 0 out", "node 0 switch 1 in",
+                                                  "node 0 root 0", "gpu 2 in"));
+  EXPECT_THAT(crossed(7, 0), testing::ElementsAre("gpu 7 out", "node 0 switch 3 out", "node 0 switch 0 in",
+                                                  "node 0 root 1", "node 0 root 0", "gpu 0 in"));
+  c.node.gpus_per_switch = 4;
+  c.node.gpus_per_root = 2;
+  EXPECT_THROW(Network(c, 8), InvalidInput);  // a switch hangs on one CPU
+}
+
 /// Ports of 10 GB/s pass 8 while their GPU computes; what a node's messages share 15, then 12; NICs as ever.
 TEST(Network, ComputeSlowsPortsDown) {
   Cluster c;

@@ -48,7 +48,8 @@ Cluster random_cluster(Random& random, int gpus) {
     c.node.gpus_per_switch = 0;
     c.node.shared_bytes_per_s = pick(random, {60e9, 313.3e9});
   } else if (pick(random, 0, 2) == 0) {
-    c.node.gpus_per_root = divisor();
+    do c.node.gpus_per_root = divisor();
+    while (c.node.gpus_per_switch > 0 && c.node.gpus_per_root % c.node.gpus_per_switch != 0);
     c.node.root_bytes_per_s = pick(random, {10e9, 33.3e9});
   }
   if (pick(random, 0, 2) == 0) c.node.link_busy_efficiency = pick(random, {0.5, 0.83});
