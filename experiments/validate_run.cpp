@@ -62,13 +62,11 @@ std::string text_of(const Validation& v) {
   const Schedule& s = v.run.schedule;
   const auto [least, most] = std::ranges::minmax(v.run.result.makespans_s);
   const std::string range =
-      v.least_s < v.most_s
-          ? fmt::format("{} to {} by the cluster's figures", time_text(v.least_s), time_text(v.most_s))
-          : "the cluster's figures have no spread";
-  std::string text =
-      fmt::format("{}: measured {} ({} to {}), simulated {} ({}): {}\n\n", name_of(s.problem.pass),
-                  time_text(v.run.result.trace.makespan_s), time_text(least), time_text(most),
-                  time_text(v.simulated.makespan_s), range, percent_of(v.error()));
+      v.least_s < v.most_s ? fmt::format("{} to {} by the cluster's figures", time_text(v.least_s), time_text(v.most_s))
+                           : "the cluster's figures have no spread";
+  std::string text = fmt::format("{}: measured {} ({} to {}), simulated {} ({}): {}\n\n", name_of(s.problem.pass),
+                                 time_text(v.run.result.trace.makespan_s), time_text(least), time_text(most),
+                                 time_text(v.simulated.makespan_s), range, percent_of(v.error()));
   std::vector<std::vector<std::string>> cells{{"ops", "number", "measured", "simulated", "error", "median of each"}};
   for (const KindDifference& k : v.difference.kinds)
     cells.push_back({std::string(k.kind), std::to_string(k.ops), time_text(k.measured_s), time_text(k.simulated_s),

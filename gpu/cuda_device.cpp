@@ -69,13 +69,13 @@ const Event* CudaDevice::find(Mark mark) const {
 
 void CudaDevice::launch(Rank rank, Lane lane, OpId op) { at(rank).launch(op, lane); }
 
-void CudaDevice::copy(Rank rank, Lane lane, TransferId transfer, const Piece& piece) {
-  const CudaRank &to = at(rank), &from = at(s_.values[s_.transfers[transfer].source].rank);
+void CudaDevice::copy(Rank rank, Lane lane, const Message& m) {
+  const CudaRank &to = at(rank), &from = at(m.peer);
   to.use();
-  std::byte *target = to.arena() + piece.made, *source = from.arena() + piece.source;
+  std::byte *target = to.arena() + m.offset, *source = from.arena() + m.peer_offset;
   check(to.device() == from.device()
-            ? cudaMemcpyAsync(target, source, piece.bytes, cudaMemcpyDeviceToDevice, to.stream(lane))
-            : cudaMemcpyPeerAsync(target, to.device(), source, from.device(), piece.bytes, to.stream(lane)),
+            ? cudaMemcpyAsync(target, source, m.bytes, cudaMemcpyDeviceToDevice, to.stream(lane))
+            : cudaMemcpyPeerAsync(target, to.device(), source, from.device(), m.bytes, to.stream(lane)),
         "a copy");
 }
 

@@ -25,7 +25,7 @@ class CudaDevice final : public Device {
              std::span<NcclLanes* const> lanes, LastResort& last_resort, bool timed);
 
   void launch(Rank rank, Lane lane, OpId op) override;
-  void copy(Rank rank, Lane lane, TransferId transfer, const Piece& piece) override;
+  void copy(Rank rank, Lane lane, const Message& message) override;
   void exchange(Rank rank, Lane lane, OpId op, std::span<const Message> messages) override;
   void mark(Rank rank, Lane lane, Mark mark) override;
   void wait(Rank rank, Lane lane, Mark mark) override;

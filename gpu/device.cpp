@@ -1,7 +1,7 @@
 #include "gpu/device.h"
 
 #include <algorithm>
-#include <array>
+#include <iterator>
 
 #include "core/error.h"
 #include "gpu/pending.h"
@@ -78,11 +78,11 @@ class CopyIssuer {
       progress_[group.op] = Progress::kBegun;
       left_[i].clear();
       met_[i].clear();
-      for (TransferId t : transfers_of(group.op))
-        if (!sends(rank, t)) left_[i].push_back(t);
+      std::ranges::copy_if(programs_[i].messages_of(group), std::back_inserter(left_[i]),
+                           [](const Message& m) { return m.way == Message::Way::kReceive; });
     }
     if (progress_[group.op] == Progress::kBegun) {
-      any |= std::erase_if(left_[i], [&](TransferId t) { return receive(i, group.lane, t); }) > 0;
+      any |= std::erase_if(left_[i], [&](const Message& m) { return receive(i, group.lane, m); }) > 0;
       if (left_[i].empty()) {
         device_.mark(rank, group.lane, {group.op, Point::kReceived});
         progress_[group.op] = Progress::kReceived;
@@ -96,16 +96,16 @@ class CopyIssuer {
     return true;
   }
 
-  /// Copies a transfer if its sender has begun.
-  bool receive(std::size_t i, Lane lane, TransferId t) {
+  /// Copies a message if its sender has begun.
+  bool receive(std::size_t i, Lane lane, const Message& message) {
     const Rank rank = programs_[i].rank;
-    const OpId sender = ends_[t].sender;
+    const OpId sender = ends_[message.transfer].sender;
     if (sender == kNone || progress_[sender] == Progress::kNone) return false;
     if (std::ranges::find(met_[i], sender) == met_[i].end()) {
       device_.wait(rank, lane, {sender, Point::kBegin});
       met_[i].push_back(sender);
     }
-    for (const Piece& piece : pieces_of(s_, t)) device_.copy(rank, lane, t, piece);
+    device_.copy(rank, lane, message);
     return true;
   }
 
@@ -142,11 +142,11 @@ class CopyIssuer {
   const Schedule& s_;
   std::span<const Program> programs_;
   Device& device_;
-  std::vector<Ends> ends_;                     ///< by transfer
-  std::vector<std::size_t> next_;              ///< by program: its next command
-  std::vector<Progress> progress_;             ///< by op: of exchanges
-  std::vector<std::vector<OpId>> met_;         ///< by program: exchanges whose begin its exchange has waited for
-  std::vector<std::vector<TransferId>> left_;  ///< by program: of its exchange that has begun, not received yet
+  std::vector<Ends> ends_;                  ///< by transfer
+  std::vector<std::size_t> next_;           ///< by program: its next command
+  std::vector<Progress> progress_;          ///< by op: of exchanges
+  std::vector<std::vector<OpId>> met_;      ///< by program: exchanges whose begin its exchange has waited for
+  std::vector<std::vector<Message>> left_;  ///< by program: of its exchange that has begun, not received yet
 };
 
 }  // namespace

@@ -5,7 +5,6 @@
 
 #include "core/schedule.h"
 #include "gpu/issue.h"
-#include "gpu/layout.h"
 
 namespace meshattn::gpu {
 
@@ -26,8 +25,8 @@ class Device {
 
   /// The kernels of a compute op.
   virtual void launch(Rank rank, Lane lane, OpId op) = 0;
-  /// A piece of a transfer that this rank receives, from the sender's arena.
-  virtual void copy(Rank rank, Lane lane, TransferId transfer, const Piece& piece) = 0;
+  /// A message that this rank receives, from its peer's arena.
+  virtual void copy(Rank rank, Lane lane, const Message& message) = 0;
   /// A grouped send/receive on the lane's communicator.
   virtual void exchange(Rank rank, Lane lane, OpId op, std::span<const Message> messages) = 0;
   /// The stream comes to a mark of an op of its rank: to be seen by those who wait and by who measures.

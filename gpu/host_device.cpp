@@ -59,9 +59,8 @@ void HostDevice::launch(Rank rank, Lane lane, OpId op) {
   });
 }
 
-void HostDevice::copy(Rank rank, Lane lane, TransferId transfer, const Piece& piece) {
-  const Rank from = s_.values[s_.transfers[transfer].source].rank;
-  give(rank, lane, [=, this] { std::memcpy(arena(rank) + piece.made, arena(from) + piece.source, piece.bytes); });
+void HostDevice::copy(Rank rank, Lane lane, const Message& m) {
+  give(rank, lane, [=, this] { std::memcpy(arena(rank) + m.offset, arena(m.peer) + m.peer_offset, m.bytes); });
 }
 
 void HostDevice::exchange(Rank rank, Lane, OpId, std::span<const Message>) {

@@ -27,7 +27,7 @@ class HostDevice final : public Device {
   ~HostDevice() override;
 
   void launch(Rank rank, Lane lane, OpId op) override;
-  void copy(Rank rank, Lane lane, TransferId transfer, const Piece& piece) override;
+  void copy(Rank rank, Lane lane, const Message& message) override;
   /// @throws DeviceError: there are no communicators
   void exchange(Rank rank, Lane lane, OpId op, std::span<const Message> messages) override;
   void mark(Rank rank, Lane lane, Mark mark) override;

@@ -73,8 +73,9 @@ class Issuer {
       const Rank from = s_.values[s_.transfers[t].source].rank, to = s_.values[s_.transfers[t].made].rank;
       const bool sends = from == program_.rank;
       for (const Piece& piece : pieces_of(s_, t))
-        program_.messages.push_back({sends ? Message::Way::kSend : Message::Way::kReceive, sends ? to : from, t,
-                                     sends ? piece.source : piece.made, piece.bytes});
+        program_.messages.push_back(
+            sends ? Message{Message::Way::kSend, to, t, piece.source, piece.made, piece.bytes}
+                  : Message{Message::Way::kReceive, from, t, piece.made, piece.source, piece.bytes});
     }
     const auto count = static_cast<std::uint32_t>(program_.messages.size()) - first;
     program_.commands.emplace_back(Group{lane, op, first, count});

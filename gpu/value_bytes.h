@@ -9,9 +9,9 @@
 
 namespace meshattn::gpu {
 
-/// The bytes of an input: its rows of the given tensors, rounded to its dtype. If none are given, for who looks at times
-/// only: few random numbers (standard normal) again and again, which takes little time; log-sum-exps of keys that are
-/// all alike.
+/// The bytes of an input: its rows of the given tensors, rounded to its dtype. If none are given, for who looks at
+/// times only: few random numbers (standard normal) again and again, which takes little time; log-sum-exps of keys that
+/// are all alike.
 /// @throws InvalidInput if a tensor that is needed has the wrong size.
 [[nodiscard]] std::vector<std::byte> bytes_of(const Schedule& schedule, ValueId v, const cpu::Tensors* given);
 

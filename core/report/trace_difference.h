@@ -26,9 +26,9 @@ struct PathStep {
 struct TraceDifference {
   std::vector<KindDifference> kinds;
   /// From the op that ended last, as measured, back through what each had waited for longest: its lane, what it depends
-  /// on, and for an exchange what the other ends of its transfers waited for; in order of time. Measured steps add up to
-  /// the measured makespan; simulated ones, the same ops at their simulated times, to when the last of them ended: the
-  /// differences are all of the difference, but for what ends still later in the simulation.
+  /// on, and for an exchange what the other ends of its transfers waited for; in order of time. Measured steps add up
+  /// to the measured makespan; simulated ones, the same ops at their simulated times, to when the last of them ended:
+  /// the differences are all of the difference, but for what ends still later in the simulation.
   std::vector<PathStep> path;
 };
 

@@ -89,10 +89,10 @@ TEST(Framework, RowsOfOneSumAreMergedTogether) {
   EXPECT_EQ(CostModel(gpu, p).seconds(s), seconds);
 }
 
-/// Ulysses on 4 ranks: of a rank's 1,024 tokens Q (32 heads) and KV (8 heads) of 256 bytes a head are copied before, and
-/// as much after; and of O (and its log-sum-exp) the three quarters that come back; all read and written. With 2 heads of
-/// keys: both before, and after the one that a rank keeps, and one of each other rank. In a ring nothing is exchanged by
-/// heads, nor where heads go one slice after the other.
+/// Ulysses on 4 ranks: of a rank's 1,024 tokens Q (32 heads) and KV (8 heads) of 256 bytes a head are copied before,
+/// and as much after; and of O (and its log-sum-exp) the three quarters that come back; all read and written. With 2
+/// heads of keys: both before, and after the one that a rank keeps, and one of each other rank. In a ring nothing is
+/// exchanged by heads, nor where heads go one slice after the other.
 TEST(Framework, WhatIsExchangedByHeadsIsCopied) {
   constexpr double kHead = 1024.0 * 256, kOutputs = 2 * 32.0 * 3 / 4 * 1024 * (256 + 4);
   struct Case {
@@ -109,7 +109,8 @@ TEST(Framework, WhatIsExchangedByHeadsIsCopied) {
     p.shape.kv_heads = c.kv_heads;
     const Cluster cluster = read_cluster("ideal-8x50", kTopologies);
     const Schedule s =
-        make_plan({p, method_of(c.algorithm, p, c.choices, 4)}, Network(cluster, 4), CostModel(cluster.gpu, p)).schedule;
+        make_plan({p, method_of(c.algorithm, p, c.choices, 4)}, Network(cluster, 4), CostModel(cluster.gpu, p))
+            .schedule;
     GpuProfile gpu = measured();
     const std::vector<double> seconds = CostModel(gpu, p).seconds(s);
     for (auto [layout, rate] : {std::pair{0.5e12, 0.5e12}, {5e12, 1e12}}) {  // no faster than merging

@@ -48,8 +48,8 @@ TEST(TraceDifference, ThePathLeadsToWhatEndedLast) {
   EXPECT_EQ(d.path[0].simulated_s, 4);
 }
 
-/// On one lane: rank 0 sends to rank 3 (ops 0 and 5, to 2), rank 1 to rank 2 (ops 2 and 4, to 4); then rank 0 sends to rank
-/// 1 (ops 1 and 3, to 9): that waited for what rank 1 was at, longer than for what its own rank was at.
+/// On one lane: rank 0 sends to rank 3 (ops 0 and 5, to 2), rank 1 to rank 2 (ops 2 and 4, to 4); then rank 0 sends to
+/// rank 1 (ops 1 and 3, to 9): that waited for what rank 1 was at, longer than for what its own rank was at.
 TEST(TraceDifference, AnExchangeWaitsForBothItsEnds) {
   Messages m(4);
   m.send(0, 3, 10);

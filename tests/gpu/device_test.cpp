@@ -136,7 +136,7 @@ TEST(IssuedCopies, NoWaitIsGivenTwice) {
    public:
     std::multiset<std::tuple<Rank, Lane, gpu::Mark>> given;
     void launch(Rank, Lane, OpId) override {}
-    void copy(Rank, Lane, TransferId, const gpu::Piece&) override {}
+    void copy(Rank, Lane, const gpu::Message&) override {}
     void exchange(Rank, Lane, OpId, std::span<const gpu::Message>) override {}
     void mark(Rank, Lane, gpu::Mark) override {}
     void wait(Rank rank, Lane lane, gpu::Mark mark) override { given.emplace(rank, lane, mark); }

@@ -41,13 +41,12 @@ void MockDevice::launch(Rank rank, Lane lane, OpId op) {
   }});
 }
 
-void MockDevice::copy(Rank rank, Lane lane, TransferId t, const gpu::Piece& piece) {
+void MockDevice::copy(Rank rank, Lane lane, const gpu::Message& m) {
   streams_[{rank, lane}].steps.emplace_back(Work{[=, this] {
-    if (!passed_.contains({sender_[t], gpu::Mark::Point::kBegin}))
-      problem_ = fmt::format("transfer {} is copied before its sender has begun", t);
-    const Rank from = s_.values[s_.transfers[t].source].rank;
-    std::memcpy(arena(rank) + piece.made, arena(from) + piece.source, piece.bytes);
-    arrived_[t] += piece.bytes;
+    if (!passed_.contains({sender_[m.transfer], gpu::Mark::Point::kBegin}))
+      problem_ = fmt::format("transfer {} is copied before its sender has begun", m.transfer);
+    std::memcpy(arena(rank) + m.offset, arena(m.peer) + m.peer_offset, m.bytes);
+    arrived_[m.transfer] += m.bytes;
   }});
 }
 

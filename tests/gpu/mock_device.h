@@ -31,7 +31,7 @@ class MockDevice : public gpu::Device {
              std::uint64_t scratch = 0);
 
   void launch(Rank rank, Lane lane, OpId op) override;
-  void copy(Rank rank, Lane lane, TransferId transfer, const gpu::Piece& piece) override;
+  void copy(Rank rank, Lane lane, const gpu::Message& message) override;
   void exchange(Rank rank, Lane lane, OpId op, std::span<const gpu::Message> messages) override;
   void mark(Rank rank, Lane lane, gpu::Mark mark) override;
   void wait(Rank rank, Lane lane, gpu::Mark mark) override;
