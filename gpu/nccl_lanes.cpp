@@ -39,6 +39,9 @@ NcclLanes::NcclLanes(const CudaRank& rank, int ranks, std::span<const ncclUnique
     ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
     config.blocking = 0;
     config.maxCTAs = most_ctas;
+#if NCCL_VERSION_CODE >= NCCL_VERSION(2, 28, 0)
+    config.nChannelsPerNetPeer = most_ctas;  // else 2, or 1 where ranks are many, also within a node (nccl issue 1272)
+#endif
     communicators_.push_back(nullptr);
     const ncclResult_t result = ncclCommInitRankConfig(&communicators_.back(), ranks, id, rank.rank(), &config);
     settle(static_cast<Lane>(communicators_.size()), result, "meeting the other ranks", deadline);
