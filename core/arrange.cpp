@@ -57,7 +57,7 @@ Choice with_slices(PlanRequest request, const Network& network, const CostModel&
       to_beat_s = slices == 1 ? estimate_s / kCertain : estimate_s;
       // More slices compute no less.
       if (slices == 1 &&
-          to_beat_s <= busiest_compute_s(best->plan.schedule, network, cost.seconds(best->plan.schedule)))
+          to_beat_s <= busiest_compute_s(best->plan.schedule, network, cost.times(best->plan.schedule).seconds))
         break;
     } catch (const MemoryLimitTooLow&) {
       if (!refused) refused = std::current_exception();

@@ -46,6 +46,9 @@ struct Framework {
   /// Read + written where what is exchanged by heads is copied, once on either side, so that heads lie together; no
   /// faster than merging. Infinite: nothing is copied.
   double layout_bytes_per_s = std::numeric_limits<double>::infinity();
+  /// NCCL's stream waits for all that was issued before, and its kernels have no priority: beside attention that starts
+  /// at the same moment an exchange starts only when all of attention's tiles are on SMs, in its last wave.
+  bool late_exchanges = false;
 };
 
 /// What one GPU is good at, and the program that runs on it.

@@ -72,6 +72,7 @@ constexpr Key kFrameworkKeys[] = {
     {"framework", "gradient_kernels", Kind::kCount, false},  //
     {"framework", "host_us", Kind::kAmount, false},          //
     {"framework", "layout_GBps", Kind::kPositive, false},    //
+    {"framework", "exchanges", Kind::kText, false},          // early (if not said), late
 };
 
 constexpr NameTable<Fabric::Kind, 3> kFabrics{{{Fabric::Kind::kNonBlocking, "non-blocking"},
@@ -92,6 +93,13 @@ Framework framework_of(const KeyedFile& file) {
     framework.gradient_kernels = file.count("framework", "gradient_kernels");
   read("host_us", framework.host_s, 1e-6);
   read("layout_GBps", framework.layout_bytes_per_s, 1e9);
+  if (file.has("framework", "exchanges")) {
+    const std::string& when = file.text("framework", "exchanges");
+    if (when != "early" && when != "late")
+      throw InvalidInput(
+          fmt::format("{}: exchanges '{}': must be early or late", file.line("framework", "exchanges").where, when));
+    framework.late_exchanges = when == "late";
+  }
   return framework;
 }
 

@@ -176,7 +176,7 @@ CostModel::Rectangle CostModel::rectangle_of(const Schedule& s, const Rows& rows
 }
 
 template <typename Op>
-double CostModel::rectangle_s(const Schedule& s, OpId id, const Op& op, Merges& merges) const {
+CostModel::RectangleTime CostModel::time_of(const Schedule& s, OpId id, const Op& op, Merges& merges) const {
   const auto rows = s.rows_of(op);
   const auto columns = s.columns_of(op);
   const Rectangle rectangle = rectangle_of(s, rows, columns);
@@ -194,7 +194,9 @@ double CostModel::rectangle_s(const Schedule& s, OpId id, const Op& op, Merges& 
     merged += merges.bytes(id, sum, tokens, tokens_of(s.region(sum).cells, kv ? blocks_.kv_runs() : blocks_.q_runs()));
   }
   const int kernels = problem_.pass == Pass::kForward ? framework_.merge_kernels : framework_.gradient_kernels;
-  return kernel_s(rectangle.kernel) + (merged > 0 ? sum_s(merged) + (kernels - 1) * launch_s_ : 0);
+  const double kernel = kernel_s(rectangle.kernel);
+  return {kernel + (merged > 0 ? sum_s(merged) + (kernels - 1) * launch_s_ : 0),
+          kernel * rates_.before_last_wave(rectangle.kernel.tiles)};
 }
 
 namespace {
@@ -255,13 +257,19 @@ void CostModel::add_layouts(const Schedule& s, std::vector<double>& seconds) con
     if (attended[rank].first != kNone) seconds[attended[rank].first] += kReadAndWritten * copied[rank] / bytes_per_s;
 }
 
-std::vector<double> CostModel::seconds(const Schedule& s) const {
-  std::vector<double> seconds(s.ops.size());
+OpTimes CostModel::times(const Schedule& s) const {
+  OpTimes times{std::vector<double>(s.ops.size()), std::vector<double>(framework_.late_exchanges ? s.ops.size() : 0)};
+  std::vector<double>& seconds = times.seconds;
   Merges merges(s, framework_);
+  const auto attends = [&](OpId op, const auto& attention) {
+    const RectangleTime time = time_of(s, op, attention, merges);
+    seconds[op] = time.seconds;
+    if (framework_.late_exchanges) times.placed_s[op] = time.placed_s;
+  };
   for (OpId op = 0; op < s.ops.size(); ++op) {
     if (std::holds_alternative<Exchange>(s.ops[op])) continue;
-    if (const auto* a = std::get_if<Attend>(&s.ops[op])) seconds[op] = rectangle_s(s, op, *a, merges);
-    if (const auto* b = std::get_if<AttendBackward>(&s.ops[op])) seconds[op] = rectangle_s(s, op, *b, merges);
+    if (const auto* a = std::get_if<Attend>(&s.ops[op])) attends(op, *a);
+    if (const auto* b = std::get_if<AttendBackward>(&s.ops[op])) attends(op, *b);
     if (const auto* d = std::get_if<Delta>(&s.ops[op])) {
       const Region made = s.region(d->made);
       const auto bytes = static_cast<double>(s.bytes(d->o, made) + s.bytes(d->d_o, made) + s.bytes(d->made));
@@ -275,7 +283,7 @@ std::vector<double> CostModel::seconds(const Schedule& s) const {
     seconds[op] = std::max(seconds[op], framework_.host_s);
   }
   add_layouts(s, seconds);
-  return seconds;
+  return times;
 }
 
 double busiest_compute_s(const Schedule& s, const Network& network, std::span<const double> op_s) {

@@ -7,6 +7,7 @@
 #include "core/cluster.h"
 #include "core/kernel_rates.h"
 #include "core/network.h"
+#include "core/op_times.h"
 #include "core/schedule.h"
 
 namespace meshattn {
@@ -25,8 +26,7 @@ class CostModel {
   /// @throws InvalidInput if the profile has no rate and no point of the problem's pass and dtype.
   CostModel(const GpuProfile& gpu, const Problem& problem);
 
-  /// Seconds of every op, by OpId; an Exchange has no time of its own (0).
-  [[nodiscard]] std::vector<double> seconds(const Schedule& schedule) const;
+  [[nodiscard]] OpTimes times(const Schedule& schedule) const;
 
   /// Seconds of one kernel over `pairs` (query, key) pairs of each head, q_tokens × kv_tokens a batch item.
   [[nodiscard]] double attention_s(double pairs, double q_tokens, double kv_tokens, KernelMask mask) const;
@@ -54,8 +54,12 @@ class CostModel {
   [[nodiscard]] Rectangle rectangle_of(const Schedule& schedule, const Rows& rows, const Columns& columns) const;
   template <typename Rows, typename Columns>
   void add_masked(const Schedule& schedule, const Rows& rows, const Columns& columns, Rectangle& rectangle) const;
+  struct RectangleTime {
+    double seconds = 0;
+    double placed_s = 0;
+  };
   template <typename Op>
-  [[nodiscard]] double rectangle_s(const Schedule& schedule, OpId id, const Op& op, Merges& merges) const;
+  [[nodiscard]] RectangleTime time_of(const Schedule& schedule, OpId id, const Op& op, Merges& merges) const;
   /// Adds to each rank's first attention what copies before and after exchanges by heads take; none of them overlaps
   /// with anything.
   void add_layouts(const Schedule& schedule, std::vector<double>& seconds) const;
@@ -72,7 +76,7 @@ class CostModel {
 };
 
 /// Compute of the rank that has most, or, where ranks share processors, of the node that has most, spread over its
-/// processors. Seconds; `op_s`, by op, as `CostModel::seconds` gives them.
+/// processors. Seconds; `op_s`, by op, as `CostModel::times` gives them.
 [[nodiscard]] double busiest_compute_s(const Schedule& schedule, const Network& network, std::span<const double> op_s);
 
 }  // namespace meshattn

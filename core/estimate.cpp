@@ -47,7 +47,9 @@ class EqualShares {
     std::uint32_t flow;  ///< that ends; kNone: a timer
     std::uint32_t version;
 
-    friend bool operator>(const Due& a, const Due& b) { return a.at_s > b.at_s; }
+    friend bool operator>(const Due& a, const Due& b) {
+      return a.at_s != b.at_s ? a.at_s > b.at_s : a.flow == kNone && b.flow != kNone;
+    }
   };
 
   [[nodiscard]] bool is_void(const Due& due) const {
@@ -161,9 +163,9 @@ void EqualShares::run(Happened&& happened) {
 
 }  // namespace
 
-Trace estimate(const Schedule& schedule, const Network& network, std::span<const double> compute_s, Receive receive) {
+Trace estimate(const Schedule& schedule, const Network& network, const OpTimes& times, Receive receive) {
   EqualShares clock(network);
-  Execution execution(schedule, network, compute_s, receive, clock);
+  Execution execution(schedule, network, times, receive, clock);
   Trace trace = execution.run();
   if (const std::string problem = execution.stuck(); !problem.empty()) throw InvalidSchedule(problem);
   return trace;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/network.h"
+#include "core/op_times.h"
 #include "core/passes/dependencies.h"
 #include "core/schedule.h"
 #include "core/trace.h"
@@ -19,6 +20,8 @@ namespace meshattn {
 struct Event {
   enum class Kind : std::uint8_t {
     kComputed,   ///< the op on a rank's compute lane has ended; id: the rank
+    kPlaced,     ///< where exchanges are late: all tiles of its kernel are on SMs, or all that arrives at this moment
+                 ///< has arrived; id: the rank
     kStartedUp,  ///< the start-up of a transfer has passed; id: the transfer
     kArrived,    ///< its last byte has; id: the transfer
   };
@@ -47,19 +50,20 @@ struct LaneProgress {
 /// its last transfer. From the start of an exchange to the end of each of its transfers compute of the rank is slower,
 /// by what such a transfer takes of it: of several the one that takes most counts; and where bytes that flow through a
 /// port slow compute down, not below that. Where ranks share processors, those that compute at a time have equal parts
-/// of them. What links do to each other, and compute to links, is the clock's business:
+/// of them. Where exchanges are late (`Framework`), one also waits for the compute ops listed before it, and if a
+/// kernel runs then, or starts at that moment, until all of its tiles are on SMs. What links do to each other, and
+/// compute to links, is the clock's business:
 ///
 ///     double now();                                       // seconds
-///     void after(double seconds, Event);
+///     void after(double seconds, Event);                  // after what arrives at that moment
 ///     void send(Rank from, Rank to, double bytes, Event);  // bytes > 0 flow from now on; then the event
 ///     void compute(Rank, int by);  // it begins to (1) or ends (−1); where that slows messages down
 ///     void run(auto&& happened);                           // calls happened(Event) until nothing is left
 template <typename Clock>
 class Execution {
  public:
-  /// `compute_s`: seconds of every op, as a CostModel gives them. All arguments must outlive it.
-  Execution(const Schedule& schedule, const Network& network, std::span<const double> compute_s, Receive receive,
-            Clock& clock);
+  /// `times`: as a CostModel gives them. All arguments must outlive it.
+  Execution(const Schedule& schedule, const Network& network, const OpTimes& times, Receive receive, Clock& clock);
 
   /// Once. @returns when every op ran, up to where `stuck` says.
   [[nodiscard]] Trace run();
@@ -74,6 +78,7 @@ class Execution {
     return static_cast<std::size_t>(rank) * static_cast<std::size_t>(lanes_) + lane;
   }
   [[nodiscard]] bool may_start(Rank rank, OpId op) const;
+  [[nodiscard]] bool is_placed(Rank rank) const;
   [[nodiscard]] bool brings_partials(const Exchange& exchange) const;
   void seek(Rank rank, Lane lane, OpId from);
   void advance(Rank rank);
@@ -84,11 +89,13 @@ class Execution {
   void leave(Rank rank, Lane lane);
   void end_op(Rank rank, Lane lane);
   void happened(Event event);
+  [[nodiscard]] bool is_due(double due_s) const;
   [[nodiscard]] bool has_computed(Rank rank) const;
   void count_transfer(Rank rank, TransferId t, int by);
   void count_flow(TransferId t, int by);
   void change_speed(Rank rank);
   void count_compute(Rank rank, int by);
+  void place(Rank rank, double after_s);
 
   /// The op on the compute lane of a rank, where its speed may change.
   struct Compute {
@@ -103,12 +110,13 @@ class Execution {
   Clock& clock_;
   Receive receive_;
   Dependencies dependencies_;
-  std::span<const double> compute_s_;  ///< by op
+  const OpTimes& times_;
   int lanes_;
-  std::vector<Lane> lane_of_;                ///< by op
-  std::vector<std::uint8_t> posted_;         ///< by transfer: how many of its two exchanges have started
-  std::vector<LaneProgress> progress_;       ///< by rank, then lane
-  std::vector<Compute> compute_;             ///< by rank; none where all compute is at full speed
+  std::vector<Lane> lane_of_;           ///< by op
+  std::vector<std::uint8_t> posted_;    ///< by transfer: how many of its two exchanges have started
+  std::vector<LaneProgress> progress_;  ///< by rank, then lane
+  std::vector<Compute> compute_;        ///< by rank; none where all compute is at full speed
+  std::vector<double> placed_due_s_;  ///< by rank: when all tiles of what it computes are on SMs; none if none is late
   std::vector<std::vector<Rank>> sharers_;   ///< by node: its ranks, where they share processors
   std::vector<int> computing_;               ///< by node: ranks that compute, likewise
   std::vector<std::array<int, 2>> running_;  ///< by rank: transfers of its exchanges that run, in the node and beyond
@@ -117,14 +125,14 @@ class Execution {
 };
 
 template <typename Clock>
-Execution<Clock>::Execution(const Schedule& schedule, const Network& network, std::span<const double> compute_s,
-                            Receive receive, Clock& clock)
+Execution<Clock>::Execution(const Schedule& schedule, const Network& network, const OpTimes& times, Receive receive,
+                            Clock& clock)
     : schedule_(schedule),
       network_(network),
       clock_(clock),
       receive_(receive),
       dependencies_(schedule),
-      compute_s_(compute_s),
+      times_(times),
       lanes_(schedule.lanes()),
       posted_(schedule.transfers.size()),
       progress_(static_cast<std::size_t>(schedule.problem.ranks) * static_cast<std::size_t>(lanes_)),
@@ -134,6 +142,7 @@ Execution<Clock>::Execution(const Schedule& schedule, const Network& network, st
     running_.resize(compute_.size());
     flowing_.resize(compute_.size());
   }
+  if (!times.placed_s.empty()) placed_due_s_.resize(static_cast<std::size_t>(schedule.problem.ranks));
   if (network.shares_processors()) {
     sharers_.resize(static_cast<std::size_t>(network.nodes()));
     computing_.resize(sharers_.size());
@@ -155,9 +164,25 @@ template <typename Clock>
 bool Execution<Clock>::may_start(Rank rank, OpId op) const {
   for (OpId before : dependencies_.of(op))
     if (trace_.end_s[before] == kNotYet) return false;
-  if (receive_ == Receive::kEarly || progress_[index(rank, kComputeLane)].op > op) return true;
   const auto* exchange = std::get_if<Exchange>(&schedule_.ops[op]);
-  return exchange == nullptr || brings_partials(*exchange);
+  if (exchange == nullptr) return true;
+  const bool is_next = progress_[index(rank, kComputeLane)].op > op;  // all compute listed before has ended
+  if (!placed_due_s_.empty()) return is_next && is_placed(rank);
+  return receive_ == Receive::kEarly || is_next || brings_partials(*exchange);
+}
+
+/// Whether no kernel of the rank keeps an exchange off its SMs.
+template <typename Clock>
+bool Execution<Clock>::is_placed(Rank rank) const {
+  return !progress_[index(rank, kComputeLane)].running || is_due(placed_due_s_[static_cast<std::size_t>(rank)]);
+}
+
+/// All tiles of what the rank computes will be on SMs after so long, if nothing changes.
+template <typename Clock>
+void Execution<Clock>::place(Rank rank, double after_s) {
+  if (placed_due_s_.empty()) return;
+  placed_due_s_[static_cast<std::size_t>(rank)] = clock_.now() + after_s;
+  if (after_s > 0) clock_.after(after_s, {Event::Kind::kPlaced, static_cast<std::uint32_t>(rank)});
 }
 
 /// Sets a lane to its first op from `from` on.
@@ -168,16 +193,14 @@ void Execution<Clock>::seek(Rank rank, Lane lane, OpId from) {
   progress_[index(rank, lane)] = {from, 0, false};
 }
 
-/// Starts what can start on a rank.
+/// Starts what can start on a rank, compute before exchanges.
 template <typename Clock>
 void Execution<Clock>::advance(Rank rank) {
-  for (bool again = true; again;) {
-    again = false;
-    for (int lane = 0; lane < lanes_; ++lane) {
-      const LaneProgress& p = progress_[index(rank, static_cast<Lane>(lane))];
-      if (p.running || p.op == schedule_.ops_end(rank) || !may_start(rank, p.op)) continue;
-      again = start(rank, static_cast<Lane>(lane)) || again;
-    }
+  for (int lane = 0; lane < lanes_;) {
+    const LaneProgress& p = progress_[index(rank, static_cast<Lane>(lane))];
+    const bool starts = !p.running && p.op != schedule_.ops_end(rank) && may_start(rank, p.op);
+    lane =
+        starts && start(rank, static_cast<Lane>(lane)) ? 0 : lane + 1;  // another may wait for what has ended at once
   }
 }
 
@@ -196,9 +219,10 @@ bool Execution<Clock>::start(Rank rank, Lane lane) {
       if (++posted_[t] == 2) start_transfer(t);
     return false;
   }
-  if (const double seconds = compute_s_[p.op]; seconds > 0) {
+  if (const double seconds = times_.seconds[p.op]; seconds > 0) {
     if (network_.can_slow_messages()) clock_.compute(rank, 1);
     if (compute_.empty()) {
+      if (!placed_due_s_.empty()) place(rank, times_.placed_s[p.op]);
       clock_.after(seconds, {Event::Kind::kComputed, static_cast<std::uint32_t>(rank)});
     } else {
       compute_[static_cast<std::size_t>(rank)] = {seconds, clock_.now(), 0, 0};
@@ -252,6 +276,10 @@ void Execution<Clock>::change_speed(Rank rank) {
   op.speed = speed;
   const double seconds = std::max(0.0, op.left_s) / speed;
   op.due_s = now_s + seconds;
+  if (!placed_due_s_.empty()) {
+    const OpId id = progress_[index(rank, kComputeLane)].op;
+    place(rank, std::max(0.0, op.left_s - (times_.seconds[id] - times_.placed_s[id])) / speed);
+  }
   clock_.after(seconds, {Event::Kind::kComputed, static_cast<std::uint32_t>(rank)});
 }
 
@@ -266,12 +294,17 @@ void Execution<Clock>::count_compute(Rank rank, int by) {
   for (Rank other : sharers_[node]) change_speed(other);
 }
 
+template <typename Clock>
+bool Execution<Clock>::is_due(double due_s) const {
+  const double now_s = clock_.now(), same_s = std::max(1e-10, 1e-12 * now_s);  // more than a clock is off
+  return now_s >= due_s - same_s;
+}
+
 /// Whether an event that says so is to be believed: not if the op has lost speed since.
 template <typename Clock>
 bool Execution<Clock>::has_computed(Rank rank) const {
-  const double now_s = clock_.now(), same_s = std::max(1e-10, 1e-12 * now_s);  // more than a clock is off
-  return compute_.empty() || (progress_[index(rank, kComputeLane)].running &&
-                              now_s >= compute_[static_cast<std::size_t>(rank)].due_s - same_s);
+  return compute_.empty() ||
+         (progress_[index(rank, kComputeLane)].running && is_due(compute_[static_cast<std::size_t>(rank)].due_s));
 }
 
 /// Both ends are there: the start-up passes, then the bytes flow.
@@ -314,7 +347,8 @@ void Execution<Clock>::leave(Rank rank, Lane lane) {
 template <typename Clock>
 void Execution<Clock>::end_op(Rank rank, Lane lane) {
   leave(rank, lane);
-  advance(rank);
+  if (placed_due_s_.empty()) return advance(rank);
+  clock_.after(0, {Event::Kind::kPlaced, static_cast<std::uint32_t>(rank)});  // after all that arrives now
 }
 
 template <typename Clock>
@@ -325,6 +359,8 @@ void Execution<Clock>::happened(Event event) {
       if (network_.can_slow_messages()) clock_.compute(static_cast<Rank>(event.id), -1);
       leave(static_cast<Rank>(event.id), kComputeLane);
       count_compute(static_cast<Rank>(event.id), -1);
+      return advance(static_cast<Rank>(event.id));
+    case Event::Kind::kPlaced:
       return advance(static_cast<Rank>(event.id));
     case Event::Kind::kStartedUp:
       return send(event.id);

@@ -141,6 +141,10 @@ double KernelRates::end_of(KernelMask mask, double tiles) const {
   return mask == KernelMask::kFull ? std::ceil(waves) / waves : 1 + tail_ / waves;
 }
 
+double KernelRates::before_last_wave(double tiles) const {
+  return sms_ == 0 ? 0 : 1 - 1 / std::max(1.0, std::ceil(tiles / sms_));
+}
+
 double KernelRates::seconds(double full_flops, double causal_flops, double length, double tiles) const {
   double seconds = 0;
   if (full_flops > 0) seconds += full_flops / at(full_, length) * end_of(KernelMask::kFull, tiles);

@@ -36,6 +36,10 @@ class KernelRates {
   /// Seconds of one kernel of so many operations (`flops`) on full blocks and on all others, its launch not included.
   [[nodiscard]] double seconds(double full_flops, double causal_flops, double length, double tiles) const;
 
+  /// Share of the time of a kernel of so many tiles until all of them are on SMs; 0 where the profile does not say how
+  /// many SMs there are.
+  [[nodiscard]] double before_last_wave(double tiles) const;
+
   /// No kernel is taken to be faster.
   [[nodiscard]] double best_flops_per_s() const { return best_; }
 

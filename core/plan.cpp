@@ -100,14 +100,14 @@ Schedule generate(const PlanRequest& request, const Network& network, std::span<
 Plan Planner::build(TilePlan tile_plan, bool two_lanes) const {
   Plan plan{std::move(tile_plan), {}, 0};
   plan.schedule = prune(generate(request_, network_, plan.tile_plan.steps, two_lanes));
-  const std::vector<double> compute_s = cost_.seconds(plan.schedule);
-  const Trace planned = estimate(plan.schedule, network_, compute_s, Receive::kAsListed);
+  const OpTimes times = cost_.times(plan.schedule);
+  const Trace planned = estimate(plan.schedule, network_, times, Receive::kAsListed);
   assign_memory(plan.schedule, planned);
   if (const std::uint64_t peak = plan.schedule.peak_bytes; peak > request_.memory_limit) {
     assign_memory(plan.schedule);
     if (plan.schedule.peak_bytes > peak) assign_memory(plan.schedule, planned);  // it left more gaps
   }
-  plan.estimate_s = estimate(plan.schedule, network_, compute_s).makespan_s;
+  plan.estimate_s = estimate(plan.schedule, network_, times).makespan_s;
   return plan;
 }
 

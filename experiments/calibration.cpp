@@ -76,7 +76,7 @@ void rectangles(const Bench& bench, Calibration& made) {
         const std::int64_t queries = pieces == 1 ? length / kSides : length;
         const Schedule s =
             schedule_of({.shape = bench.shape(queries, length), .pass = pass, .attends = 4, .pieces = pieces});
-        const std::vector<double> modelled = CostModel(gpu, s.problem).seconds(s);
+        const std::vector<double> modelled = CostModel(gpu, s.problem).times(s).seconds;
         const double measured_s = attention_s(s, bench.run(s).trace);
         made.rectangle_errors.push_back(std::abs(modelled.back() / measured_s - 1));
       }

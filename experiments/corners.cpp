@@ -11,7 +11,7 @@ std::vector<double> corners_s(const Schedule& s, const Placement& placement, std
   std::vector<double> all;
   for (const Cluster& corner : corners) {
     const CostModel cost(corner.gpu, s.problem);
-    all.push_back(simulated_s * estimate(s, Network(corner, placement), cost.seconds(s)).makespan_s / estimate_s);
+    all.push_back(simulated_s * estimate(s, Network(corner, placement), cost.times(s)).makespan_s / estimate_s);
   }
   return all;
 }

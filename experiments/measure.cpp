@@ -61,7 +61,7 @@ PassRun run_pass(const RunRequest& asked, Pass pass, Schedule schedule, double p
   const CostModel cost(asked.request.cluster.gpu, schedule.problem);
   PassRun done;
   done.schedule = std::move(schedule);
-  done.estimate_s = estimate(done.schedule, network, cost.seconds(done.schedule)).makespan_s;
+  done.estimate_s = estimate(done.schedule, network, cost.times(done.schedule)).makespan_s;
   if (asked.check) tensors = reference_of(asked, pass, std::move(tensors), job);
   done.result = run(done.schedule, tensors, asked.options, job);
   if (asked.check) {

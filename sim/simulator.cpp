@@ -3,7 +3,6 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <string>
-#include <vector>
 
 #include "core/error.h"
 #include "core/execution.h"
@@ -15,9 +14,9 @@ Trace simulate(const Schedule& schedule, const Network& network, const CostModel
   if (schedule.problem.ranks > network.gpus())
     throw SimulationError(
         fmt::format("{} ranks on {} GPUs: every rank needs one", schedule.problem.ranks, network.gpus()));
-  const std::vector<double> compute_s = cost.seconds(schedule);
+  const OpTimes times = cost.times(schedule);
   Platform platform(network);
-  Execution execution(schedule, network, compute_s, Receive::kEarly, platform);
+  Execution execution(schedule, network, times, Receive::kEarly, platform);
   Trace trace = execution.run();
   if (const std::string problem = execution.stuck(); !problem.empty()) throw SimulationError(problem);
   return trace;

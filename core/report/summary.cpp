@@ -89,7 +89,7 @@ Summary summarise(const Schedule& s, const Network& network, const CostModel& co
   sum.waiting = trace.makespan_s > 0 ? std::max(0.0, 1 - busy.mean / trace.makespan_s) : 0;  // not below by rounding
   sum.compute_balance = busy.mean > 0 ? std::max(1.0, busy.busiest / busy.mean) : 1;         // not below by rounding
   sum.links = link_loads(s, network, trace.makespan_s);
-  sum.bounds.compute_s = down_to_picoseconds(busiest_compute_s(s, network, cost.seconds(s)));
+  sum.bounds.compute_s = down_to_picoseconds(busiest_compute_s(s, network, cost.times(s).seconds));
   if (!sum.links.empty()) {
     sum.bounds.busiest_link_s = down_to_picoseconds(sum.links.front().busy_s);
     sum.bounds.busiest_link = sum.links.front().name;

@@ -59,7 +59,7 @@ class Study {
       const CostModel cost(cluster.gpu, problem);
       const PlanRequest request{problem, method_of("mesh", problem, {.tile = tile}, cluster.node.gpus)};
       const Schedule schedule = make_plan(request, network, cost).schedule;
-      const Trace trace = estimate(schedule, network, cost.seconds(schedule));
+      const Trace trace = estimate(schedule, network, cost.times(schedule));
       summaries.push_back(summarise(schedule, network, cost, trace, {}));
     }
     return summaries.size() == 1 ? summaries[0] : one_after_other(summaries[0], summaries[1]);

@@ -382,6 +382,11 @@ TEST_F(ClusterFile, AFrameworkIsAFileOfItsOwn) {
   EXPECT_DOUBLE_EQ(c.gpu.framework.host_s, 20e-6);
   EXPECT_EQ(c.figures.at("framework.merge_bytes").source, "counted");
   EXPECT_EQ(read(kCluster, kGpu, {"framework.merge_bytes=20"}).gpu.framework.merge_bytes, 20);
+  EXPECT_FALSE(c.gpu.framework.late_exchanges);
+  EXPECT_FALSE(read(kCluster, kGpu, {"framework.exchanges=early"}).gpu.framework.late_exchanges);
+  EXPECT_TRUE(read(kCluster, kGpu, {"framework.exchanges=late"}).gpu.framework.late_exchanges);
+  EXPECT_THAT(error_of(kCluster, kGpu, {"framework.exchanges=never"}),
+              HasSubstr("exchanges 'never': must be early or late"));
   EXPECT_THROW((void)read_cluster("c", directory_, {}, "g"), InvalidInput);
 }
 

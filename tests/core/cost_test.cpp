@@ -51,7 +51,7 @@ Schedule one_kernel(const Problem& p, int rows, int columns, std::vector<HeadRan
   return b.finish();
 }
 
-double kernel_s(const GpuProfile& gpu, const Schedule& s) { return CostModel(gpu, s.problem).seconds(s)[0]; }
+double kernel_s(const GpuProfile& gpu, const Schedule& s) { return CostModel(gpu, s.problem).times(s).seconds[0]; }
 
 TEST(Cost, TheIdealBlockTakesOneMillisecond) {
   // 4 · 4,096² · 128 · 32 heads = 274,877,906,944 operations at 274.877906944 TFLOP/s; backward 2.5 times that.
@@ -142,10 +142,10 @@ TEST(Cost, MergingTakesItsBytes) {
   const Schedule s = b.finish();
   // 1,024 tokens × 32 heads: fp32 O 512 bytes + 4 of log-sum-exp, bf16 O 256 + 4, dO 256, delta 8 a row.
   const double rows = 1024 * 32;
-  const std::vector<double> seconds = CostModel(measured(), p).seconds(s);
+  const std::vector<double> seconds = CostModel(measured(), p).times(s).seconds;
   EXPECT_DOUBLE_EQ(seconds[0], rows * (2 * 516 + 260) / 1e12 + 3e-6);
   EXPECT_DOUBLE_EQ(seconds[1], rows * (260 + 256 + 8) / 1e12 + 3e-6);
-  EXPECT_THAT(CostModel(read_cluster("ideal-8x50", kTopologies).gpu, p).seconds(s), ::testing::Each(0));
+  EXPECT_THAT(CostModel(read_cluster("ideal-8x50", kTopologies).gpu, p).times(s).seconds, ::testing::Each(0));
 }
 
 /// Two partial dQ of 1,024 tokens × 32 heads, 512 bytes each in fp32, into one of 256: at the rate of gradients.
@@ -156,7 +156,7 @@ TEST(Cost, SummingGradientsHasARateOfItsOwn) {
   const ValueId partials[] = {b.input(0, Tensor::kDQ, region, Dtype::kFp32),
                               b.input(0, Tensor::kDQ, region, Dtype::kFp32)};
   b.combine(partials, Dtype::kBf16);
-  EXPECT_DOUBLE_EQ(CostModel(measured(), p).seconds(b.finish())[0], 1024 * 32 * (2 * 512 + 256) / 0.8e12 + 3e-6);
+  EXPECT_DOUBLE_EQ(CostModel(measured(), p).times(b.finish()).seconds[0], 1024 * 32 * (2 * 512 + 256) / 0.8e12 + 3e-6);
 }
 
 /// The second rectangle that contributes to a sum pays for merging: the sum is read and written, the contribution read.
@@ -170,7 +170,7 @@ TEST(Cost, ContributingToASumThatHasBegunTakesAMerge) {
     TilePlan plan{{1, 4}, pass, steps({Rectangle{0, 1, 0, 2}, Rectangle{0, 1, 2, 4}}), 0, 0, 0};
     if (pass == Pass::kBackward) plan.steps.insert(plan.steps.end(), 3, Hop::kColumnOut);
     const Schedule s = mesh(p, plan, Dtype::kFp32);
-    const std::vector<double> seconds = CostModel(measured(), p).seconds(s);
+    const std::vector<double> seconds = CostModel(measured(), p).times(s).seconds;
     std::vector<double> rectangles;
     for (OpId op = s.ops_begin(0); op < s.ops_end(0); ++op)
       if (std::holds_alternative<Attend>(s.ops[op]) || std::holds_alternative<AttendBackward>(s.ops[op]))
@@ -183,13 +183,13 @@ TEST(Cost, ContributingToASumThatHasBegunTakesAMerge) {
     // Merged in several kernels that move 38 bytes of an element of O, not 12; gradients are added as before.
     GpuProfile by_op = measured();
     by_op.framework.merge_bytes = 38;
-    const std::vector<double> slower = CostModel(by_op, p).seconds(s);
+    const std::vector<double> slower = CostModel(by_op, p).times(s).seconds;
     const double more =
         std::accumulate(slower.begin(), slower.end(), 0.0) - std::accumulate(seconds.begin(), seconds.end(), 0.0);
     EXPECT_NEAR(more, pass == Pass::kForward ? 4 * 26 / 4.0 * sum_bytes / 1e12 : 0, 1e-12);  // on each of four ranks
     GpuProfile by_gradient = measured();
     by_gradient.framework.gradient_kernels = 3;
-    const std::vector<double> launched = CostModel(by_gradient, p).seconds(s);
+    const std::vector<double> launched = CostModel(by_gradient, p).times(s).seconds;
     const double launches =
         std::accumulate(launched.begin(), launched.end(), 0.0) - std::accumulate(seconds.begin(), seconds.end(), 0.0);
     EXPECT_NEAR(launches, pass == Pass::kForward ? 0 : 4 * 2 * 3e-6, 1e-12);

@@ -43,7 +43,7 @@ class Ranks : public testing::Messages {
 };
 
 Trace estimated(const Schedule& s, Receive receive = Receive::kEarly) {
-  return estimate(s, Network(cluster(), s.problem.ranks), CostModel(cluster().gpu, s.problem).seconds(s), receive);
+  return estimate(s, Network(cluster(), s.problem.ranks), CostModel(cluster().gpu, s.problem).times(s), receive);
 }
 
 double seconds_of(Ranks& r) { return estimated(r.finish()).makespan_s; }
@@ -76,7 +76,7 @@ TEST(Estimate, ComputeSlowsMessagesDown) {
   r.compute(0);
   r.send(0, 1, kFirst);
   const Schedule s = r.finish();
-  EXPECT_NEAR(estimate(s, Network(c, 4), CostModel(c.gpu, s.problem).seconds(s)).makespan_s, 112e-6, 1e-12);
+  EXPECT_NEAR(estimate(s, Network(c, 4), CostModel(c.gpu, s.problem).times(s)).makespan_s, 112e-6, 1e-12);
 }
 
 /// Two lanes of rank 0 share its NIC until both messages have come, after 5 µs + 20 MB / 50 GB/s; the third is alone.
@@ -129,7 +129,7 @@ TEST(Estimate, ACpuServesManyPairsWorse) {
       }
     for (Rank r : {0, 1, 2, 3}) ranks.exchange(r, of[static_cast<std::size_t>(r)]);
     const Schedule s = ranks.finish();
-    EXPECT_NEAR(estimate(s, Network(c, 4), CostModel(c.gpu, s.problem).seconds(s)).makespan_s, seconds, 1e-12);
+    EXPECT_NEAR(estimate(s, Network(c, 4), CostModel(c.gpu, s.problem).times(s)).makespan_s, seconds, 1e-12);
   }
 }
 
@@ -183,7 +183,7 @@ Trace in_step(const Schedule& s, const TileCosts& hops, const CostModel& cost) {
     return is_partial(tensor) ? hops.row_out : hops.row_in;
   };
   const Dependencies dependencies(s);
-  const std::vector<double> compute_s = cost.seconds(s);
+  const std::vector<double> compute_s = cost.times(s).seconds;
   Trace trace{std::vector<double>(s.ops.size()), std::vector<double>(s.ops.size()), 0};
   for (Rank rank = 0; rank < s.problem.ranks; ++rank) {
     std::vector<double> lane_end(static_cast<std::size_t>(s.lanes()));
@@ -215,7 +215,7 @@ TEST(Estimate, OfRanksThatAreAlikeIsThatOfOneOfThem) {
       r.method.form.tile = tile;
       const CostModel cost(c.gpu, r.problem);
       const Schedule s = make_plan(r, network, cost).schedule;
-      const Trace found = estimate(s, network, cost.seconds(s), Receive::kAsListed),
+      const Trace found = estimate(s, network, cost.times(s), Receive::kAsListed),
                   expected = in_step(s, tile_costs(r, network, cost), cost);
       for (OpId op = 0; op < s.ops.size(); ++op) {
         ASSERT_NEAR(found.start_s[op], expected.start_s[op], 1e-12) << tile.rows << 'x' << tile.columns;

@@ -1,9 +1,12 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "core/algorithms.h"
 #include "core/algorithms/mesh.h"
 #include "core/cluster_file.h"
 #include "core/cost.h"
+#include "core/estimate.h"
 #include "core/plan.h"
 #include "tests/support/measured_gpu.h"
 
@@ -26,9 +29,9 @@ TEST(Framework, AFrameworkMovesItsBytes) {
   }
   const Schedule s = mesh(p, plan, Dtype::kFp32);
   GpuProfile gpu = measured();
-  const std::vector<double> seconds = CostModel(gpu, p).seconds(s);
+  const std::vector<double> seconds = CostModel(gpu, p).times(s).seconds;
   const auto more = [&](Rank r) {
-    const std::vector<double> with = CostModel(gpu, p).seconds(s);
+    const std::vector<double> with = CostModel(gpu, p).times(s).seconds;
     double more_s = 0;
     for (OpId op = s.ops_begin(r); op < s.ops_end(r); ++op) more_s += with[op] - seconds[op];
     return more_s;
@@ -52,6 +55,34 @@ TEST(Framework, AFrameworkMovesItsBytes) {
   EXPECT_EQ(more(0), 0);
 }
 
+/// A ring of 4: 1,024 queries of 32 heads are 256 tiles, three waves on 100 SMs, so that a message of the time T of a
+/// kernel starts 2 T / 3 after the kernel that it is beside and ends when the next one starts: 2 T / 3 and T each,
+/// three times, then the last kernel, its merge and the cast. On SMs of which nothing is said they start together.
+TEST(Framework, ALateExchangeRunsBesideTheLastWave) {
+  const Problem p = problem(4096, 4);
+  TilePlan plan{{1, 4}, p.pass, {}, 0, 0, 0};
+  for (int column = 0; column < 4; ++column) {
+    if (column < 3) plan.steps.emplace_back(Hop::kColumnIn);  // while what has come is attended
+    plan.steps.emplace_back(Rectangle{0, 1, column, column + 1});
+  }
+  const Schedule s = mesh(p, plan, Dtype::kFp32);
+  Cluster c;
+  c.gpu = measured();
+  c.gpu.combine_bytes_per_s = 5e12;  // so that merging takes less than two waves
+  for (auto [sms, late] : {std::pair{100, true}, {256, true}, {0, true}, {100, false}}) {
+    c.gpu.sms = sms;
+    c.gpu.framework.late_exchanges = late;
+    const OpTimes times = CostModel(c.gpu, p).times(s);
+    EXPECT_EQ(times.placed_s.empty(), !late);
+    const double kernel_s = *std::ranges::find_if(times.seconds, [](double seconds) { return seconds > 0; });
+    const double merged_s = *std::ranges::max_element(times.seconds) - kernel_s;
+    const double cast_s = times.seconds[s.ops_end(0) - 1];
+    c.node = {.gpus = 4, .link_bytes_per_s = 2 * 1024 * 8 * 128 * 2 / kernel_s};
+    const double expected_s = late && sms == 100 ? 6 * kernel_s : 4 * kernel_s + 2 * merged_s;
+    EXPECT_NEAR(estimate(s, Network(c, 4), times).makespan_s, expected_s + merged_s + cast_s, 1e-12) << sms << late;
+  }
+}
+
 /// Stripes on 4 ranks: of a later rank's stripe no first query sees a key, and no last key is seen: all but one of the
 /// 1,024 tokens are merged, a part. Rank 3 sees something of all others with every query.
 TEST(Framework, AStripeIsMergedButForOneToken) {
@@ -65,9 +96,9 @@ TEST(Framework, AStripeIsMergedButForOneToken) {
     if (pass == Pass::kBackward) plan.steps.insert(plan.steps.end(), 3, Hop::kColumnOut);
     const Schedule s = mesh(p, plan, Dtype::kFp32);
     GpuProfile gpu = measured();
-    const std::vector<double> seconds = CostModel(gpu, p).seconds(s);
+    const std::vector<double> seconds = CostModel(gpu, p).times(s).seconds;
     gpu.framework.part_bytes = 8;
-    const std::vector<double> with = CostModel(gpu, p).seconds(s);
+    const std::vector<double> with = CostModel(gpu, p).times(s).seconds;
     double more[4] = {};
     for (Rank r : {0, 3})
       for (OpId op = s.ops_begin(r); op < s.ops_end(r); ++op) more[r] += with[op] - seconds[op];
@@ -84,9 +115,9 @@ TEST(Framework, RowsOfOneSumAreMergedTogether) {
   const Method method = method_of("usp", p, {.ulysses = 2}, 8);
   const Schedule s = make_plan({p, method}, Network(cluster, 8), CostModel(cluster.gpu, p)).schedule;
   GpuProfile gpu = measured();
-  const std::vector<double> seconds = CostModel(gpu, p).seconds(s);
+  const std::vector<double> seconds = CostModel(gpu, p).times(s).seconds;
   gpu.framework.part_bytes = 1e6;
-  EXPECT_EQ(CostModel(gpu, p).seconds(s), seconds);
+  EXPECT_EQ(CostModel(gpu, p).times(s).seconds, seconds);
 }
 
 /// Ulysses on 4 ranks: of a rank's 1,024 tokens Q (32 heads) and KV (8 heads) of 256 bytes a head are copied before,
@@ -112,10 +143,10 @@ TEST(Framework, WhatIsExchangedByHeadsIsCopied) {
         make_plan({p, method_of(c.algorithm, p, c.choices, 4)}, Network(cluster, 4), CostModel(cluster.gpu, p))
             .schedule;
     GpuProfile gpu = measured();
-    const std::vector<double> seconds = CostModel(gpu, p).seconds(s);
+    const std::vector<double> seconds = CostModel(gpu, p).times(s).seconds;
     for (auto [layout, rate] : {std::pair{0.5e12, 0.5e12}, {5e12, 1e12}}) {  // no faster than merging
       gpu.framework.layout_bytes_per_s = layout;
-      const std::vector<double> with = CostModel(gpu, p).seconds(s);
+      const std::vector<double> with = CostModel(gpu, p).times(s).seconds;
       for (Rank rank = 0; rank < 4; ++rank) {
         double more_s = 0;
         for (OpId op = s.ops_begin(rank); op < s.ops_end(rank); ++op) more_s += with[op] - seconds[op];

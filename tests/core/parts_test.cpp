@@ -99,7 +99,7 @@ TEST(Parts, AnOpCostsWhatItReads) {
     for (Pass pass : {Pass::kForward, Pass::kBackward}) {
       const Problem p{{4096, 4096, 1, 32, 8, 128, Dtype::kBf16}, mask, Partition::kContiguous, pass, 4};
       const Schedule s = ulysses(p);
-      const std::vector<double> seconds = CostModel(gpu, p).seconds(s);
+      const std::vector<double> seconds = CostModel(gpu, p).times(s).seconds;
       const double rows = 1024 * 8;  // of one chunk's slice
       std::vector<double> merges, deltas;
       for (OpId op = s.ops_begin(1); op < s.ops_end(1); ++op) {

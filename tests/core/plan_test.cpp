@@ -180,9 +180,9 @@ TEST(MakePlan, ReuseWaitsDelayNothingThatIsPlanned) {
           const Network network(small_cluster(), 16);
           const CostModel cost(gpu, r.problem);
           Schedule s = make_plan(r, network, cost).schedule;
-          const Trace with_waits = estimate(s, network, cost.seconds(s), Receive::kAsListed);
+          const Trace with_waits = estimate(s, network, cost.times(s), Receive::kAsListed);
           s.waits.clear();
-          const Trace without = estimate(s, network, cost.seconds(s), Receive::kAsListed);
+          const Trace without = estimate(s, network, cost.times(s), Receive::kAsListed);
           for (OpId op = 0; op < s.ops.size(); ++op) ASSERT_NEAR(with_waits.start_s[op], without.start_s[op], 2e-9);
         }
 }

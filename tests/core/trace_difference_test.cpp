@@ -93,8 +93,8 @@ TEST(TraceDifference, TheStepsAreAllOfTheDifference) {
       const CostModel slow_cost(slow.gpu, p), fast_cost(fast.gpu, p);
       const Method method = method_of("mesh", p, {.tile = tile}, 4);
       const Schedule s = make_plan({p, method}, Network(slow, 4), slow_cost).schedule;
-      const Trace measured = estimate(s, Network(slow, 4), slow_cost.seconds(s));
-      const Trace simulated = estimate(s, Network(fast, 4), fast_cost.seconds(s));
+      const Trace measured = estimate(s, Network(slow, 4), slow_cost.times(s));
+      const Trace simulated = estimate(s, Network(fast, 4), fast_cost.times(s));
       const TraceDifference d = difference(s, measured, simulated);
       ASSERT_FALSE(d.path.empty());
       double measured_s = 0, simulated_s = 0;

@@ -124,7 +124,7 @@ TEST(Probes, DoWhatTheyAreAskedFor) {
     const double of_all_heads = 64 * 16 * 4;  // pairs of 4 heads: all queries, a quarter of the keys
     GpuProfile gpu;
     gpu.attention_flops_per_s = 1e12;
-    EXPECT_NEAR(CostModel(gpu, tall.problem).seconds(tall).back(), flops(of_all_heads, 8, pass) / 1e12, 1e-18);
+    EXPECT_NEAR(CostModel(gpu, tall.problem).times(tall).seconds.back(), flops(of_all_heads, 8, pass) / 1e12, 1e-18);
   }
   const Schedule back = schedule_of(
       {.shape = {64, 64, 1, 4, 2, 8, Dtype::kBf16}, .mask = Mask::kCausal, .pass = Pass::kBackward, .attends = 3});

@@ -20,7 +20,7 @@ using testing::request_of;
 double ratio(const PlanRequest& request, const Network& network, const GpuProfile& gpu) {
   const CostModel cost(gpu, request.problem);
   const Plan plan = make_plan(request, network, cost);
-  return estimate(plan.schedule, network, cost.seconds(plan.schedule)).makespan_s /
+  return estimate(plan.schedule, network, cost.times(plan.schedule)).makespan_s /
          testing::simulated_s(plan.schedule, network, cost);
 }
 

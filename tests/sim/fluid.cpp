@@ -36,14 +36,18 @@ class Fluid {
     return started_[op] && !ended_[op] && !std::holds_alternative<Exchange>(s_.ops[op]);
   }
   [[nodiscard]] bool ready(Rank rank, OpId op) const;
+  [[nodiscard]] double unplaced_s(OpId op) const;
+  [[nodiscard]] bool kept_off(Rank rank, OpId exchange) const;
   [[nodiscard]] double speed(Rank rank) const;
-  bool step(Rank rank, OpId op);
+  bool start(Rank rank, OpId op);
+  bool end(Rank rank, OpId op);
   bool settle();
   void share();
   [[nodiscard]] double next_event() const;
 
   const Schedule& s_;
   const Network& network_;
+  const OpTimes times_;
   std::vector<double> left_s_;  ///< by op: compute, at full speed
   std::vector<Flow> flows_;
   std::vector<int> makers_left_;  ///< of each value: ops that have still to contribute
@@ -55,7 +59,8 @@ class Fluid {
 Fluid::Fluid(const Schedule& schedule, const Network& network, const CostModel& cost)
     : s_(schedule),
       network_(network),
-      left_s_(cost.seconds(schedule)),
+      times_(cost.times(schedule)),
+      left_s_(times_.seconds),
       flows_(s_.transfers.size()),
       makers_left_(s_.values.size()),
       started_(s_.ops.size()),
@@ -81,6 +86,22 @@ bool Fluid::ready(Rank rank, OpId op) const {
   return ready;
 }
 
+/// Of an op that computes: how long, at full speed, until all its tiles are on SMs, if exchanges wait for that.
+double Fluid::unplaced_s(OpId op) const {
+  if (times_.placed_s.empty()) return 0;
+  const double left_s = left_s_[op] - (times_.seconds[op] - times_.placed_s[op]);
+  return left_s < 1e-14 ? 0 : left_s;
+}
+
+/// Whether a kernel of the rank leaves an exchange no SM, or comes before it.
+bool Fluid::kept_off(Rank rank, OpId exchange) const {
+  if (times_.placed_s.empty()) return false;
+  for (OpId op = s_.ops_begin(rank); op < s_.ops_end(rank); ++op)
+    if (!std::holds_alternative<Exchange>(s_.ops[op]) && !ended_[op])
+      if (op < exchange || (started_[op] && unplaced_s(op) > 0)) return true;
+  return false;
+}
+
 /// What is left to a rank's compute by the transfer that takes most of those that run.
 double Fluid::speed(Rank rank) const {
   double speed = 1;
@@ -100,20 +121,22 @@ double Fluid::speed(Rank rank) const {
   return speed * std::min(1.0, network_.processors() / std::max(1, computing));
 }
 
-/// Starts or ends an op if it is time. @returns whether it did.
-bool Fluid::step(Rank rank, OpId op) {
-  const auto* exchange = std::get_if<Exchange>(&s_.ops[op]);
-  if (!started_[op] && ready(rank, op)) {
-    started_[op] = true;
-    trace_.start_s[op] = now_;
-    if (exchange != nullptr)
-      for (TransferId t : s_.transfers_of(*exchange))
-        if (++flows_[t].posted == 2)
-          flows_[t].flows_from = now_ + network_.startup_s(flows_[t].route, flows_[t].bytes_left);
-    return true;
-  }
+/// Starts an op if it is time. @returns whether it did.
+bool Fluid::start(Rank rank, OpId op) {
+  if (started_[op] || !ready(rank, op)) return false;
+  started_[op] = true;
+  trace_.start_s[op] = now_;
+  if (const auto* exchange = std::get_if<Exchange>(&s_.ops[op]))
+    for (TransferId t : s_.transfers_of(*exchange))
+      if (++flows_[t].posted == 2)
+        flows_[t].flows_from = now_ + network_.startup_s(flows_[t].route, flows_[t].bytes_left);
+  return true;
+}
+
+/// Ends an op if it is time. @returns whether it did.
+bool Fluid::end(Rank rank, OpId op) {
   if (!started_[op] || ended_[op]) return false;
-  if (exchange != nullptr) {
+  if (const auto* exchange = std::get_if<Exchange>(&s_.ops[op])) {
     for (TransferId t : s_.transfers_of(*exchange))
       if (!flows_[t].done) return false;
   } else if (left_s_[op] > 0) {
@@ -126,13 +149,19 @@ bool Fluid::step(Rank rank, OpId op) {
   return true;
 }
 
-/// One round of what happens at this moment. @returns whether anything did.
+/// One round of what happens at this moment: what ends, then compute that starts, then exchanges. @returns whether
+/// anything did.
 bool Fluid::settle() {
   bool changed = false;
   for (Flow& f : flows_)
     if (flowing(f) && f.bytes_left <= 0) f.done = changed = true;
-  for (Rank r = 0; r < s_.problem.ranks; ++r)
-    for (OpId op = s_.ops_begin(r); op < s_.ops_end(r); ++op) changed = step(r, op) || changed;
+  for (OpId op = 0; op < s_.ops.size(); ++op) changed = end(s_.rank_of(op), op) || changed;
+  for (const bool exchanges : {false, true}) {
+    if (changed) return true;
+    for (OpId op = 0; op < s_.ops.size(); ++op)
+      if (const Rank rank = s_.rank_of(op); std::holds_alternative<Exchange>(s_.ops[op]) == exchanges)
+        if (!exchanges || !kept_off(rank, op)) changed = start(rank, op) || changed;
+  }
   return changed;
 }
 
@@ -173,7 +202,10 @@ void Fluid::share() {
 double Fluid::next_event() const {
   double next = kNever;
   for (OpId op = 0; op < s_.ops.size(); ++op)
-    if (computes(op)) next = std::min(next, now_ + left_s_[op] / speed(s_.rank_of(op)));
+    if (computes(op)) {
+      const double left_s = unplaced_s(op) > 0 ? unplaced_s(op) : left_s_[op];
+      next = std::min(next, now_ + left_s / speed(s_.rank_of(op)));
+    }
   for (const Flow& f : flows_)
     if (!f.done && f.flows_from < kNever)
       next = std::min(next, flowing(f) ? now_ + f.bytes_left / f.rate : f.flows_from);

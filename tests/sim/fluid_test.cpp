@@ -168,7 +168,7 @@ Schedule random_rounds(Random& random, int ranks) {
 /// No schedule is faster than its busiest rank's blocks or its busiest link's bytes.
 double bound(const Schedule& s, const Network& network, const CostModel& cost) {
   double bound = 0;
-  const std::vector<double> compute_s = cost.seconds(s);
+  const std::vector<double> compute_s = cost.times(s).seconds;
   for (Rank r = 0; r < s.problem.ranks; ++r) {
     double busy = 0;
     for (OpId op = s.ops_begin(r); op < s.ops_end(r); ++op) busy += compute_s[op];
@@ -205,6 +205,19 @@ TEST(Fluid, AgreesWithSimGridOnTiles) {
     const int ranks = pick(random, 1, 12);
     const Schedule s = random_mesh(random, ranks);
     expect_agreement(s, random_cluster(random, ranks));
+  }
+}
+
+TEST(Fluid, AgreesWithSimGridOnExchangesThatWaitForKernels) {
+  Random random(3);
+  for (int i = 0; i < 100; ++i) {
+    SCOPED_TRACE(i);
+    const int ranks = pick(random, 2, 12);
+    const Schedule s = i % 2 == 0 ? random_mesh(random, ranks) : random_rounds(random, ranks);
+    Cluster c = random_cluster(random, ranks);
+    c.gpu.sms = 10;
+    c.gpu.framework.late_exchanges = true;
+    expect_agreement(s, c);
   }
 }
 

@@ -53,12 +53,12 @@ struct Box {
       c.node.link_compute_efficiency = 1;
     }
     const double lost_s = options.timed ? event_s : 0;
-    std::vector<double> seconds = CostModel(c.gpu, s.problem).seconds(s);
+    OpTimes times = CostModel(c.gpu, s.problem).times(s);
     for (OpId op = 0; op < s.ops.size(); ++op)
       if (!std::holds_alternative<Exchange>(s.ops[op]))
-        seconds[op] += lost_s + (op == s.ops_begin(s.rank_of(op)) ? first_s : 0);
+        times.seconds[op] += lost_s + (op == s.ops_begin(s.rank_of(op)) ? first_s : 0);
     gpu::RunResult result;
-    result.trace = estimate(s, Network(c, s.problem.ranks), seconds);
+    result.trace = estimate(s, Network(c, s.problem.ranks), times);
     if (starved) delay_messages(s, result.trace);
     result.makespans_s = result.host_s = {result.trace.makespan_s};
     result.issue_s = {issue_s * static_cast<double>(s.ops.size())};
