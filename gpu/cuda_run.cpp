@@ -75,9 +75,6 @@ void rethrow(std::span<const std::exception_ptr> errors) {
 std::vector<std::vector<Repeat>> run_nccl(const Schedule& s, std::vector<CudaRank>& ranks,
                                           std::span<const Program> programs, const RunOptions& options, const Job& job,
                                           const cpu::Tensors* given, LastResort& last_resort) {
-  // Kernels of several communicators must start in the order in which they were issued, the same on all ranks (NCCL
-  // user guide, environment variables).
-  if (s.lanes() > 2) setenv("NCCL_LAUNCH_ORDER_IMPLICIT", "1", 0);
   std::vector<ncclUniqueId> ids(static_cast<std::size_t>(s.lanes()) - 1);
   if (job.rank() == 0) std::ranges::generate(ids, new_unique_id);
   job.broadcast(std::as_writable_bytes(std::span(ids)));
@@ -141,6 +138,7 @@ std::vector<Repeat> merged(const Schedule& s, std::vector<std::vector<Repeat>> b
 RunResult run_on_cuda(const Schedule& s, const cpu::Tensors* given, const RunOptions& options, const Job& job) {
   if (options.transport == Transport::kNccl && options.ranks_per_device > 1)
     throw InvalidInput("NCCL needs a device for each rank: --ranks-per-gpu 1");
+  prepare_environment();
   const std::vector<Program> programs = served_programs(s, options, job);
   LastResort last_resort;
   std::vector<CudaRank> ranks;
@@ -173,6 +171,7 @@ std::string driver_version() {
 }  // namespace
 
 Devices cuda_devices() {
+  prepare_environment();
   const int count = device_count();
   cudaDeviceProp properties{};
   int runtime = 0;

@@ -30,6 +30,7 @@ class Cuda : public ::testing::Test {
   static void need(int devices) {
     std::string why;
     int count = 0;
+    gpu::prepare_environment();
     try {
       count = gpu::device_count();
     } catch (const InvalidInput& e) {
@@ -43,6 +44,18 @@ class Cuda : public ::testing::Test {
   }
   void SetUp() override { need(1); }
 };
+
+/// Whatever is run first: NCCL reads it once. Needs no device.
+TEST(Environment, IsSetOnceForAllRunsAndObeysTheUser) {
+  unsetenv("NCCL_LAUNCH_ORDER_IMPLICIT");
+  setenv("CUDA_DEVICE_MAX_CONNECTIONS", "7", 1);
+  gpu::prepare_environment();
+  EXPECT_STREQ(std::getenv("NCCL_LAUNCH_ORDER_IMPLICIT"), "1");
+  EXPECT_STREQ(std::getenv("CUDA_DEVICE_MAX_CONNECTIONS"), "7");
+  unsetenv("CUDA_DEVICE_MAX_CONNECTIONS");
+  gpu::prepare_environment();
+  EXPECT_STREQ(std::getenv("CUDA_DEVICE_MAX_CONNECTIONS"), "32");
+}
 
 RunOptions all_on_one(const Schedule& s, Kernels kernels) {
   RunOptions options;
