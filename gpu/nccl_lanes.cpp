@@ -17,24 +17,29 @@ void check(ncclResult_t result, const std::string& what) {
     throw DeviceError(fmt::format("NCCL: {}: {}", what, ncclGetErrorString(result)));
 }
 
-/// NCCL takes at most 2048 operations in a group (release notes of 2.11).
-void check_groups(const Program& program, Lane lane) {
-  constexpr std::uint32_t kMost = 2048;
+/// "rank 1, rank 3": whom messages come from or go to.
+std::string peers_text(std::span<const Message> messages) {
+  std::vector<std::string> texts;
+  for (const Message& m : messages)
+    if (std::string text = fmt::format("rank {}", m.peer); std::ranges::find(texts, text) == texts.end())
+      texts.push_back(std::move(text));
+  return texts.empty() ? "nobody" : fmt::format("{}", fmt::join(texts, ", "));
+}
+
+}  // namespace
+
+void require_small_groups(const Program& program) {
+  constexpr std::uint32_t kMost = 2048;  // release notes of 2.11
   for (const Command& command : program.commands)
-    if (const auto* group = std::get_if<Group>(&command);
-        group != nullptr && group->lane == lane && group->message_count > kMost)
+    if (const auto* group = std::get_if<Group>(&command); group != nullptr && group->message_count > kMost)
       throw InvalidInput(
           fmt::format("an exchange of rank {} has {} messages, and NCCL takes {} in a group: cut heads "
                       "into fewer ranges, or use --transport copies",
                       program.rank, group->message_count, kMost));
 }
 
-}  // namespace
-
-NcclLanes::NcclLanes(const CudaRank& rank, int ranks, std::span<const ncclUniqueId> ids, int most_ctas,
-                     Deadline deadline)
-    : NcclLanes(rank) {  // from here on the destructor runs, whatever is thrown
-  rank.use();
+void NcclLanes::meet(int ranks, std::span<const ncclUniqueId> ids, int most_ctas, Deadline deadline) {
+  rank_.use();
   for (const ncclUniqueId& id : ids) {
     ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
     config.blocking = 0;
@@ -43,7 +48,7 @@ NcclLanes::NcclLanes(const CudaRank& rank, int ranks, std::span<const ncclUnique
     config.nChannelsPerNetPeer = most_ctas;  // else 2, or 1 where ranks are many, also within a node (nccl issue 1272)
 #endif
     communicators_.push_back(nullptr);
-    const ncclResult_t result = ncclCommInitRankConfig(&communicators_.back(), ranks, id, rank.rank(), &config);
+    const ncclResult_t result = ncclCommInitRankConfig(&communicators_.back(), ranks, id, rank_.rank(), &config);
     settle(static_cast<Lane>(communicators_.size()), result, "meeting the other ranks", deadline);
   }
 }
@@ -58,8 +63,23 @@ void NcclLanes::settle(Lane lane, ncclResult_t result, const std::string& what, 
   while (result == ncclInProgress) {
     check(ncclCommGetAsyncError(communicator, &result), where);
     check(result, where);
-    if (std::chrono::steady_clock::now() > deadline) throw DeviceError(fmt::format("NCCL: {}: timed out", where));
-    if (result == ncclInProgress) std::this_thread::yield();
+    if (result != ncclInProgress) return;
+    require_patience(where, deadline);
+    std::this_thread::yield();
+  }
+}
+
+void NcclLanes::require_patience(const std::string& where, Deadline deadline) const {
+  if (out_.is_taken()) throw DeviceError(fmt::format("NCCL: {}: {}", where, kOtherFailed));
+  if (std::chrono::steady_clock::now() > deadline) throw DeviceError(fmt::format("NCCL: {}: timed out", where));
+}
+
+void NcclLanes::drain(Lane lane, const std::string& what, Deadline deadline) const {
+  const std::string where = fmt::format("{} on lane {} of rank {}", what, lane, rank_.rank());
+  while (!wait_for(rank_.stream(lane), std::chrono::steady_clock::now() + std::chrono::milliseconds(20))) {
+    if (const std::string noticed = trouble(); !noticed.empty())
+      throw DeviceError(fmt::format("{}: {}", where, noticed));
+    require_patience(where, deadline);
   }
 }
 
@@ -89,10 +109,8 @@ void NcclLanes::connect(const Program& program, Deadline deadline) const {
           m.bytes = 1;
           if (std::ranges::none_of(pairs, same)) pairs.push_back(m);
         }
-    check_groups(program, lane);
     if (!pairs.empty()) exchange(lane, pairs, deadline);
-    if (!wait_for(rank_.stream(lane), deadline))
-      throw DeviceError(fmt::format("NCCL: making connections on lane {} of rank {}: timed out", lane, rank_.rank()));
+    drain(lane, fmt::format("connecting with {}", peers_text(pairs)), deadline);
   }
 }
 
