@@ -89,7 +89,7 @@ class NcclRun {
         errors_(ranks.size()) {
     for (const Program& program : programs) require_small_groups(program);
     if (job.rank() == 0) std::ranges::generate(ids_, new_unique_id);
-    job.broadcast(std::as_writable_bytes(std::span(ids_)));
+    job.broadcast(std::as_writable_bytes(std::span(ids_)), deadline_in(options.timeout_s));
   }
 
   /// By rank served.
@@ -143,7 +143,7 @@ class NcclRun {
 
   /// All ranks. A thread that has failed does not come, and is not waited for.
   void meet() {
-    if (ranks_.size() == 1) return job_.barrier();
+    if (ranks_.size() == 1) return job_.barrier(deadline_in(options_.timeout_s));
     meeting_.arrive_and_wait();
     if (failed_) throw DeviceError(kOtherFailed);
   }
@@ -193,7 +193,7 @@ RunResult run_on_cuda(const Schedule& s, const cpu::Tensors* given, const RunOpt
     ranks.emplace_back(s, program.rank, device_of(program.rank, options, job), options.kernels);
   }
   try {
-    const ClockReading before = read_clock(job);
+    const ClockReading before = read_clock(job, deadline_in(options.timeout_s));
     const bool copies = options.transport == Transport::kCopies || s.lanes() == 1;
     const std::vector<Repeat> seen =
         copies ? run_copies(s, ranks, programs, options, given, out)

@@ -50,7 +50,7 @@ Squares squares(const std::vector<double>& is, const std::vector<double>& should
 }  // namespace
 
 std::vector<Deviation> deviations(const Schedule& s, std::span<const Rank> served, const cpu::Tensors& is,
-                                  const cpu::Tensors& should, const Job& job) {
+                                  const cpu::Tensors& should, const Job& job, Deadline deadline) {
   struct Pair {
     const char* name;
     std::vector<double> cpu::Tensors::*tensor;
@@ -64,7 +64,7 @@ std::vector<Deviation> deviations(const Schedule& s, std::span<const Rank> serve
   for (const auto& [name, tensor] : results) {
     const Squares mine = squares(is.*tensor, should.*tensor, owned.*tensor);
     Squares sum;
-    for (const std::vector<std::byte>& bytes : job.gather(std::as_bytes(std::span(&mine, 1)))) {
+    for (const std::vector<std::byte>& bytes : job.gather(std::as_bytes(std::span(&mine, 1)), deadline)) {
       Squares theirs;
       std::memcpy(&theirs, bytes.data(), sizeof theirs);
       sum.deviation += theirs.deviation;

@@ -19,7 +19,9 @@ struct Deviation {
 
 /// The results of a pass. In a job of several processes each compares the rows of the ranks that it serves; the
 /// deviations are those of all rows, in process 0, and empty elsewhere.
+/// @throws DeviceError if other processes have not come by the deadline
 [[nodiscard]] std::vector<Deviation> deviations(const Schedule& schedule, std::span<const Rank> served,
-                                                const cpu::Tensors& is, const cpu::Tensors& should, const Job& job);
+                                                const cpu::Tensors& is, const cpu::Tensors& should, const Job& job,
+                                                Deadline deadline);
 
 }  // namespace meshattn::gpu

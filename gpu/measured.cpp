@@ -30,7 +30,7 @@ Trace gathered(const Schedule& s, std::span<const Program> programs, const Repea
       mine.push_back(seen.trace.start_s[op] + offset_s);
       mine.push_back(seen.trace.end_s[op] + offset_s);
     }
-  const std::vector<std::vector<std::byte>> all = job.gather(bytes_of(mine));
+  const std::vector<std::vector<std::byte>> all = job.gather(bytes_of(mine), deadline_in(options.timeout_s));
   Trace trace;
   if (all.empty()) return trace;
   double begin = std::numeric_limits<double>::max(), end = 0;
@@ -78,8 +78,8 @@ std::vector<Program> served_programs(const Schedule& s, const RunOptions& option
   return programs;
 }
 
-ClockReading read_clock(const Job& job) {
-  const Job::ClockOffset offset = job.clock_offset();
+ClockReading read_clock(const Job& job, Deadline deadline) {
+  const Job::ClockOffset offset = job.clock_offset(deadline);
   return {now_s(), offset};
 }
 
@@ -87,11 +87,12 @@ RunResult together(const Schedule& s, std::span<const Program> programs, std::sp
                    const ClockReading& before, const RunOptions& options, const Job& job) {
   RunResult result;
   for (const Program& program : programs) result.served.push_back(program.rank);
-  const ClockReading now = read_clock(job);
+  const ClockReading now = read_clock(job, deadline_in(options.timeout_s));
   const double within_s = std::max(before.offset.within_s, now.offset.within_s);
   const double drift =
       now.at_s > before.at_s ? (now.offset.seconds - before.offset.seconds) / (now.at_s - before.at_s) : 0;
-  for (const std::vector<std::byte>& theirs : job.gather(std::as_bytes(std::span(&within_s, 1))))
+  for (const std::vector<std::byte>& theirs :
+       job.gather(std::as_bytes(std::span(&within_s, 1)), deadline_in(options.timeout_s)))
     result.clocks_within_s = std::max(result.clocks_within_s, numbers_of(theirs).front());
   std::vector<Trace> traces;
   for (const Repeat& one : seen) {

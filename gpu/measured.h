@@ -48,7 +48,7 @@ struct ClockReading {
   double at_s = 0;
   Job::ClockOffset offset;
 };
-[[nodiscard]] ClockReading read_clock(const Job& job);
+[[nodiscard]] ClockReading read_clock(const Job& job, Deadline deadline);
 
 /// What all processes saw, put together: everything of a RunResult but the outputs. Clocks drift apart evenly from
 /// `before` to now.

@@ -72,7 +72,7 @@ cpu::Tensors run_on_one(const Schedule& s, const cpu::Tensors& given, Kernels ke
 }
 
 std::vector<gpu::Deviation> deviations(const Schedule& s, const cpu::Tensors& is, const cpu::Tensors& should) {
-  return gpu::deviations(s, all_ranks(s.problem.ranks), is, should, Job::alone(0));
+  return gpu::deviations(s, all_ranks(s.problem.ranks), is, should, Job::alone(0), gpu::deadline_in(1));
 }
 
 /// Every algorithm and choice, the reference kernels in fp32, against dense attention in double on the CPU.

@@ -36,7 +36,7 @@ TEST(RunOnCpu, IsRightAndTimed) {
     const cpu::Tensors dense = testing::dense_tensors(s.problem.shape, s.problem.mask);
     const gpu::Job job = gpu::Job::alone(0);
     const gpu::RunResult result = gpu::run(s, dense, on_cpu(), job);
-    for (const gpu::Deviation& d : gpu::deviations(s, result.served, result.outputs, dense, job))
+    for (const gpu::Deviation& d : gpu::deviations(s, result.served, result.outputs, dense, job, gpu::deadline_in(1)))
       EXPECT_LE(d.relative, 1e-5) << d.tensor;
     const gpu::RunResult again = gpu::run(s, dense, on_cpu(), job);
     EXPECT_EQ(result.outputs.o, again.outputs.o);
@@ -90,7 +90,8 @@ TEST(RunOnCpu, TheTraceIsThatOfTheMedianRepeat) {
     seen.push_back(one);
   }
   const gpu::Job job = gpu::Job::alone(0);
-  const gpu::RunResult result = gpu::together(s, gpu::issue(s), seen, gpu::read_clock(job), on_cpu(), job);
+  const gpu::RunResult result =
+      gpu::together(s, gpu::issue(s), seen, gpu::read_clock(job, gpu::deadline_in(1)), on_cpu(), job);
   EXPECT_EQ(result.trace.makespan_s, 5);
   EXPECT_EQ(result.trace.start_s.front(), 0);
   EXPECT_EQ(result.makespans_s, (std::vector<double>{3, 9, 1, 7, 5}));
@@ -113,12 +114,12 @@ TEST(Deviations, OfNothingAreMeasuredByMillionths) {
   const gpu::Job job = gpu::Job::alone(0);
   cpu::Tensors zero = testing::dense_tensors(s.problem.shape, s.problem.mask);
   for (double& x : zero.o) x = 0;
-  EXPECT_EQ(gpu::deviations(s, both, zero, zero, job).front().relative, 0);
+  EXPECT_EQ(gpu::deviations(s, both, zero, zero, job, gpu::deadline_in(1)).front().relative, 0);
   cpu::Tensors off = zero;
   for (double& x : off.o) x = 1e-9;
-  EXPECT_NEAR(gpu::deviations(s, both, off, zero, job).front().relative, 1e-3, 1e-9);
+  EXPECT_NEAR(gpu::deviations(s, both, off, zero, job, gpu::deadline_in(1)).front().relative, 1e-3, 1e-9);
   off.o.front() = 1;
-  EXPECT_GT(gpu::deviations(s, both, off, zero, job).front().relative, 100);
+  EXPECT_GT(gpu::deviations(s, both, off, zero, job, gpu::deadline_in(1)).front().relative, 100);
 }
 
 TEST(Deviations, AreRelativeAndOfWhatIsServed) {
@@ -128,11 +129,11 @@ TEST(Deviations, AreRelativeAndOfWhatIsServed) {
   const gpu::Job job = gpu::Job::alone(0);
   cpu::Tensors off = dense;
   for (double& x : off.o) x *= 1.01;
-  EXPECT_NEAR(gpu::deviations(s, both, off, dense, job).front().relative, 0.01, 1e-12);
+  EXPECT_NEAR(gpu::deviations(s, both, off, dense, job, gpu::deadline_in(1)).front().relative, 0.01, 1e-12);
   off.o.front() = std::nan("");
-  EXPECT_TRUE(std::isinf(gpu::deviations(s, both, off, dense, job).front().relative));
+  EXPECT_TRUE(std::isinf(gpu::deviations(s, both, off, dense, job, gpu::deadline_in(1)).front().relative));
   off.o.clear();
-  EXPECT_TRUE(std::isinf(gpu::deviations(s, both, off, dense, job).front().relative));
+  EXPECT_TRUE(std::isinf(gpu::deviations(s, both, off, dense, job, gpu::deadline_in(1)).front().relative));
 }
 
 }  // namespace
