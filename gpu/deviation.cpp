@@ -18,9 +18,9 @@ struct Squares {
 
   /// Where all of a result should be nothing (dQ, if every query sees one key), rounding is no error: numbers of which
   /// inputs and outputs are made are of the size of 1.
+  [[nodiscard]] double nothing() const { return numbers * 1e-6 * 1e-6; }
   [[nodiscard]] double relative() const {
-    constexpr double kNothing = 1e-6;
-    return deviation == 0 ? 0 : std::sqrt(deviation / std::max(should, numbers * kNothing * kNothing));
+    return deviation == 0 ? 0 : std::sqrt(deviation / std::max(should, nothing()));
   }
 };
 
@@ -71,7 +71,7 @@ std::vector<Deviation> deviations(const Schedule& s, std::span<const Rank> serve
       sum.should += theirs.should;
       sum.numbers += theirs.numbers;
     }
-    if (job.rank() == 0) all.push_back({name, sum.relative()});
+    if (job.rank() == 0) all.push_back({name, sum.relative(), sum.should < sum.nothing()});
   }
   return all;
 }

@@ -119,7 +119,9 @@ TEST(Deviations, OfNothingAreMeasuredByMillionths) {
   for (double& x : off.o) x = 1e-9;
   EXPECT_NEAR(gpu::deviations(s, both, off, zero, job, gpu::deadline_in(1)).front().relative, 1e-3, 1e-9);
   off.o.front() = 1;
-  EXPECT_GT(gpu::deviations(s, both, off, zero, job, gpu::deadline_in(1)).front().relative, 100);
+  const gpu::Deviation far = gpu::deviations(s, both, off, zero, job, gpu::deadline_in(1)).front();
+  EXPECT_GT(far.relative, 100);
+  EXPECT_TRUE(far.of_nothing);
 }
 
 TEST(Deviations, AreRelativeAndOfWhatIsServed) {
@@ -129,7 +131,9 @@ TEST(Deviations, AreRelativeAndOfWhatIsServed) {
   const gpu::Job job = gpu::Job::alone(0);
   cpu::Tensors off = dense;
   for (double& x : off.o) x *= 1.01;
-  EXPECT_NEAR(gpu::deviations(s, both, off, dense, job, gpu::deadline_in(1)).front().relative, 0.01, 1e-12);
+  const gpu::Deviation percent = gpu::deviations(s, both, off, dense, job, gpu::deadline_in(1)).front();
+  EXPECT_NEAR(percent.relative, 0.01, 1e-12);
+  EXPECT_FALSE(percent.of_nothing);
   off.o.front() = std::nan("");
   EXPECT_TRUE(std::isinf(gpu::deviations(s, both, off, dense, job, gpu::deadline_in(1)).front().relative));
   off.o.clear();
