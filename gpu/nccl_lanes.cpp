@@ -12,9 +12,22 @@ namespace meshattn::gpu {
 
 namespace {
 
-void check(ncclResult_t result, const std::string& what) {
-  if (result != ncclSuccess && result != ncclInProgress)
-    throw DeviceError(fmt::format("NCCL: {}: {}", what, ncclGetErrorString(result)));
+bool is_error(ncclResult_t result) { return result != ncclSuccess && result != ncclInProgress; }
+
+/// What NCCL last complained of, in words: it says more than a result. Empty if of nothing.
+std::string last_words(ncclComm_t communicator) {
+  const char* said = ncclGetLastError(communicator);
+  std::string words = said == nullptr ? "" : said;
+  words.erase(words.find_last_not_of(" \n") + 1);
+  return words.empty() ? words : fmt::format(" ({})", words);
+}
+
+std::string text_of(ncclResult_t result, ncclComm_t communicator) {
+  return ncclGetErrorString(result) + last_words(communicator);
+}
+
+void check(ncclResult_t result, const char* what, ncclComm_t communicator = nullptr) {
+  if (is_error(result)) throw DeviceError(fmt::format("NCCL: {}: {}", what, text_of(result, communicator)));
 }
 
 /// "rank 1, rank 3": whom messages come from or go to.
@@ -23,7 +36,7 @@ std::string peers_text(std::span<const Message> messages) {
   for (const Message& m : messages)
     if (std::string text = fmt::format("rank {}", m.peer); std::ranges::find(texts, text) == texts.end())
       texts.push_back(std::move(text));
-  return texts.empty() ? "nobody" : fmt::format("{}", fmt::join(texts, ", "));
+  return fmt::format("{}", fmt::join(texts, ", "));
 }
 
 }  // namespace
@@ -55,38 +68,38 @@ void NcclLanes::meet(int ranks, std::span<const ncclUniqueId> ids, int most_ctas
 
 NcclLanes::~NcclLanes() { abort(); }
 
+void NcclLanes::fail(Lane lane, const char* what, const std::string& why) const {
+  throw DeviceError(fmt::format("NCCL: {} on lane {} of rank {}: {}", what, lane, rank_.rank(), why));
+}
+
 /// Waits until NCCL has done with a call that does not block.
-void NcclLanes::settle(Lane lane, ncclResult_t result, const std::string& what, Deadline deadline) const {
-  const std::string where = fmt::format("{} on lane {} of rank {}", what, lane, rank_.rank());
-  check(result, where);
+void NcclLanes::settle(Lane lane, ncclResult_t result, const char* what, Deadline deadline) const {
   ncclComm_t communicator = communicators_[lane - 1u];
   while (result == ncclInProgress) {
-    check(ncclCommGetAsyncError(communicator, &result), where);
-    check(result, where);
-    if (result != ncclInProgress) return;
-    require_patience(where, deadline);
+    if (const ncclResult_t asked = ncclCommGetAsyncError(communicator, &result); asked != ncclSuccess) result = asked;
+    if (result != ncclInProgress) break;
+    if (const char* why = reason_to_leave(deadline)) fail(lane, what, why + last_words(communicator));
     std::this_thread::yield();
   }
+  if (is_error(result)) fail(lane, what, text_of(result, communicator));
 }
 
-void NcclLanes::require_patience(const std::string& where, Deadline deadline) const {
-  if (out_.is_taken()) throw DeviceError(fmt::format("NCCL: {}: {}", where, kOtherFailed));
-  if (std::chrono::steady_clock::now() > deadline) throw DeviceError(fmt::format("NCCL: {}: timed out", where));
+const char* NcclLanes::reason_to_leave(Deadline deadline) const {
+  if (out_.is_taken()) return kOtherFailed;
+  return std::chrono::steady_clock::now() > deadline ? "timed out" : nullptr;
 }
 
-void NcclLanes::drain(Lane lane, const std::string& what, Deadline deadline) const {
-  const std::string where = fmt::format("{} on lane {} of rank {}", what, lane, rank_.rank());
+void NcclLanes::drain(Lane lane, Deadline deadline) const {
   while (!wait_for(rank_.stream(lane), std::chrono::steady_clock::now() + std::chrono::milliseconds(20))) {
-    if (const std::string noticed = trouble(); !noticed.empty())
-      throw DeviceError(fmt::format("{}: {}", where, noticed));
-    require_patience(where, deadline);
+    if (const std::string noticed = trouble(); !noticed.empty()) throw DeviceError(noticed);
+    if (const char* why = reason_to_leave(deadline)) fail(lane, "a group", why);
   }
 }
 
 void NcclLanes::exchange(Lane lane, std::span<const Message> messages, Deadline deadline) const {
   rank_.use();
   ncclComm_t communicator = communicators_[lane - 1u];
-  check(ncclGroupStart(), "a group");
+  check(ncclGroupStart(), "a group", communicator);
   ncclResult_t result = ncclSuccess;
   for (const Message& m : messages) {
     std::byte* at = rank_.arena() + m.offset;
@@ -95,7 +108,7 @@ void NcclLanes::exchange(Lane lane, std::span<const Message> messages, Deadline 
                                             : ncclRecv(at, m.bytes, ncclInt8, m.peer, communicator, rank_.stream(lane));
   }
   const ncclResult_t ended = ncclGroupEnd();  // whatever came before: a group that was begun must end
-  check(result, "a send or receive");
+  check(result, "a send or receive", communicator);
   settle(lane, ended, "a group", deadline);
 }
 
@@ -109,8 +122,13 @@ void NcclLanes::connect(const Program& program, Deadline deadline) const {
           m.bytes = 1;
           if (std::ranges::none_of(pairs, same)) pairs.push_back(m);
         }
-    if (!pairs.empty()) exchange(lane, pairs, deadline);
-    drain(lane, fmt::format("connecting with {}", peers_text(pairs)), deadline);
+    if (pairs.empty()) continue;
+    try {
+      exchange(lane, pairs, deadline);
+      drain(lane, deadline);
+    } catch (const DeviceError& e) {
+      throw DeviceError(fmt::format("{}; connecting with {}", e.what(), peers_text(pairs)));
+    }
   }
 }
 
@@ -118,8 +136,8 @@ std::string NcclLanes::trouble() const {
   for (ncclComm_t c : communicators_) {
     if (c == nullptr) continue;
     ncclResult_t result = ncclSuccess;
-    if (ncclCommGetAsyncError(c, &result) != ncclSuccess || (result != ncclSuccess && result != ncclInProgress))
-      return fmt::format("NCCL: {}", ncclGetErrorString(result));
+    if (ncclCommGetAsyncError(c, &result) != ncclSuccess || is_error(result))
+      return fmt::format("NCCL: {}", text_of(result, c));
   }
   return "";
 }

@@ -40,12 +40,12 @@ class NcclLanes {
   void abort();
 
  private:
-  void settle(Lane lane, ncclResult_t result, const std::string& what, Deadline deadline) const;
-
+  void settle(Lane lane, ncclResult_t result, const char* what, Deadline deadline) const;
   /// Waits until a lane's stream has done all that it was given.
-  void drain(Lane lane, const std::string& what, Deadline deadline) const;
-  /// @throws DeviceError if the deadline has passed or another rank has failed
-  void require_patience(const std::string& where, Deadline deadline) const;
+  void drain(Lane lane, Deadline deadline) const;
+  /// Why nothing is to be waited for any more; none: it is.
+  [[nodiscard]] const char* reason_to_leave(Deadline deadline) const;
+  [[noreturn]] void fail(Lane lane, const char* what, const std::string& why) const;
 
   const CudaRank& rank_;
   const WayOut& out_;
