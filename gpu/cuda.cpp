@@ -9,7 +9,7 @@
 
 namespace meshattn::gpu {
 
-void check(cudaError_t status, const std::string& what) {
+void check(cudaError_t status, std::string_view what) {
   if (status != cudaSuccess)
     throw DeviceError(fmt::format("CUDA: {}: {} ({})", what, cudaGetErrorString(status), cudaGetErrorName(status)));
 }

@@ -4,7 +4,7 @@
 
 #include <cstddef>
 #include <memory>
-#include <string>
+#include <string_view>
 #include <utility>
 
 #include "gpu/clock.h"
@@ -12,7 +12,7 @@
 namespace meshattn::gpu {
 
 /// @throws DeviceError that says what failed and why, unless `status` is success.
-void check(cudaError_t status, const std::string& what);
+void check(cudaError_t status, std::string_view what);
 
 /// Waits until a stream has done all that it was given. @returns false if the deadline passed before.
 [[nodiscard]] bool wait_for(cudaStream_t stream, Deadline deadline);
