@@ -39,6 +39,8 @@ class CudaDevice final : public Device {
   void set_deadline(Deadline deadline) { deadline_ = deadline; }
   /// Writes when each op of these ranks ran: seconds of this host's steady clock. Must be timed and finished.
   void read_times(Trace& trace) const;
+  /// By device: how far its clock, as it was set last, may be off this host's.
+  [[nodiscard]] std::vector<double> clocks_within_s() const;
 
  private:
   [[nodiscard]] std::size_t index_of(Rank rank) const;
@@ -63,6 +65,7 @@ class CudaDevice final : public Device {
   std::vector<std::size_t> clock_;            ///< by rank served: its device's, which is that of the first rank on it
   std::vector<Event> zero_;                   ///< by clock: where it was set
   std::vector<double> zero_s_;                ///< and the host's time then
+  std::vector<double> zero_within_s_;         ///< which is no further off
 };
 
 }  // namespace meshattn::gpu

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <functional>
 #include <limits>
 
 #include "core/error.h"
@@ -54,6 +55,23 @@ Trace gathered(const Schedule& s, std::span<const Program> programs, const Repea
   return trace;
 }
 
+/// How far times of any two clocks may be off each other, in process 0: the two that are furthest off its own.
+double clocks_within(std::span<const Repeat> seen, double host_within_s, double timeout_s, const Job& job) {
+  std::vector<double> mine{0};  // the host's, unless devices have their own
+  for (const Repeat& one : seen)
+    for (std::size_t i = 0; i < one.clocks_within_s.size(); ++i) {
+      mine.resize(one.clocks_within_s.size());
+      mine[i] = std::max(mine[i], one.clocks_within_s[i]);
+    }
+  for (double& within_s : mine) within_s += host_within_s;
+  std::vector<double> all;
+  for (const std::vector<std::byte>& bytes : job.gather(bytes_of(mine), deadline_in(timeout_s)))
+    for (double theirs : numbers_of(bytes)) all.push_back(theirs);
+  if (all.size() < 2) return 0;
+  std::ranges::sort(all, std::greater{});
+  return all[0] + all[1];
+}
+
 }  // namespace
 
 int gpu_of(Rank rank, const RunOptions& options) {
@@ -91,9 +109,7 @@ RunResult together(const Schedule& s, std::span<const Program> programs, std::sp
   const double within_s = std::max(before.offset.within_s, now.offset.within_s);
   const double drift =
       now.at_s > before.at_s ? (now.offset.seconds - before.offset.seconds) / (now.at_s - before.at_s) : 0;
-  for (const std::vector<std::byte>& theirs :
-       job.gather(std::as_bytes(std::span(&within_s, 1)), deadline_in(options.timeout_s)))
-    result.clocks_within_s = std::max(result.clocks_within_s, numbers_of(theirs).front());
+  result.clocks_within_s = clocks_within(seen, within_s, options.timeout_s, job);
   std::vector<Trace> traces;
   for (const Repeat& one : seen) {
     const double offset_s = before.offset.seconds + drift * (one.begin_s - before.at_s);

@@ -85,7 +85,7 @@ TEST(RunOnCpu, TheTraceIsThatOfTheMedianRepeat) {
   const Schedule s = schedule_of(problem_of(Pass::kForward, 2), "ring");
   std::vector<gpu::Repeat> seen;
   for (double seconds : {3.0, 9.0, 1.0, 7.0, 5.0}) {
-    gpu::Repeat one{100, 100 + seconds, seconds / 2, {}};
+    gpu::Repeat one{100, 100 + seconds, seconds / 2, {}, {}};
     one.trace = {std::vector<double>(s.ops.size(), 100), std::vector<double>(s.ops.size(), 100 + seconds), 0};
     seen.push_back(one);
   }
@@ -96,6 +96,23 @@ TEST(RunOnCpu, TheTraceIsThatOfTheMedianRepeat) {
   EXPECT_EQ(result.trace.start_s.front(), 0);
   EXPECT_EQ(result.makespans_s, (std::vector<double>{3, 9, 1, 7, 5}));
   EXPECT_EQ(result.issue_s, (std::vector<double>{1.5, 4.5, 0.5, 3.5, 2.5}));
+}
+
+/// Two devices, of which each is once at its furthest off; one alone is not off itself, nor is the host.
+TEST(Clocks, AreOffEachOtherByWhatBothAre) {
+  const Schedule s = schedule_of(problem_of(Pass::kForward, 2), "ring");
+  const gpu::Job job = gpu::Job::alone(0);
+  const auto within_s = [&](std::vector<double> first, std::vector<double> second) {
+    std::vector<gpu::Repeat> seen;
+    for (std::vector<double>* of_devices : {&first, &second})
+      seen.push_back({0, 1, 0, {std::vector<double>(s.ops.size()), std::vector<double>(s.ops.size()), 0}, *of_devices});
+    const gpu::ClockReading before = gpu::read_clock(job, gpu::deadline_in(1));
+    return gpu::together(s, gpu::issue(s), seen, before, on_cpu(), job).clocks_within_s;
+  };
+  EXPECT_DOUBLE_EQ(within_s({2e-6, 3e-6}, {1e-6, 4e-6}), 6e-6);
+  EXPECT_DOUBLE_EQ(within_s({2e-6, 3e-6, 1e-6}, {1e-6, 1e-6, 1e-6}), 5e-6);
+  EXPECT_EQ(within_s({5e-6}, {5e-6}), 0);
+  EXPECT_EQ(within_s({}, {}), 0);
 }
 
 TEST(Pending, IsTheFirstOpOfEachRankThatHasNotEnded) {
