@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# job_test.sh PROGRAM MPIRUN...: job_program on 1, 2 and 4 processes over loopback; and when some end with an error, all
-# do, with its status, and each error is told. Who never comes is not waited for.
+# job_test.sh PROGRAM MEASURED MPIRUN...: job_program on 1, 2 and 4 processes over loopback, measured_program on 2 and 3;
+# and when some end with an error, all do, with its status, and each error is told. Who never comes is not waited for.
 set -euo pipefail
 program=$1
-shift
+measured=$2
+shift 2
 mpirun=("$@")
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
 errors=$(mktemp)
@@ -12,6 +13,10 @@ trap 'rm -f "$errors"' EXIT
 "$program" | grep -qx "1 processes"
 for n in 1 2 4; do
   "${mpirun[@]}" -n "$n" "$program" | grep -qx "$n processes"
+done
+
+for n in 2 3; do
+  "${mpirun[@]}" -n "$n" "$measured"
 done
 
 ends() {  # HOW STATUS MESSAGE...
