@@ -48,7 +48,9 @@ void print(std::ostream& out, const RunRequest& asked, const std::vector<PassRun
         << aligned(
                {{"measured", time_text(pass.result.trace.makespan_s),
                  fmt::format("median of {}: {} to {}{}", o.repeats, time_text(least), time_text(most),
-                             processes > 1 ? ", clocks within " + time_text(pass.result.clocks_within_s) : "")},
+                             pass.result.clocks_within_s > 0
+                                 ? ", clocks within " + time_text(pass.result.clocks_within_s)
+                                 : "")},
                 {"issued", time_text(median(pass.result.issue_s)), "by the host, from the start"},
                 {"estimated", time_text(pass.estimate_s), "on " + asked.request.cluster.name},
                 {"compute", time_text(s.compute_s),

@@ -9,7 +9,7 @@
 
 namespace meshattn::gpu {
 
-void check(cudaError_t status, const std::string& what) {
+void check(cudaError_t status, std::string_view what) {
   if (status != cudaSuccess)
     throw DeviceError(fmt::format("CUDA: {}: {} ({})", what, cudaGetErrorString(status), cudaGetErrorName(status)));
 }
@@ -47,9 +47,15 @@ Event::Event(bool timed) {
   event_.reset(made);
 }
 
+void prepare_environment() {
+  // Streams beyond the usual 8 queues would wait for each other.
+  setenv("CUDA_DEVICE_MAX_CONNECTIONS", "32", 0);
+  // Kernels of several communicators must start in the order in which they were issued, the same on all ranks (NCCL
+  // user guide, environment variables). NCCL reads it once: it is the same for every run of a process.
+  setenv("NCCL_LAUNCH_ORDER_IMPLICIT", "1", 0);
+}
+
 int device_count() {
-  // Streams beyond the usual 8 queues would wait for each other. Who set another number is obeyed.
-  [[maybe_unused]] static const int set = setenv("CUDA_DEVICE_MAX_CONNECTIONS", "32", 0);
   int count = 0;
   const cudaError_t status = cudaGetDeviceCount(&count);
   if (status != cudaSuccess || count == 0)

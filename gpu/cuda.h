@@ -4,7 +4,7 @@
 
 #include <cstddef>
 #include <memory>
-#include <string>
+#include <string_view>
 #include <utility>
 
 #include "gpu/clock.h"
@@ -12,7 +12,7 @@
 namespace meshattn::gpu {
 
 /// @throws DeviceError that says what failed and why, unless `status` is success.
-void check(cudaError_t status, const std::string& what);
+void check(cudaError_t status, std::string_view what);
 
 /// Waits until a stream has done all that it was given. @returns false if the deadline passed before.
 [[nodiscard]] bool wait_for(cudaStream_t stream, Deadline deadline);
@@ -63,7 +63,11 @@ class Event {
   std::unique_ptr<CUevent_st, Destroy> event_;
 };
 
-/// Devices of this machine. To be called before anything else of CUDA: sets what CUDA reads of the environment.
+/// Sets what CUDA and NCCL read of the environment, each once in a process: to be called before anything else of
+/// theirs, from the only thread there is. What a user has set stays.
+void prepare_environment();
+
+/// Devices of this machine.
 /// @throws InvalidInput if there is none, saying why
 [[nodiscard]] int device_count();
 

@@ -18,11 +18,11 @@ constexpr std::size_t kPoints = 3;
 }  // namespace
 
 CudaDevice::CudaDevice(const Schedule& s, std::span<const CudaRank> ranks, std::span<const Program> programs,
-                       std::span<NcclLanes* const> lanes, LastResort& last_resort, bool timed)
+                       std::span<NcclLanes* const> lanes, WayOut& out, bool timed)
     : s_(s),
       ranks_(ranks),
       lanes_(lanes),
-      last_resort_(last_resort),
+      out_(out),
       timed_(timed),
       awaited_(s.ops.size()),
       issued_(s.ops.size()),
@@ -40,6 +40,7 @@ CudaDevice::CudaDevice(const Schedule& s, std::span<const CudaRank> ranks, std::
         if (is_needed({op, point})) events_[op * kPoints + static_cast<std::size_t>(point)].emplace(timed);
   }
   zero_s_.resize(ranks.size());
+  zero_within_s_.resize(ranks.size());
 }
 
 std::size_t CudaDevice::index_of(Rank rank) const {
@@ -116,13 +117,21 @@ void CudaDevice::set_clocks() {
       least = took;
       zero_[i] = std::move(event);
       zero_s_[i] = before + took / 2;
+      zero_within_s_[i] = took / 2;
     }
   }
 }
 
+std::vector<double> CudaDevice::clocks_within_s() const {
+  std::vector<double> within_s;
+  for (std::size_t i = 0; i < ranks_.size(); ++i)
+    if (clock_[i] == i) within_s.push_back(zero_within_s_[i]);
+  return within_s;
+}
+
 void CudaDevice::give_up(const std::string& why) {
   const std::string text = fmt::format("{}; pending: {}", why, pending());
-  last_resort_.arm(text);
+  out_.take(text);
   for (NcclLanes* lanes : lanes_) lanes->abort();
   throw DeviceError(text);
 }
@@ -134,6 +143,7 @@ void CudaDevice::finish(Deadline deadline) {
       while (!has_finished(rank.stream(static_cast<Lane>(lane)))) {
         for (NcclLanes* lanes : lanes_)
           if (const std::string trouble = lanes->trouble(); !trouble.empty()) give_up(trouble);
+        if (out_.is_taken()) give_up(kOtherFailed);
         if (std::chrono::steady_clock::now() > deadline) give_up("timed out");
       }
     }

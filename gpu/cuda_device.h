@@ -9,8 +9,8 @@
 #include "core/trace.h"
 #include "gpu/cuda_rank.h"
 #include "gpu/device.h"
-#include "gpu/last_resort.h"
 #include "gpu/nccl_lanes.h"
+#include "gpu/way_out.h"
 
 namespace meshattn::gpu {
 
@@ -19,10 +19,10 @@ class CudaDevice final : public Device {
  public:
   /// @param ranks those that are served, in the order of `programs`; must outlive this
   /// @param lanes their communicators, in the same order; none if exchanges are copies
-  /// @param last_resort what to do if a device cannot be left any more
+  /// @param out of the thread that issues
   /// @param timed every op is timed; else only what others wait for is marked
   CudaDevice(const Schedule& schedule, std::span<const CudaRank> ranks, std::span<const Program> programs,
-             std::span<NcclLanes* const> lanes, LastResort& last_resort, bool timed);
+             std::span<NcclLanes* const> lanes, WayOut& out, bool timed);
 
   void launch(Rank rank, Lane lane, OpId op) override;
   void copy(Rank rank, Lane lane, const Message& message) override;
@@ -33,11 +33,14 @@ class CudaDevice final : public Device {
   /// Sets every device's clock against this host's; devices must have nothing to do.
   void set_clocks();
   /// Waits until all streams have done what they were given.
-  /// @throws DeviceError naming what each rank is at, if the deadline passes or NCCL reports an error; NCCL is aborted.
+  /// @throws DeviceError naming what each rank is at, if the deadline passes, NCCL reports an error or another rank of
+  /// this process has failed; NCCL is aborted.
   void finish(Deadline deadline);
   void set_deadline(Deadline deadline) { deadline_ = deadline; }
   /// Writes when each op of these ranks ran: seconds of this host's steady clock. Must be timed and finished.
   void read_times(Trace& trace) const;
+  /// By device: how far its clock, as it was set last, may be off this host's.
+  [[nodiscard]] std::vector<double> clocks_within_s() const;
 
  private:
   [[nodiscard]] std::size_t index_of(Rank rank) const;
@@ -53,7 +56,7 @@ class CudaDevice final : public Device {
   const Schedule& s_;
   std::span<const CudaRank> ranks_;
   std::span<NcclLanes* const> lanes_;
-  LastResort& last_resort_;
+  WayOut& out_;
   bool timed_;
   Deadline deadline_ = Deadline::max();
   std::vector<bool> awaited_;                 ///< by op: whether another stream of its rank waits for its end
@@ -62,6 +65,7 @@ class CudaDevice final : public Device {
   std::vector<std::size_t> clock_;            ///< by rank served: its device's, which is that of the first rank on it
   std::vector<Event> zero_;                   ///< by clock: where it was set
   std::vector<double> zero_s_;                ///< and the host's time then
+  std::vector<double> zero_within_s_;         ///< which is no further off
 };
 
 }  // namespace meshattn::gpu

@@ -20,9 +20,14 @@ CudaRank::CudaRank(const Schedule& s, Rank rank, int device, Kernels kernels)
   const std::uint64_t scratch = (s.peak_bytes + 255) / 256 * 256;
   if (kernels != Kernels::kReference) fast_.emplace(calls_.all(), scratch, kernels == Kernels::kRepeatable);
   memory_ = DeviceBytes(scratch + (fast_ ? fast_->scratch_bytes() : 0) + 256);
+  if (fast_) fast_->place(arena());
 }
 
-void CudaRank::use() const { check(cudaSetDevice(device_), fmt::format("device {}", device_)); }
+void CudaRank::use() const {
+  // Before every call: nothing is written that is only for an error.
+  if (const cudaError_t status = cudaSetDevice(device_); status != cudaSuccess)
+    check(status, fmt::format("device {}", device_));
+}
 
 void CudaRank::load(const cpu::Tensors* given) {
   use();

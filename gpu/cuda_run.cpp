@@ -3,6 +3,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
+#include <atomic>
 #include <barrier>
 #include <exception>
 #include <fstream>
@@ -46,16 +47,16 @@ void enable_peers(std::span<const CudaRank> ranks) {
 }
 
 std::vector<Repeat> run_copies(const Schedule& s, std::vector<CudaRank>& ranks, std::span<const Program> programs,
-                               const RunOptions& options, const cpu::Tensors* given, LastResort& last_resort) {
+                               const RunOptions& options, const cpu::Tensors* given, WayOut& out) {
   for (CudaRank& rank : ranks) rank.load(given);
   enable_peers(ranks);
-  CudaDevice device(s, ranks, programs, {}, last_resort, options.timed);
+  CudaDevice device(s, ranks, programs, {}, out, options.timed);
   return repeat(
       device, options, [&] { issue_copies(s, programs, device); }, [&] { device.set_clocks(); });
 }
 
-/// Passes on what went wrong, of several threads all of it: a stuck exchange is seen by each rank at its end.
-void rethrow(std::span<const std::exception_ptr> errors) {
+/// All that went wrong, of several threads: a stuck exchange is seen by each rank at its end. Nothing if nothing did.
+std::exception_ptr joined(std::span<const std::exception_ptr> errors) {
   std::vector<std::string> texts;
   std::exception_ptr first;
   for (const std::exception_ptr& error : errors) {
@@ -67,56 +68,100 @@ void rethrow(std::span<const std::exception_ptr> errors) {
       texts.emplace_back(e.what());
     }
   }
-  if (texts.size() > 1) throw DeviceError(fmt::format("{}", fmt::join(texts, "; ")));
-  if (first) std::rethrow_exception(first);
+  if (texts.size() > 1) return std::make_exception_ptr(DeviceError(fmt::format("{}", fmt::join(texts, "; "))));
+  return first;
 }
 
-/// A thread for each rank that this process serves.
-std::vector<std::vector<Repeat>> run_nccl(const Schedule& s, std::vector<CudaRank>& ranks,
-                                          std::span<const Program> programs, const RunOptions& options, const Job& job,
-                                          const cpu::Tensors* given, LastResort& last_resort) {
-  // Kernels of several communicators must start in the order in which they were issued, the same on all ranks (NCCL
-  // user guide, environment variables).
-  if (s.lanes() > 2) setenv("NCCL_LAUNCH_ORDER_IMPLICIT", "1", 0);
-  std::vector<ncclUniqueId> ids(static_cast<std::size_t>(s.lanes()) - 1);
-  if (job.rank() == 0) std::ranges::generate(ids, new_unique_id);
-  job.broadcast(std::as_writable_bytes(std::span(ids)));
-  std::vector<std::vector<Repeat>> seen(ranks.size());
-  std::vector<std::exception_ptr> errors(ranks.size());
-  std::barrier meeting(static_cast<std::ptrdiff_t>(ranks.size()));
-  const auto meet = [&] { ranks.size() > 1 ? meeting.arrive_and_wait() : job.barrier(); };
-  const auto serve = [&](std::size_t i) {
-    try {
-      NcclLanes lanes(ranks[i], s.problem.ranks, ids, options.most_ctas, deadline_in(options.timeout_s));
-      lanes.connect(programs[i], deadline_in(options.timeout_s));
-      ranks[i].load(given);  // not before: connections were made with what lay there
-      NcclLanes* mine = &lanes;
-      CudaDevice device(s, std::span(&ranks[i], 1), programs.subspan(i, 1), std::span(&mine, 1), last_resort,
-                        options.timed);
-      seen[i] = repeat(
-          device, options, [&] { issue_groups(programs[i], device); },
-          [&] {
-            meet();
-            device.set_clocks();
-            device.set_deadline(deadline_in(options.timeout_s));
-            meet();
-          });
-      meet();  // all have got what they were sent
-      lanes.close(deadline_in(options.timeout_s));
-    } catch (...) {
-      errors[i] = std::current_exception();
-      meeting.arrive_and_drop();
-    }
-  };
-  if (ranks.size() == 1) {
-    serve(0);
-  } else {
-    std::vector<std::jthread> threads;
-    for (std::size_t i = 0; i < ranks.size(); ++i) threads.emplace_back(serve, i);
+/// Ranks that this process serves, each by a thread of its own.
+class NcclRun {
+ public:
+  NcclRun(const Schedule& s, std::vector<CudaRank>& ranks, std::span<const Program> programs, const RunOptions& options,
+          const Job& job, std::atomic<bool>& failed)
+      : s_(s),
+        ranks_(ranks),
+        programs_(programs),
+        options_(options),
+        job_(job),
+        failed_(failed),
+        ids_(static_cast<std::size_t>(s.lanes()) - 1),
+        meeting_(static_cast<std::ptrdiff_t>(ranks.size())),
+        seen_(ranks.size()),
+        errors_(ranks.size()),
+        last_resort_(options.timeout_s + 10) {
+    for (const Program& program : programs) require_small_groups(program);
+    if (job.rank() == 0) std::ranges::generate(ids_, new_unique_id);
+    job.broadcast(std::as_writable_bytes(std::span(ids_)), deadline_in(options.timeout_s));
   }
-  rethrow(errors);
-  return seen;
-}
+
+  /// By rank served.
+  std::vector<std::vector<Repeat>> run(const cpu::Tensors* given) && {
+    if (ranks_.size() == 1) {
+      serve(0, given);
+    } else {
+      std::vector<std::jthread> threads;
+      for (std::size_t i = 0; i < ranks_.size(); ++i) threads.emplace_back([this, i, given] { serve(i, given); });
+    }
+    if (const std::exception_ptr error = joined(errors_)) std::rethrow_exception(error);
+    return std::move(seen_);
+  }
+
+ private:
+  void serve(std::size_t i, const cpu::Tensors* given) {
+    try {
+      WayOut out(failed_);
+      NcclLanes lanes(ranks_[i], out);
+      try {
+        seen_[i] = repeats(i, given, lanes, out);
+      } catch (const std::exception& e) {
+        out.take(e.what());  // before lanes are aborted
+        last_resort_.arm(e.what());
+        throw;
+      }
+    } catch (...) {
+      errors_[i] = std::current_exception();
+      meeting_.arrive_and_drop();
+    }
+  }
+
+  std::vector<Repeat> repeats(std::size_t i, const cpu::Tensors* given, NcclLanes& lanes, WayOut& out) {
+    const auto deadline = [this] { return deadline_in(options_.timeout_s); };
+    lanes.meet(s_.problem.ranks, ids_, options_.most_ctas, deadline());
+    lanes.connect(programs_[i], deadline());
+    ranks_[i].load(given);  // not before: connections were made with what lay there
+    NcclLanes* mine = &lanes;
+    CudaDevice device(s_, std::span(&ranks_[i], 1), programs_.subspan(i, 1), std::span(&mine, 1), out, options_.timed);
+    std::vector<Repeat> seen = repeat(
+        device, options_, [&] { issue_groups(programs_[i], device); },
+        [&] {
+          meet();
+          device.set_clocks();
+          device.set_deadline(deadline());
+          meet();
+        });
+    meet();  // all have got what they were sent
+    lanes.close(deadline());
+    return seen;
+  }
+
+  /// All ranks. A thread that has failed does not come, and is not waited for.
+  void meet() {
+    if (ranks_.size() == 1) return job_.barrier(deadline_in(options_.timeout_s));
+    meeting_.arrive_and_wait();
+    if (failed_) throw DeviceError(kOtherFailed);
+  }
+
+  const Schedule& s_;
+  std::vector<CudaRank>& ranks_;
+  std::span<const Program> programs_;
+  const RunOptions& options_;
+  const Job& job_;
+  std::atomic<bool>& failed_;
+  std::vector<ncclUniqueId> ids_;  ///< by communication lane
+  std::barrier<> meeting_;
+  std::vector<std::vector<Repeat>> seen_;   ///< by rank served
+  std::vector<std::exception_ptr> errors_;  ///< likewise
+  LastResort last_resort_;                  ///< for a thread that no call of a driver returns to: it sees no failure
+};
 
 /// What several ranks saw at once.
 std::vector<Repeat> merged(const Schedule& s, std::vector<std::vector<Repeat>> by_rank,
@@ -128,6 +173,8 @@ std::vector<Repeat> merged(const Schedule& s, std::vector<std::vector<Repeat>> b
       seen[k].begin_s = std::min(seen[k].begin_s, theirs.begin_s);
       seen[k].end_s = std::max(seen[k].end_s, theirs.end_s);
       seen[k].issue_s = std::max(seen[k].issue_s, theirs.issue_s);
+      seen[k].clocks_within_s.insert(seen[k].clocks_within_s.end(), theirs.clocks_within_s.begin(),
+                                     theirs.clocks_within_s.end());
       for (OpId op = s.ops_begin(programs[i].rank); timed && op < s.ops_end(programs[i].rank); ++op) {
         seen[k].trace.start_s[op] = theirs.trace.start_s[op];
         seen[k].trace.end_s[op] = theirs.trace.end_s[op];
@@ -141,22 +188,29 @@ std::vector<Repeat> merged(const Schedule& s, std::vector<std::vector<Repeat>> b
 RunResult run_on_cuda(const Schedule& s, const cpu::Tensors* given, const RunOptions& options, const Job& job) {
   if (options.transport == Transport::kNccl && options.ranks_per_device > 1)
     throw InvalidInput("NCCL needs a device for each rank: --ranks-per-gpu 1");
+  prepare_environment();
   const std::vector<Program> programs = served_programs(s, options, job);
-  LastResort last_resort;
+  std::atomic<bool> failed = false;
+  WayOut out(failed);
   std::vector<CudaRank> ranks;
   ranks.reserve(programs.size());
   for (const Program& program : programs) {
     ranks.emplace_back(s, program.rank, device_of(program.rank, options, job), options.kernels);
   }
-  const ClockReading before = read_clock(job);
-  const bool copies = options.transport == Transport::kCopies || s.lanes() == 1;
-  const std::vector<Repeat> seen =
-      copies ? run_copies(s, ranks, programs, options, given, last_resort)
-             : merged(s, run_nccl(s, ranks, programs, options, job, given, last_resort), programs, options.timed);
-  RunResult result = together(s, programs, seen, before, options, job);
-  if (given != nullptr)
-    for (const CudaRank& rank : ranks) rank.store(result.outputs);
-  return result;
+  try {
+    const ClockReading before = read_clock(job, deadline_in(options.timeout_s));
+    const bool copies = options.transport == Transport::kCopies || s.lanes() == 1;
+    const std::vector<Repeat> seen =
+        copies ? run_copies(s, ranks, programs, options, given, out)
+               : merged(s, NcclRun(s, ranks, programs, options, job, failed).run(given), programs, options.timed);
+    RunResult result = together(s, programs, seen, before, options, job);
+    if (given != nullptr)
+      for (const CudaRank& rank : ranks) rank.store(result.outputs);
+    return result;
+  } catch (const std::exception& e) {
+    out.take(e.what());  // before ranks give back what they have of a device
+    throw;
+  }
 }
 
 namespace {
@@ -173,6 +227,7 @@ std::string driver_version() {
 }  // namespace
 
 Devices cuda_devices() {
+  prepare_environment();
   const int count = device_count();
   cudaDeviceProp properties{};
   int runtime = 0;

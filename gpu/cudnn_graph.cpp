@@ -11,7 +11,7 @@ namespace meshattn::gpu {
 
 namespace {
 
-void check(cudnnStatus_t status, const std::string& what) {
+void check(cudnnStatus_t status, std::string_view what) {
   if (status == CUDNN_STATUS_SUCCESS) return;
   std::array<char, 1024> details{};
   cudnnGetLastErrorString(details.data(), details.size());
@@ -63,8 +63,9 @@ Descriptor::Descriptor(cudnnBackendDescriptorType_t type) {
 
 void Descriptor::set(cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type, std::int64_t count,
                      const void* values) {
-  check(cudnnBackendSetAttribute(get(), name, type, count, values),
-        fmt::format("attribute {}", static_cast<int>(name)));
+  if (const cudnnStatus_t status = cudnnBackendSetAttribute(get(), name, type, count, values);
+      status != CUDNN_STATUS_SUCCESS)
+    check(status, fmt::format("attribute {}", static_cast<int>(name)));
 }
 
 void Descriptor::set(cudnnBackendAttributeName_t name, const Descriptor& value) {
@@ -82,8 +83,7 @@ GraphPlan::GraphPlan(Descriptor plan, std::vector<Descriptor> needed)
         "workspace size");
 }
 
-void GraphPlan::run(cudnnHandle_t handle, std::span<const std::pair<std::int64_t, void*>> tensors,
-                    void* workspace) const {
+Descriptor GraphPlan::pack(std::span<const std::pair<std::int64_t, void*>> tensors, void* workspace) {
   std::vector<std::int64_t> numbers;
   std::vector<void*> places;
   for (const auto& [number, place] : tensors) {
@@ -96,6 +96,10 @@ void GraphPlan::run(cudnnHandle_t handle, std::span<const std::pair<std::int64_t
   pack.set(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, count, places.data());
   pack.set(CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, workspace);
   pack.finalize("tensors");
+  return pack;
+}
+
+void GraphPlan::run(cudnnHandle_t handle, const Descriptor& pack) const {
   check(cudnnBackendExecute(handle, plan_.get(), pack.get()), "execute");
 }
 

@@ -42,8 +42,10 @@ class GraphPlan {
   GraphPlan(Descriptor plan, std::vector<Descriptor> needed);
 
   [[nodiscard]] std::int64_t workspace_bytes() const { return workspace_bytes_; }
-  /// @param tensors each tensor's number with its place; by-value tensors with the host's.
-  void run(cudnnHandle_t handle, std::span<const std::pair<std::int64_t, void*>> tensors, void* workspace) const;
+  /// What a run of a plan reads and writes, as often as it is run.
+  /// @param tensors each tensor's number with its place; by-value tensors with the host's, which must stay as it is
+  [[nodiscard]] static Descriptor pack(std::span<const std::pair<std::int64_t, void*>> tensors, void* workspace);
+  void run(cudnnHandle_t handle, const Descriptor& pack) const;
 
  private:
   Descriptor plan_;

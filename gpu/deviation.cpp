@@ -18,9 +18,9 @@ struct Squares {
 
   /// Where all of a result should be nothing (dQ, if every query sees one key), rounding is no error: numbers of which
   /// inputs and outputs are made are of the size of 1.
+  [[nodiscard]] double nothing() const { return numbers * 1e-6 * 1e-6; }
   [[nodiscard]] double relative() const {
-    constexpr double kNothing = 1e-6;
-    return deviation == 0 ? 0 : std::sqrt(deviation / std::max(should, numbers * kNothing * kNothing));
+    return deviation == 0 ? 0 : std::sqrt(deviation / std::max(should, nothing()));
   }
 };
 
@@ -50,7 +50,7 @@ Squares squares(const std::vector<double>& is, const std::vector<double>& should
 }  // namespace
 
 std::vector<Deviation> deviations(const Schedule& s, std::span<const Rank> served, const cpu::Tensors& is,
-                                  const cpu::Tensors& should, const Job& job) {
+                                  const cpu::Tensors& should, const Job& job, Deadline deadline) {
   struct Pair {
     const char* name;
     std::vector<double> cpu::Tensors::*tensor;
@@ -64,14 +64,14 @@ std::vector<Deviation> deviations(const Schedule& s, std::span<const Rank> serve
   for (const auto& [name, tensor] : results) {
     const Squares mine = squares(is.*tensor, should.*tensor, owned.*tensor);
     Squares sum;
-    for (const std::vector<std::byte>& bytes : job.gather(std::as_bytes(std::span(&mine, 1)))) {
+    for (const std::vector<std::byte>& bytes : job.gather(std::as_bytes(std::span(&mine, 1)), deadline)) {
       Squares theirs;
       std::memcpy(&theirs, bytes.data(), sizeof theirs);
       sum.deviation += theirs.deviation;
       sum.should += theirs.should;
       sum.numbers += theirs.numbers;
     }
-    if (job.rank() == 0) all.push_back({name, sum.relative()});
+    if (job.rank() == 0) all.push_back({name, sum.relative(), sum.should < sum.nothing()});
   }
   return all;
 }

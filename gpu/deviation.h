@@ -15,11 +15,14 @@ namespace meshattn::gpu {
 struct Deviation {
   std::string tensor;  ///< "O", "lse", "dQ", "dK", "dV"
   double relative = 0;
+  bool of_nothing = false;  ///< what it should be is less
 };
 
 /// The results of a pass. In a job of several processes each compares the rows of the ranks that it serves; the
 /// deviations are those of all rows, in process 0, and empty elsewhere.
+/// @throws DeviceError if other processes have not come by the deadline
 [[nodiscard]] std::vector<Deviation> deviations(const Schedule& schedule, std::span<const Rank> served,
-                                                const cpu::Tensors& is, const cpu::Tensors& should, const Job& job);
+                                                const cpu::Tensors& is, const cpu::Tensors& should, const Job& job,
+                                                Deadline deadline);
 
 }  // namespace meshattn::gpu

@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <optional>
 #include <vector>
 
 #include "core/error.h"
@@ -39,7 +40,7 @@ class FastAttention::Plans {
       if (made.kernels.empty()) left += is_attention(call);
       for (FusedKernel& kernel : made.kernels)
         if (const GraphPlan* plan = may_sum(kernel) ? device_.plan(kernel.key) : nullptr)
-          planned.push_back({std::move(kernel), plan});
+          planned.push_back({std::move(kernel), plan, {}, {}});
       if (planned.size() < made.kernels.size()) planned.clear();  // all of a call, or nothing of it
       for (const Planned& p : planned)
         workspace_bytes_ = std::max(workspace_bytes_, static_cast<std::uint64_t>(p.plan->workspace_bytes()));
@@ -56,15 +57,22 @@ class FastAttention::Plans {
 
   [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
 
+  void place(std::byte* arena) {
+    for (std::vector<Planned>& of_call : kernels_)
+      for (Planned& p : of_call) {
+        p.scalars = scalars_of(p.kernel);
+        p.pack = GraphPlan::pack(graph_tensors(p.kernel, p.scalars, arena), arena + workspace_);
+      }
+  }
+
   bool run(std::size_t call, std::byte* arena, cudaStream_t stream) const {
-    for (const auto& [kernel, plan] : kernels_[call]) {
+    for (const auto& [kernel, plan, scalars, pack] : kernels_[call]) {
       if (kernel.before) launch(*kernel.before, arena, stream);
       if (kernel.before && !kernel.key.repeatable)
         check(cudaMemsetAsync(arena + kernel.dq_sum, 0, dq_sum_bytes(kernel.key), stream), "clearing a sum of dq");
-      GraphScalars scalars = scalars_of(kernel);
       if (cudnnSetStream(device_.handle(), stream) != CUDNN_STATUS_SUCCESS)
         throw DeviceError("cuDNN does not take a stream");
-      plan->run(device_.handle(), graph_tensors(kernel, scalars, arena), arena + workspace_);
+      plan->run(device_.handle(), *pack);
       for (const CombineCall& sum : kernel.after) launch(sum, arena, stream);
     }
     return !kernels_[call].empty();
@@ -74,6 +82,8 @@ class FastAttention::Plans {
   struct Planned {
     FusedKernel kernel;
     const GraphPlan* plan;
+    GraphScalars scalars;            ///< that the pack points to
+    std::optional<Descriptor> pack;  ///< once it is placed
   };
 
   AttentionPlans& device_;
@@ -87,6 +97,8 @@ FastAttention::FastAttention(FastAttention&&) noexcept = default;
 FastAttention::~FastAttention() = default;
 
 std::uint64_t FastAttention::scratch_bytes() const { return plans_->bytes(); }
+
+void FastAttention::place(std::byte* arena) { plans_->place(arena); }
 
 bool FastAttention::run(std::size_t call, std::byte* arena, cudaStream_t stream) const {
   return plans_->run(call, arena, stream);

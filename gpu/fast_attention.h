@@ -24,7 +24,10 @@ class FastAttention {
 
   /// Bytes of scratch memory that run() uses; 256-byte aligned.
   [[nodiscard]] std::uint64_t scratch_bytes() const;
+  /// Says where the arena is, once, before anything is run.
+  void place(std::byte* arena);
   /// @param call its place among all that were given
+  /// @param arena where it was placed
   /// @returns whether the call was launched; else it is for the reference kernels.
   [[nodiscard]] bool run(std::size_t call, std::byte* arena, cudaStream_t stream) const;
 

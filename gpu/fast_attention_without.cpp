@@ -15,6 +15,8 @@ FastAttention::~FastAttention() = default;
 
 std::uint64_t FastAttention::scratch_bytes() const { return 0; }
 
+void FastAttention::place(std::byte*) {}
+
 bool FastAttention::run(std::size_t, std::byte*, cudaStream_t) const { return false; }
 
 std::string fast_attention_version() { return "without cuDNN"; }

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "gpu/clock.h"
+
 namespace meshattn::gpu {
 
 /// The processes that run a schedule together: one, or those that mpirun or srun started. To be used from one thread.
@@ -26,18 +28,19 @@ class Job {
   /// Number of this process among those of its machine, and so of its device.
   [[nodiscard]] int local_rank() const { return local_rank_; }
 
-  void barrier() const;
+  /// All that waits for other processes throws DeviceError if they do not come before the deadline.
+  void barrier(Deadline deadline) const;
   /// What process 0 gives, in every process. All give as many bytes.
-  void broadcast(std::span<std::byte> bytes) const;
+  void broadcast(std::span<std::byte> bytes, Deadline deadline) const;
   /// What each process gives, by its number, in process 0; nothing in others.
-  [[nodiscard]] std::vector<std::vector<std::byte>> gather(std::span<const std::byte> bytes) const;
+  [[nodiscard]] std::vector<std::vector<std::byte>> gather(std::span<const std::byte> bytes, Deadline deadline) const;
 
   /// What to add to this machine's steady clock to have process 0's, by the quickest of many round trips.
   struct ClockOffset {
     double seconds = 0;
     double within_s = 0;  ///< it is no further off: half that round trip
   };
-  [[nodiscard]] ClockOffset clock_offset() const;
+  [[nodiscard]] ClockOffset clock_offset(Deadline deadline) const;
 
  private:
   struct Alone {};
@@ -49,8 +52,8 @@ class Job {
   int local_rank_ = 0;
 };
 
-/// Does something in every process of a job. If one of several throws, it says what, waits for the others to say theirs
-/// (a stuck exchange sticks in all), and ends them all with status 2 for InvalidInput, else 1.
+/// Does something in every process of a job. If one of several throws, it says what, waits some seconds for the others
+/// to say theirs (a stuck exchange sticks in all), and ends them all with status 2 for InvalidInput, else 1.
 /// @throws what it throws, if this process is alone
 int in_job(const std::function<int(const Job&)>& work);
 

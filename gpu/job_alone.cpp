@@ -15,12 +15,12 @@ Job::Job() {
 }
 Job::~Job() = default;
 
-void Job::barrier() const {}
-void Job::broadcast(std::span<std::byte>) const {}
-std::vector<std::vector<std::byte>> Job::gather(std::span<const std::byte> bytes) const {
+void Job::barrier(Deadline) const {}
+void Job::broadcast(std::span<std::byte>, Deadline) const {}
+std::vector<std::vector<std::byte>> Job::gather(std::span<const std::byte> bytes, Deadline) const {
   return {{bytes.begin(), bytes.end()}};
 }
-Job::ClockOffset Job::clock_offset() const { return {}; }
+Job::ClockOffset Job::clock_offset(Deadline) const { return {}; }
 
 int in_job(const std::function<int(const Job&)>& work) {
   const Job job;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <functional>
 #include <limits>
 
 #include "core/error.h"
@@ -30,7 +31,7 @@ Trace gathered(const Schedule& s, std::span<const Program> programs, const Repea
       mine.push_back(seen.trace.start_s[op] + offset_s);
       mine.push_back(seen.trace.end_s[op] + offset_s);
     }
-  const std::vector<std::vector<std::byte>> all = job.gather(bytes_of(mine));
+  const std::vector<std::vector<std::byte>> all = job.gather(bytes_of(mine), deadline_in(options.timeout_s));
   Trace trace;
   if (all.empty()) return trace;
   double begin = std::numeric_limits<double>::max(), end = 0;
@@ -52,6 +53,23 @@ Trace gathered(const Schedule& s, std::span<const Program> programs, const Repea
     for (double& time : *times) time -= begin;
   trace.makespan_s = end - begin;
   return trace;
+}
+
+/// How far times of any two clocks may be off each other, in process 0: the two that are furthest off its own.
+double clocks_within(std::span<const Repeat> seen, double host_within_s, double timeout_s, const Job& job) {
+  std::vector<double> mine{0};  // the host's, unless devices have their own
+  for (const Repeat& one : seen)
+    for (std::size_t i = 0; i < one.clocks_within_s.size(); ++i) {
+      mine.resize(one.clocks_within_s.size());
+      mine[i] = std::max(mine[i], one.clocks_within_s[i]);
+    }
+  for (double& within_s : mine) within_s += host_within_s;
+  std::vector<double> all;
+  for (const std::vector<std::byte>& bytes : job.gather(bytes_of(mine), deadline_in(timeout_s)))
+    for (double theirs : numbers_of(bytes)) all.push_back(theirs);
+  if (all.size() < 2) return 0;
+  std::ranges::sort(all, std::greater{});
+  return all[0] + all[1];
 }
 
 }  // namespace
@@ -78,8 +96,8 @@ std::vector<Program> served_programs(const Schedule& s, const RunOptions& option
   return programs;
 }
 
-ClockReading read_clock(const Job& job) {
-  const Job::ClockOffset offset = job.clock_offset();
+ClockReading read_clock(const Job& job, Deadline deadline) {
+  const Job::ClockOffset offset = job.clock_offset(deadline);
   return {now_s(), offset};
 }
 
@@ -87,12 +105,11 @@ RunResult together(const Schedule& s, std::span<const Program> programs, std::sp
                    const ClockReading& before, const RunOptions& options, const Job& job) {
   RunResult result;
   for (const Program& program : programs) result.served.push_back(program.rank);
-  const ClockReading now = read_clock(job);
+  const ClockReading now = read_clock(job, deadline_in(options.timeout_s));
   const double within_s = std::max(before.offset.within_s, now.offset.within_s);
   const double drift =
       now.at_s > before.at_s ? (now.offset.seconds - before.offset.seconds) / (now.at_s - before.at_s) : 0;
-  for (const std::vector<std::byte>& theirs : job.gather(std::as_bytes(std::span(&within_s, 1))))
-    result.clocks_within_s = std::max(result.clocks_within_s, numbers_of(theirs).front());
+  result.clocks_within_s = clocks_within(seen, within_s, options.timeout_s, job);
   std::vector<Trace> traces;
   for (const Repeat& one : seen) {
     const double offset_s = before.offset.seconds + drift * (one.begin_s - before.at_s);

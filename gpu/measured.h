@@ -13,11 +13,13 @@ namespace meshattn::gpu {
 /// One repeat as some ranks of this process saw it, on this machine's clock.
 struct Repeat {
   double begin_s = 0, end_s = 0;
-  double issue_s = 0;  ///< from the begin until the host had issued all
-  Trace trace;         ///< of these ranks' ops
+  double issue_s = 0;                   ///< from the begin until the host had issued all
+  Trace trace;                          ///< of these ranks' ops
+  std::vector<double> clocks_within_s;  ///< by device with a clock of its own: how far it may be off this machine's
 };
 
-/// Issues repeatedly to a device (`finish(Deadline)`, `read_times(Trace&)`), each time after `prepare`.
+/// Issues repeatedly to a device (`finish(Deadline)`, `read_times(Trace&)`, `clocks_within_s()`), each
+/// time after `prepare`.
 /// @returns what was seen, but for the warm-ups
 template <typename SomeDevice, typename Issue, typename Prepare>
 [[nodiscard]] std::vector<Repeat> repeat(SomeDevice& device, const RunOptions& options, Issue&& issue,
@@ -31,7 +33,10 @@ template <typename SomeDevice, typename Issue, typename Prepare>
     seen.issue_s = now_s() - seen.begin_s;
     device.finish(deadline_in(options.timeout_s));
     seen.end_s = now_s();
-    if (options.timed) device.read_times(seen.trace);
+    if (options.timed) {
+      device.read_times(seen.trace);
+      seen.clocks_within_s = device.clocks_within_s();
+    }
     if (i >= options.warm_ups) all.push_back(std::move(seen));
   }
   return all;
@@ -48,7 +53,7 @@ struct ClockReading {
   double at_s = 0;
   Job::ClockOffset offset;
 };
-[[nodiscard]] ClockReading read_clock(const Job& job);
+[[nodiscard]] ClockReading read_clock(const Job& job, Deadline deadline);
 
 /// What all processes saw, put together: everything of a RunResult but the outputs. Clocks drift apart evenly from
 /// `before` to now.

@@ -12,29 +12,47 @@ namespace meshattn::gpu {
 
 namespace {
 
-void check(ncclResult_t result, const std::string& what) {
-  if (result != ncclSuccess && result != ncclInProgress)
-    throw DeviceError(fmt::format("NCCL: {}: {}", what, ncclGetErrorString(result)));
+bool is_error(ncclResult_t result) { return result != ncclSuccess && result != ncclInProgress; }
+
+/// What NCCL last complained of, in words: it says more than a result. Empty if of nothing.
+std::string last_words(ncclComm_t communicator) {
+  const char* said = ncclGetLastError(communicator);
+  std::string words = said == nullptr ? "" : said;
+  words.erase(words.find_last_not_of(" \n") + 1);
+  return words.empty() ? words : fmt::format(" ({})", words);
 }
 
-/// NCCL takes at most 2048 operations in a group (release notes of 2.11).
-void check_groups(const Program& program, Lane lane) {
-  constexpr std::uint32_t kMost = 2048;
+std::string text_of(ncclResult_t result, ncclComm_t communicator) {
+  return ncclGetErrorString(result) + last_words(communicator);
+}
+
+void check(ncclResult_t result, const char* what, ncclComm_t communicator = nullptr) {
+  if (is_error(result)) throw DeviceError(fmt::format("NCCL: {}: {}", what, text_of(result, communicator)));
+}
+
+/// "rank 1, rank 3": whom messages come from or go to.
+std::string peers_text(std::span<const Message> messages) {
+  std::vector<std::string> texts;
+  for (const Message& m : messages)
+    if (std::string text = fmt::format("rank {}", m.peer); std::ranges::find(texts, text) == texts.end())
+      texts.push_back(std::move(text));
+  return fmt::format("{}", fmt::join(texts, ", "));
+}
+
+}  // namespace
+
+void require_small_groups(const Program& program) {
+  constexpr std::uint32_t kMost = 2048;  // release notes of 2.11
   for (const Command& command : program.commands)
-    if (const auto* group = std::get_if<Group>(&command);
-        group != nullptr && group->lane == lane && group->message_count > kMost)
+    if (const auto* group = std::get_if<Group>(&command); group != nullptr && group->message_count > kMost)
       throw InvalidInput(
           fmt::format("an exchange of rank {} has {} messages, and NCCL takes {} in a group: cut heads "
                       "into fewer ranges, or use --transport copies",
                       program.rank, group->message_count, kMost));
 }
 
-}  // namespace
-
-NcclLanes::NcclLanes(const CudaRank& rank, int ranks, std::span<const ncclUniqueId> ids, int most_ctas,
-                     Deadline deadline)
-    : NcclLanes(rank) {  // from here on the destructor runs, whatever is thrown
-  rank.use();
+void NcclLanes::meet(int ranks, std::span<const ncclUniqueId> ids, int most_ctas, Deadline deadline) {
+  rank_.use();
   for (const ncclUniqueId& id : ids) {
     ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
     config.blocking = 0;
@@ -43,30 +61,45 @@ NcclLanes::NcclLanes(const CudaRank& rank, int ranks, std::span<const ncclUnique
     config.nChannelsPerNetPeer = most_ctas;  // else 2, or 1 where ranks are many, also within a node (nccl issue 1272)
 #endif
     communicators_.push_back(nullptr);
-    const ncclResult_t result = ncclCommInitRankConfig(&communicators_.back(), ranks, id, rank.rank(), &config);
+    const ncclResult_t result = ncclCommInitRankConfig(&communicators_.back(), ranks, id, rank_.rank(), &config);
     settle(static_cast<Lane>(communicators_.size()), result, "meeting the other ranks", deadline);
   }
 }
 
 NcclLanes::~NcclLanes() { abort(); }
 
+void NcclLanes::fail(Lane lane, const char* what, const std::string& why) const {
+  throw DeviceError(fmt::format("NCCL: {} on lane {} of rank {}: {}", what, lane, rank_.rank(), why));
+}
+
 /// Waits until NCCL has done with a call that does not block.
-void NcclLanes::settle(Lane lane, ncclResult_t result, const std::string& what, Deadline deadline) const {
-  const std::string where = fmt::format("{} on lane {} of rank {}", what, lane, rank_.rank());
-  check(result, where);
+void NcclLanes::settle(Lane lane, ncclResult_t result, const char* what, Deadline deadline) const {
   ncclComm_t communicator = communicators_[lane - 1u];
   while (result == ncclInProgress) {
-    check(ncclCommGetAsyncError(communicator, &result), where);
-    check(result, where);
-    if (std::chrono::steady_clock::now() > deadline) throw DeviceError(fmt::format("NCCL: {}: timed out", where));
-    if (result == ncclInProgress) std::this_thread::yield();
+    if (const ncclResult_t asked = ncclCommGetAsyncError(communicator, &result); asked != ncclSuccess) result = asked;
+    if (result != ncclInProgress) break;
+    if (const char* why = reason_to_leave(deadline)) fail(lane, what, why + last_words(communicator));
+    std::this_thread::yield();
+  }
+  if (is_error(result)) fail(lane, what, text_of(result, communicator));
+}
+
+const char* NcclLanes::reason_to_leave(Deadline deadline) const {
+  if (out_.is_taken()) return kOtherFailed;
+  return std::chrono::steady_clock::now() > deadline ? "timed out" : nullptr;
+}
+
+void NcclLanes::drain(Lane lane, Deadline deadline) const {
+  while (!wait_for(rank_.stream(lane), std::chrono::steady_clock::now() + std::chrono::milliseconds(20))) {
+    if (const std::string noticed = trouble(); !noticed.empty()) throw DeviceError(noticed);
+    if (const char* why = reason_to_leave(deadline)) fail(lane, "a group", why);
   }
 }
 
 void NcclLanes::exchange(Lane lane, std::span<const Message> messages, Deadline deadline) const {
   rank_.use();
   ncclComm_t communicator = communicators_[lane - 1u];
-  check(ncclGroupStart(), "a group");
+  check(ncclGroupStart(), "a group", communicator);
   ncclResult_t result = ncclSuccess;
   for (const Message& m : messages) {
     std::byte* at = rank_.arena() + m.offset;
@@ -75,7 +108,7 @@ void NcclLanes::exchange(Lane lane, std::span<const Message> messages, Deadline 
                                             : ncclRecv(at, m.bytes, ncclInt8, m.peer, communicator, rank_.stream(lane));
   }
   const ncclResult_t ended = ncclGroupEnd();  // whatever came before: a group that was begun must end
-  check(result, "a send or receive");
+  check(result, "a send or receive", communicator);
   settle(lane, ended, "a group", deadline);
 }
 
@@ -89,10 +122,13 @@ void NcclLanes::connect(const Program& program, Deadline deadline) const {
           m.bytes = 1;
           if (std::ranges::none_of(pairs, same)) pairs.push_back(m);
         }
-    check_groups(program, lane);
-    if (!pairs.empty()) exchange(lane, pairs, deadline);
-    if (!wait_for(rank_.stream(lane), deadline))
-      throw DeviceError(fmt::format("NCCL: making connections on lane {} of rank {}: timed out", lane, rank_.rank()));
+    if (pairs.empty()) continue;
+    try {
+      exchange(lane, pairs, deadline);
+      drain(lane, deadline);
+    } catch (const DeviceError& e) {
+      throw DeviceError(fmt::format("{}; connecting with {}", e.what(), peers_text(pairs)));
+    }
   }
 }
 
@@ -100,8 +136,8 @@ std::string NcclLanes::trouble() const {
   for (ncclComm_t c : communicators_) {
     if (c == nullptr) continue;
     ncclResult_t result = ncclSuccess;
-    if (ncclCommGetAsyncError(c, &result) != ncclSuccess || (result != ncclSuccess && result != ncclInProgress))
-      return fmt::format("NCCL: {}", ncclGetErrorString(result));
+    if (ncclCommGetAsyncError(c, &result) != ncclSuccess || is_error(result))
+      return fmt::format("NCCL: {}", text_of(result, c));
   }
   return "";
 }

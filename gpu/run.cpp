@@ -19,7 +19,7 @@ RunResult run_on_cpu(const Schedule& s, const cpu::Tensors* given, const RunOpti
   if (job.size() > 1 || options.transport != Transport::kCopies)
     throw InvalidInput("--device cpu is one process with --transport copies");
   const std::vector<Program> programs = served_programs(s, options, job);
-  const ClockReading before = read_clock(job);
+  const ClockReading before = read_clock(job, deadline_in(options.timeout_s));
   HostDevice device(s, given);
   const std::vector<Repeat> seen = repeat(
       device, options, [&] { issue_copies(s, programs, device); }, [] {});

@@ -4,7 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 
+#include "gpu/host_kernels.h"
 #include "gpu/issue.h"
 #include "gpu/value_bytes.h"
 #include "tests/gpu/mock_device.h"
@@ -131,6 +133,71 @@ TEST(FusedCalls, GroupedHeadsAreItemsOfTheirOwn) {
     EXPECT_EQ(b.after[0].summands.size(), 3u);
     EXPECT_EQ(b.after[0].made.offset, call.dk.offset + item * 2 * 16 * 8 * 4);
   }
+}
+
+/// Bytes of rows that lie in scratch memory, which begins at kFree.
+constexpr std::uint64_t kFree = 1 << 20;
+using Bytes = std::pair<std::uint64_t, std::uint64_t>;
+
+void take(std::vector<Bytes>& taken, std::uint64_t begin, std::uint64_t bytes) {
+  if (begin >= kFree && bytes > 0) taken.emplace_back(begin, begin + bytes);
+}
+
+void take(std::vector<Bytes>& taken, const Rows& rows) {
+  take(taken, rows.offset, static_cast<std::uint64_t>(rows.count()) * rows.row_bytes());
+}
+
+/// What a kernel has in scratch memory while it runs: cuDNN may write one result before it has read all it needs.
+std::vector<Bytes> scratch_of(const gpu::FusedKernel& kernel) {
+  std::vector<Bytes> taken;
+  if (const auto* a = std::get_if<gpu::AttendCall>(&kernel.call))
+    for (const Rows* rows : {&a->o, &a->lse}) take(taken, *rows);
+  if (const auto* b = std::get_if<gpu::BackwardCall>(&kernel.call)) {
+    for (const Rows* rows : {&kernel.before->made, &b->dq, &b->dk, &b->dv}) take(taken, *rows);
+    if (!kernel.key.repeatable) take(taken, kernel.dq_sum, gpu::dq_sum_bytes(kernel.key));
+  }
+  return taken;
+}
+
+void expect_apart(std::vector<Bytes> taken, std::size_t pieces, std::uint64_t scratch_bytes) {
+  ASSERT_EQ(taken.size(), pieces);
+  std::ranges::sort(taken);
+  for (std::size_t i = 0; i + 1 < taken.size(); ++i) EXPECT_LE(taken[i].second, taken[i + 1].first);
+  EXPECT_LE(taken.back().second, kFree + scratch_bytes);
+  for (const Bytes& bytes : taken) EXPECT_EQ(bytes.first % 16, 0u);
+}
+
+TEST(FusedCalls, WhatAKernelHasInScratchMemoryIsApart) {
+  const auto rows = [](std::int32_t heads, std::int32_t width, Dtype dtype) {
+    return gpu::packed_rows(0, 2, heads, 16, width, dtype);
+  };
+  for (std::int32_t kv_heads : {6, 2}) {
+    gpu::BackwardCall b{};
+    b.q = b.d_o = rows(6, 8, Dtype::kBf16);
+    b.k = b.v = rows(kv_heads, 8, Dtype::kBf16);
+    b.lse = b.delta = rows(6, 1, Dtype::kFp32);
+    b.dq = rows(6, 8, Dtype::kFp32);
+    b.dk = b.dv = rows(kv_heads, 8, Dtype::kFp32);
+    b.add_dq = b.add_dkv = true;
+    for (bool repeatable : {false, true}) {
+      const gpu::FusedCall made = gpu::fused(b, kFree, repeatable);
+      for (const gpu::FusedKernel& kernel : made.kernels)  // O', dq, dk, dv, and the sum of dq
+        expect_apart(scratch_of(kernel), repeatable ? 4 : 5, made.scratch_bytes);
+    }
+    const gpu::AttendCall a{b.q, b.k, b.v, b.dq, b.lse, {}, true};
+    const gpu::FusedCall made = gpu::fused(a, kFree, false);
+    expect_apart(scratch_of(made.kernels.at(0)), 2, made.scratch_bytes);
+  }
+}
+
+/// Rows of which dO is zero have no O' of the right delta, and need none: theirs is zero, not NaN.
+TEST(Surrogates, AreZeroWhereDOIs) {
+  std::vector<float> arena{3, 4, 0, 0, /* delta */ 50, 7, /* made */ NAN, NAN, NAN, NAN};
+  const Rows d_o = gpu::packed_rows(0, 1, 1, 2, 2, Dtype::kFp32),
+             delta = gpu::packed_rows(16, 1, 1, 2, 1, Dtype::kFp32);
+  const Rows made = gpu::packed_rows(24, 1, 1, 2, 2, Dtype::kFp32);
+  gpu::run_on_host(gpu::SurrogateCall{d_o, delta, made}, reinterpret_cast<std::byte*>(arena.data()));
+  EXPECT_THAT(std::span(arena).subspan(6), ::testing::ElementsAre(6, 8, 0, 0));  // 3·6 + 4·8 = 50
 }
 
 /// What cuDNN adds dq up in: whole tiles of 128 rows and 16 numbers in fp32.

@@ -148,8 +148,10 @@ class GraphMeaning : public ::testing::TestWithParam<std::tuple<int, Band>> {
     for (FusedKernel& kernel : fused(call, kScratch, repeatable).kernels) {
       if (kernel.before) run_on_host(*kernel.before, arena_.data());
       GraphScalars scalars = scalars_of(kernel);
+      const auto tensors = graph_tensors(kernel, scalars, arena_.data());
+      EXPECT_NO_THROW((void)GraphPlan::pack(tensors, arena_.data()));  // needs no device
       testing::interpret(kernel.key.pass == Pass::kForward ? forward_graph(kernel.key) : backward_graph(kernel.key),
-                         graph_tensors(kernel, scalars, arena_.data()));
+                         tensors);
       for (const CombineCall& sum : kernel.after) run_on_host(sum, arena_.data());
     }
     return reference;

@@ -36,7 +36,7 @@ TEST(RunOnCpu, IsRightAndTimed) {
     const cpu::Tensors dense = testing::dense_tensors(s.problem.shape, s.problem.mask);
     const gpu::Job job = gpu::Job::alone(0);
     const gpu::RunResult result = gpu::run(s, dense, on_cpu(), job);
-    for (const gpu::Deviation& d : gpu::deviations(s, result.served, result.outputs, dense, job))
+    for (const gpu::Deviation& d : gpu::deviations(s, result.served, result.outputs, dense, job, gpu::deadline_in(1)))
       EXPECT_LE(d.relative, 1e-5) << d.tensor;
     const gpu::RunResult again = gpu::run(s, dense, on_cpu(), job);
     EXPECT_EQ(result.outputs.o, again.outputs.o);
@@ -85,16 +85,34 @@ TEST(RunOnCpu, TheTraceIsThatOfTheMedianRepeat) {
   const Schedule s = schedule_of(problem_of(Pass::kForward, 2), "ring");
   std::vector<gpu::Repeat> seen;
   for (double seconds : {3.0, 9.0, 1.0, 7.0, 5.0}) {
-    gpu::Repeat one{100, 100 + seconds, seconds / 2, {}};
+    gpu::Repeat one{100, 100 + seconds, seconds / 2, {}, {}};
     one.trace = {std::vector<double>(s.ops.size(), 100), std::vector<double>(s.ops.size(), 100 + seconds), 0};
     seen.push_back(one);
   }
   const gpu::Job job = gpu::Job::alone(0);
-  const gpu::RunResult result = gpu::together(s, gpu::issue(s), seen, gpu::read_clock(job), on_cpu(), job);
+  const gpu::RunResult result =
+      gpu::together(s, gpu::issue(s), seen, gpu::read_clock(job, gpu::deadline_in(1)), on_cpu(), job);
   EXPECT_EQ(result.trace.makespan_s, 5);
   EXPECT_EQ(result.trace.start_s.front(), 0);
   EXPECT_EQ(result.makespans_s, (std::vector<double>{3, 9, 1, 7, 5}));
   EXPECT_EQ(result.issue_s, (std::vector<double>{1.5, 4.5, 0.5, 3.5, 2.5}));
+}
+
+/// Two devices, of which each is once at its furthest off; one alone is not off itself, nor is the host.
+TEST(Clocks, AreOffEachOtherByWhatBothAre) {
+  const Schedule s = schedule_of(problem_of(Pass::kForward, 2), "ring");
+  const gpu::Job job = gpu::Job::alone(0);
+  const auto within_s = [&](std::vector<double> first, std::vector<double> second) {
+    std::vector<gpu::Repeat> seen;
+    for (std::vector<double>* of_devices : {&first, &second})
+      seen.push_back({0, 1, 0, {std::vector<double>(s.ops.size()), std::vector<double>(s.ops.size()), 0}, *of_devices});
+    const gpu::ClockReading before = gpu::read_clock(job, gpu::deadline_in(1));
+    return gpu::together(s, gpu::issue(s), seen, before, on_cpu(), job).clocks_within_s;
+  };
+  EXPECT_DOUBLE_EQ(within_s({2e-6, 3e-6}, {1e-6, 4e-6}), 6e-6);
+  EXPECT_DOUBLE_EQ(within_s({2e-6, 3e-6, 1e-6}, {1e-6, 1e-6, 1e-6}), 5e-6);
+  EXPECT_EQ(within_s({5e-6}, {5e-6}), 0);
+  EXPECT_EQ(within_s({}, {}), 0);
 }
 
 TEST(Pending, IsTheFirstOpOfEachRankThatHasNotEnded) {
@@ -113,12 +131,14 @@ TEST(Deviations, OfNothingAreMeasuredByMillionths) {
   const gpu::Job job = gpu::Job::alone(0);
   cpu::Tensors zero = testing::dense_tensors(s.problem.shape, s.problem.mask);
   for (double& x : zero.o) x = 0;
-  EXPECT_EQ(gpu::deviations(s, both, zero, zero, job).front().relative, 0);
+  EXPECT_EQ(gpu::deviations(s, both, zero, zero, job, gpu::deadline_in(1)).front().relative, 0);
   cpu::Tensors off = zero;
   for (double& x : off.o) x = 1e-9;
-  EXPECT_NEAR(gpu::deviations(s, both, off, zero, job).front().relative, 1e-3, 1e-9);
+  EXPECT_NEAR(gpu::deviations(s, both, off, zero, job, gpu::deadline_in(1)).front().relative, 1e-3, 1e-9);
   off.o.front() = 1;
-  EXPECT_GT(gpu::deviations(s, both, off, zero, job).front().relative, 100);
+  const gpu::Deviation far = gpu::deviations(s, both, off, zero, job, gpu::deadline_in(1)).front();
+  EXPECT_GT(far.relative, 100);
+  EXPECT_TRUE(far.of_nothing);
 }
 
 TEST(Deviations, AreRelativeAndOfWhatIsServed) {
@@ -128,11 +148,13 @@ TEST(Deviations, AreRelativeAndOfWhatIsServed) {
   const gpu::Job job = gpu::Job::alone(0);
   cpu::Tensors off = dense;
   for (double& x : off.o) x *= 1.01;
-  EXPECT_NEAR(gpu::deviations(s, both, off, dense, job).front().relative, 0.01, 1e-12);
+  const gpu::Deviation percent = gpu::deviations(s, both, off, dense, job, gpu::deadline_in(1)).front();
+  EXPECT_NEAR(percent.relative, 0.01, 1e-12);
+  EXPECT_FALSE(percent.of_nothing);
   off.o.front() = std::nan("");
-  EXPECT_TRUE(std::isinf(gpu::deviations(s, both, off, dense, job).front().relative));
+  EXPECT_TRUE(std::isinf(gpu::deviations(s, both, off, dense, job, gpu::deadline_in(1)).front().relative));
   off.o.clear();
-  EXPECT_TRUE(std::isinf(gpu::deviations(s, both, off, dense, job).front().relative));
+  EXPECT_TRUE(std::isinf(gpu::deviations(s, both, off, dense, job, gpu::deadline_in(1)).front().relative));
 }
 
 }  // namespace

@@ -5,6 +5,8 @@
 #include <chrono>
 #include <thread>
 
+#include "gpu/way_out.h"
+
 namespace meshattn::gpu {
 namespace {
 
@@ -23,6 +25,34 @@ TEST(LastResortDeathTest, EndsTheProcessWithTheFirstError) {
         std::this_thread::sleep_for(std::chrono::seconds(30));  // a device that does not answer
       },
       ::testing::ExitedWithCode(1), "meshattn: rank 3 is stuck; nor can the device be left");
+}
+
+/// The first thread fails and has left at once; the second sees it, and takes longer than any last resort to leave, for
+/// it has something else to end first.
+TEST(WayOut, OfOneThreadDoesNotEndThoseThatLeaveLater) {
+  std::atomic<bool> failed = false;
+  std::jthread second([&] {
+    WayOut out(failed, 0.02);
+    while (!out.is_taken()) std::this_thread::yield();
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    out.take("the first has failed");
+  });
+  std::jthread first([&] {
+    WayOut out(failed, 0.02);
+    EXPECT_FALSE(out.is_taken());
+    out.take("stuck");
+  });
+}
+
+TEST(WayOutDeathTest, HasALastResort) {
+  EXPECT_EXIT(
+      {
+        std::atomic<bool> failed = false;
+        WayOut out(failed, 0.05);
+        out.take("rank 3 is stuck");
+        std::this_thread::sleep_for(std::chrono::seconds(30));
+      },
+      ::testing::ExitedWithCode(1), "rank 3 is stuck; nor can the device be left");
 }
 
 }  // namespace
