@@ -52,6 +52,9 @@ RunOptions read_device_options(const po::variables_map& given) {
   options.most_ctas = count_of(given, "max-ctas", options.most_ctas);
   if (options.most_ctas > gpu::kMostCtas)
     throw InvalidInput(fmt::format("--max-ctas {}: at most {} are possible", options.most_ctas, gpu::kMostCtas));
+  for (const char* name : {"kernels", "max-ctas"})
+    if (options.backend == gpu::Backend::kCpu && given.count(name))
+      throw InvalidInput(fmt::format("--{} is of GPUs: --device cpu has none", name));
   return options;
 }
 

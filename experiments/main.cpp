@@ -36,8 +36,9 @@ std::string help(const std::vector<Verb>& all) {
 }
 
 std::string version() {
-  return fmt::format("meshattn {}\nbuild type       {}\nSimGrid          {}\nGPU runtime      {}\n", MESHATTN_VERSION,
-                     MESHATTN_BUILD_TYPE, MESHATTN_SIMULATOR, MESHATTN_GPU_RUNTIME);
+  return fmt::format(
+      "meshattn {}\nbuild type       {}\nSimGrid          {}\nGPU runtime      {}\nprocesses        {}\n",
+      MESHATTN_VERSION, MESHATTN_BUILD_TYPE, MESHATTN_SIMULATOR, MESHATTN_GPU_RUNTIME, MESHATTN_PROCESSES);
 }
 
 const Verb& find(const std::vector<Verb>& all, const std::string& name) {

@@ -45,7 +45,7 @@ TEST_F(Cli, HelpOfEveryVerbNamesItsOptionsAndAnExample) {
 TEST_F(Cli, VersionSaysWhatWasBuiltIn) {
   const ProgramRun version = meshattn("--version");
   EXPECT_EQ(version.status, 0);
-  for (const char* what : {"meshattn ", "build type", "SimGrid", "GPU runtime"})
+  for (const char* what : {"meshattn ", "build type", "SimGrid", "GPU runtime", "processes"})
     EXPECT_THAT(version.out, HasSubstr(what));
 }
 

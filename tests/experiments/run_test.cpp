@@ -105,6 +105,8 @@ TEST_F(RunVerb, BadInputIsOneLineAndStatusTwo) {
   ASSERT_EQ(meshattn("plan " + kProblem + "--text s.txt").status, 0);
   const std::string read = "run --device cpu --cluster ideal-8x50 --schedule ";
   expect_refused({{kOnCpu + "--device tpu", "--device is given more than once"},
+                  {kOnCpu + "--kernels fast", "--kernels is of GPUs: --device cpu has none"},
+                  {kOnCpu + "--max-ctas 4", "--max-ctas is of GPUs"},
                   {"run --device tpu " + kProblem, "--device tpu: possible are cuda, cpu"},
                   {kOnCpu + "--transport nccl", "--device cpu is one process with --transport copies"},
                   {kOnCpu + "--transport tcp", "possible are copies, nccl"},
