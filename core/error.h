@@ -1,6 +1,8 @@
 #pragma once
 
+#include <algorithm>
 #include <stdexcept>
+#include <string>
 
 namespace meshattn {
 
@@ -34,5 +36,11 @@ class DeviceError : public Error {
  public:
   using Error::Error;
 };
+
+/// For messages: one line, whatever they are made of.
+[[nodiscard]] inline std::string one_line(std::string text) {
+  std::ranges::replace(text, '\n', ' ');
+  return text;
+}
 
 }  // namespace meshattn

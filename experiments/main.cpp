@@ -84,11 +84,8 @@ int run(const std::vector<std::string>& arguments) {
   return verb.run(given);
 }
 
-/// One line, whatever the message is made of.
-std::string one_line(std::string text) {
-  std::ranges::replace(text, '\n', ' ');
-  return text;
-}
+/// At once: other processes may say something, too.
+void say(const std::string& error) { fmt::print(stderr, "meshattn: {}\n", one_line(error)); }
 
 }  // namespace
 
@@ -98,13 +95,13 @@ int main(int argc, char** argv) {
     meshattn::flush_output();
     return status;
   } catch (const meshattn::InvalidInput& e) {
-    std::cerr << "meshattn: " << one_line(e.what()) << '\n';
+    say(e.what());
     return 2;
   } catch (const std::bad_alloc&) {
-    std::cerr << "meshattn: not enough memory\n";
+    say("not enough memory");
     return 1;
   } catch (const std::exception& e) {
-    std::cerr << "meshattn: " << one_line(e.what()) << '\n';
+    say(e.what());
     return 1;
   }
 }

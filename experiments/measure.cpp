@@ -134,9 +134,10 @@ bool is_right(const gpu::Deviation& d, const PassRun& run) {
 }
 
 int measure(const boost::program_options::variables_map& given, const Report& report) {
-  const std::string device = gpu::devices(read_backend(given)).description;
-  RunRequest asked = read_run_request(given);
   return gpu::in_job([&](const Job& job) {
+    const std::string device = gpu::devices(read_backend(given)).description;
+    RunRequest asked = read_run_request(given);
+    if (job.rank() == 0) check_outputs({{"--json", asked.json}, {"--trace", asked.trace}});
     choose_transport(given, job, asked.options);
     std::vector<PassRun> passes = run_passes(asked, job);
     if (job.rank() != 0) return 0;

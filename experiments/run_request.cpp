@@ -77,7 +77,6 @@ RunRequest read_run_request(const po::variables_map& given) {
   }
   if (!asked.trace.empty() && asked.request.question.passes.size() > 1)
     throw InvalidInput("--trace shows one pass: give --pass forward or --pass backward");
-  check_outputs({{"--json", asked.json}, {"--trace", asked.trace}});
   return asked;
 }
 

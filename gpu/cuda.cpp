@@ -47,14 +47,6 @@ Event::Event(bool timed) {
   event_.reset(made);
 }
 
-void prepare_environment() {
-  // Streams beyond the usual 8 queues would wait for each other.
-  setenv("CUDA_DEVICE_MAX_CONNECTIONS", "32", 0);
-  // Kernels of several communicators must start in the order in which they were issued, the same on all ranks (NCCL
-  // user guide, environment variables). NCCL reads it once: it is the same for every run of a process.
-  setenv("NCCL_LAUNCH_ORDER_IMPLICIT", "1", 0);
-}
-
 int device_count() {
   int count = 0;
   const cudaError_t status = cudaGetDeviceCount(&count);

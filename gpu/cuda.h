@@ -63,10 +63,6 @@ class Event {
   std::unique_ptr<CUevent_st, Destroy> event_;
 };
 
-/// Sets what CUDA and NCCL read of the environment, each once in a process: to be called before anything else of
-/// theirs, from the only thread there is. What a user has set stays.
-void prepare_environment();
-
 /// Devices of this machine.
 /// @throws InvalidInput if there is none, saying why
 [[nodiscard]] int device_count();

@@ -19,9 +19,12 @@ namespace meshattn::gpu {
 
 namespace {
 
+/// Plans of kernels are not made as fast in one process as in the other.
+constexpr double kReadySeconds = 600;
+
 int device_of(Rank rank, const RunOptions& options, const Job& job) {
   const int devices = device_count();
-  const int of_process = devices == 1 && job.size() > 1 ? 0 : job.local_rank();  // a task may see its own only
+  const int of_process = devices == 1 ? 0 : job.local_rank();  // a task may see its own only
   const int device = of_process + (job.size() > 1 ? 0 : gpu_of(rank, options) / options.ranks_per_device);
   if (device >= devices)
     throw InvalidInput(fmt::format("rank {} needs device {}, and there {} {}{}", rank, device,
@@ -188,7 +191,6 @@ std::vector<Repeat> merged(const Schedule& s, std::vector<std::vector<Repeat>> b
 RunResult run_on_cuda(const Schedule& s, const cpu::Tensors* given, const RunOptions& options, const Job& job) {
   if (options.transport == Transport::kNccl && options.ranks_per_device > 1)
     throw InvalidInput("NCCL needs a device for each rank: --ranks-per-gpu 1");
-  prepare_environment();
   const std::vector<Program> programs = served_programs(s, options, job);
   std::atomic<bool> failed = false;
   WayOut out(failed);
@@ -198,6 +200,7 @@ RunResult run_on_cuda(const Schedule& s, const cpu::Tensors* given, const RunOpt
     ranks.emplace_back(s, program.rank, device_of(program.rank, options, job), options.kernels);
   }
   try {
+    job.barrier(deadline_in(kReadySeconds));
     const ClockReading before = read_clock(job, deadline_in(options.timeout_s));
     const bool copies = options.transport == Transport::kCopies || s.lanes() == 1;
     const std::vector<Repeat> seen =
@@ -227,7 +230,6 @@ std::string driver_version() {
 }  // namespace
 
 Devices cuda_devices() {
-  prepare_environment();
   const int count = device_count();
   cudaDeviceProp properties{};
   int runtime = 0;

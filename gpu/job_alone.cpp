@@ -1,17 +1,15 @@
 #include <spdlog/fmt/fmt.h>
 
-#include <cstdlib>
-
 #include "core/error.h"
+#include "gpu/environment.h"
 #include "gpu/job.h"
 
 namespace meshattn::gpu {
 
 Job::Job() {
-  for (const char* variable : {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"})
-    if (const char* size = std::getenv(variable); size != nullptr && std::atoi(size) > 1)
-      throw InvalidInput(
-          fmt::format("started as one of {} processes ({}), but this meshattn was built without MPI", size, variable));
+  prepare_environment();
+  if (const std::string as = launched_as(); !as.empty())
+    throw InvalidInput(fmt::format("started as {}, but this meshattn was built without MPI", as));
 }
 Job::~Job() = default;
 

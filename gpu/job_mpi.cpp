@@ -12,7 +12,9 @@
 
 #include "core/error.h"
 #include "gpu/clock.h"
+#include "gpu/environment.h"
 #include "gpu/job.h"
+#include "gpu/last_resort.h"
 
 namespace meshattn::gpu {
 
@@ -20,6 +22,8 @@ namespace {
 
 /// For which who has failed waits for the others to fail, too, and to say it: watchdogs do not end at the same time.
 constexpr double kPartingSeconds = 5;
+/// For which who has done all waits for the others, which may write files then.
+constexpr double kEndSeconds = 60;
 
 void check(int result, const char* what) {
   if (result == MPI_SUCCESS) return;
@@ -79,11 +83,15 @@ double receive(int from, Deadline deadline) {
 }  // namespace
 
 Job::Job() {
+  prepare_environment();
   int given = 0;
   joined_ = true;
   check(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &given), "start");
   MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
   check(MPI_Comm_size(MPI_COMM_WORLD, &size_), "number of processes");
+  if (const std::string as = launched_as(); size_ == 1 && !as.empty())
+    throw InvalidInput(
+        fmt::format("started as {}, but {} finds one: by a launcher of another MPI?", as, mpi_version()));
   check(MPI_Comm_rank(MPI_COMM_WORLD, &rank_), "number of this process");
   MPI_Comm machine = MPI_COMM_NULL;
   check(MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &machine), "machines");
@@ -92,7 +100,10 @@ Job::Job() {
 }
 
 Job::~Job() {
-  if (joined_) MPI_Finalize();
+  if (!joined_) return;
+  LastResort last_resort(kEndSeconds);
+  last_resort.arm("MPI: end: other processes did not come in time");
+  MPI_Finalize();
 }
 
 void Job::barrier(Deadline deadline) const {
@@ -167,7 +178,7 @@ int in_job(const std::function<int(const Job&)>& work) {
   MPI_Comm parting = MPI_COMM_NULL;  // of its own, whatever the others wait for
   check(MPI_Comm_dup(MPI_COMM_WORLD, &parting), "start");
   const auto end_all = [&](const std::exception& e, int status) {
-    fmt::print(stderr, "meshattn: process {} of {}: {}\n", job.rank(), job.size(), e.what());
+    fmt::print(stderr, "meshattn: process {} of {}: {}\n", job.rank(), job.size(), one_line(e.what()));
     std::fflush(stderr);
     Waiting others("parting", nullptr);
     try {

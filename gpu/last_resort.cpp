@@ -25,7 +25,7 @@ void LastResort::arm(const std::string& error) {
 void LastResort::wait(const std::string& error) {
   std::unique_lock lock(mutex_);
   if (left_.wait_for(lock, std::chrono::duration<double>(seconds_), [this] { return is_left_; })) return;
-  fmt::print(stderr, "meshattn: {}; nor can the device be left: ending at once\n", error);
+  fmt::print(stderr, "meshattn: {}; nor can it be left: ending at once\n", error);
   std::fflush(stderr);
   std::_Exit(1);
 }

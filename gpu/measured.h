@@ -6,6 +6,7 @@
 #include "core/trace.h"
 #include "gpu/clock.h"
 #include "gpu/issue.h"
+#include "gpu/last_resort.h"
 #include "gpu/run.h"
 
 namespace meshattn::gpu {
@@ -26,6 +27,9 @@ template <typename SomeDevice, typename Issue, typename Prepare>
                                          Prepare&& prepare) {
   std::vector<Repeat> all;
   for (int i = 0; i < options.warm_ups + options.repeats; ++i) {
+    // Twice for `prepare`, once to finish: it has its own deadlines, but a call of a driver may not return.
+    LastResort last_resort(3 * options.timeout_s + 10);
+    last_resort.arm("timed out in a call that does not return");
     prepare();
     Repeat seen;
     seen.begin_s = now_s();

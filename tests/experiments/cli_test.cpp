@@ -47,6 +47,7 @@ TEST_F(Cli, VersionSaysWhatWasBuiltIn) {
   EXPECT_EQ(version.status, 0);
   for (const char* what : {"meshattn ", "build type", "SimGrid", "GPU runtime", "processes"})
     EXPECT_THAT(version.out, HasSubstr(what));
+  EXPECT_EQ(version.out.find("GPU runtime      not built") == std::string::npos, MESHATTN_HAS_CUDA != 0);
 }
 
 TEST_F(Cli, BadInputIsOneLineAndStatusTwo) {

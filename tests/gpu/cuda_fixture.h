@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "gpu/cuda.h"
 #include "gpu/deviation.h"
+#include "gpu/environment.h"
 #include "gpu/run.h"
 
 namespace meshattn::testing {

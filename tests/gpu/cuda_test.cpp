@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <random>
 
+#include "gpu/environment.h"
 #include "gpu/value_bytes.h"
 #include "tests/gpu/cuda_fixture.h"
 #include "tests/gpu/schedules.h"

@@ -103,7 +103,7 @@ Schedule ring_of_two() {
                      "ring");
 }
 
-/// Of the waits that a device is given, each left out in turn, most spoil some run: what is not there yet is read, what
+/// Each of the waits that a device is given, left out, spoils some run: what is not there yet is read, what
 /// is still read is written, an exchange begins or ends too early. (That none is needless is shown for issue().)
 TEST(OnMockBroken, AMissingWaitSpoilsARun) {
   const Problem p{{32, 32, 1, 4, 2, 2, Dtype::kFp32}, Mask::kFull, Partition::kContiguous, Pass::kForward, 4};
@@ -118,7 +118,7 @@ TEST(OnMockBroken, AMissingWaitSpoilsARun) {
     std::size_t seen = 0;
     for (std::size_t k = 0; k < whole.waits(); ++k) {
       bool spoilt = false;
-      for (int times = 0; times < 200 && !spoilt; ++times) {
+      for (int times = 0; times < 400 && !spoilt; ++times) {
         MockDevice device(s, dense);
         device.leave_out(k);
         issue_to(device, s, programs, transport);
@@ -126,7 +126,7 @@ TEST(OnMockBroken, AMissingWaitSpoilsARun) {
       }
       seen += spoilt ? 1 : 0;
     }
-    EXPECT_GE(seen, whole.waits() * 9 / 10) << "of " << whole.waits();
+    EXPECT_EQ(seen, whole.waits());
   }
 }
 
