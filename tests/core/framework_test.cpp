@@ -18,16 +18,22 @@ using testing::problem;
 
 const std::filesystem::path kTopologies = std::filesystem::path(MESHATTN_SOURCE_DIR) / "topologies";
 
+/// A ring that passes keys on while it attends those that have come.
+Schedule ring_of_four(const Problem& p) {
+  TilePlan plan{{1, 4}, p.pass, {}, 0, 0, 0};
+  for (int column = 0; column < 4; ++column) {
+    if (column < 3) plan.steps.emplace_back(Hop::kColumnIn);
+    plan.steps.emplace_back(Rectangle{0, 1, column, column + 1});
+  }
+  if (p.pass == Pass::kBackward) plan.steps.insert(plan.steps.end(), 3, Hop::kColumnOut);
+  return mesh(p, plan, Dtype::kFp32);
+}
+
 /// Zigzag on 4 ranks: of another's keys, rank 0 uses all of what is left with its second cell, rank 3 some with both.
 /// So each of rank 0's merges is of half its tokens, a part, and each of rank 3's of all.
 TEST(Framework, AFrameworkMovesItsBytes) {
   const Problem p = problem(4096, 4, Mask::kCausal, Pass::kForward, Partition::kZigzag);
-  TilePlan plan{{1, 4}, p.pass, {}, 0, 0, 0};
-  for (int column = 0; column < 4; ++column) {
-    if (column > 0) plan.steps.emplace_back(Hop::kColumnIn);
-    plan.steps.emplace_back(Rectangle{0, 1, column, column + 1});
-  }
-  const Schedule s = mesh(p, plan, Dtype::kFp32);
+  const Schedule s = ring_of_four(p);
   GpuProfile gpu = measured();
   const std::vector<double> seconds = CostModel(gpu, p).times(s).seconds;
   const auto more = [&](Rank r) {
@@ -60,12 +66,7 @@ TEST(Framework, AFrameworkMovesItsBytes) {
 /// three times, then the last kernel, its merge and the cast. On SMs of which nothing is said they start together.
 TEST(Framework, ALateExchangeRunsBesideTheLastWave) {
   const Problem p = problem(4096, 4);
-  TilePlan plan{{1, 4}, p.pass, {}, 0, 0, 0};
-  for (int column = 0; column < 4; ++column) {
-    if (column < 3) plan.steps.emplace_back(Hop::kColumnIn);  // while what has come is attended
-    plan.steps.emplace_back(Rectangle{0, 1, column, column + 1});
-  }
-  const Schedule s = mesh(p, plan, Dtype::kFp32);
+  const Schedule s = ring_of_four(p);
   Cluster c;
   c.gpu = measured();
   c.gpu.combine_bytes_per_s = 5e12;  // so that merging takes less than two waves
@@ -88,13 +89,7 @@ TEST(Framework, ALateExchangeRunsBesideTheLastWave) {
 TEST(Framework, AStripeIsMergedButForOneToken) {
   for (Pass pass : {Pass::kForward, Pass::kBackward}) {
     const Problem p = problem(4096, 4, Mask::kCausal, pass, Partition::kStriped);
-    TilePlan plan{{1, 4}, pass, {}, 0, 0, 0};
-    for (int column = 0; column < 4; ++column) {
-      if (column > 0) plan.steps.emplace_back(Hop::kColumnIn);
-      plan.steps.emplace_back(Rectangle{0, 1, column, column + 1});
-    }
-    if (pass == Pass::kBackward) plan.steps.insert(plan.steps.end(), 3, Hop::kColumnOut);
-    const Schedule s = mesh(p, plan, Dtype::kFp32);
+    const Schedule s = ring_of_four(p);
     GpuProfile gpu = measured();
     const std::vector<double> seconds = CostModel(gpu, p).times(s).seconds;
     gpu.framework.part_bytes = 8;
