@@ -78,6 +78,14 @@ constexpr Key kFrameworkKeys[] = {
 constexpr NameTable<Fabric::Kind, 3> kFabrics{{{Fabric::Kind::kNonBlocking, "non-blocking"},
                                                {Fabric::Kind::kFatTree, "fat-tree"},
                                                {Fabric::Kind::kRail, "rail"}}};
+constexpr NameTable<bool, 2> kLate{{{false, "early"}, {true, "late"}}};
+
+/// What a key that takes one of a few words says.
+template <typename Enum, std::size_t N>
+Enum word(const KeyedFile& file, const char* section, const char* key, const NameTable<Enum, N>& names) {
+  const KeyedLine& line = file.line(section, key);
+  return at_place(line.where, [&] { return names.parse(fmt::format("{} of {}", key, section), printable(line.value)); });
+}
 
 Framework framework_of(const KeyedFile& file) {
   Framework framework;
@@ -93,13 +101,7 @@ Framework framework_of(const KeyedFile& file) {
     framework.gradient_kernels = file.count("framework", "gradient_kernels");
   read("host_us", framework.host_s, 1e-6);
   read("layout_GBps", framework.layout_bytes_per_s, 1e9);
-  if (file.has("framework", "exchanges")) {
-    const std::string& when = file.text("framework", "exchanges");
-    if (when != "early" && when != "late")
-      throw InvalidInput(
-          fmt::format("{}: exchanges '{}': must be early or late", file.line("framework", "exchanges").where, when));
-    framework.late_exchanges = when == "late";
-  }
+  if (file.has("framework", "exchanges")) framework.late_exchanges = word(file, "framework", "exchanges", kLate);
   return framework;
 }
 
@@ -107,7 +109,7 @@ void add_figures(const KeyedFile& file, Cluster& cluster) {
   for (const KeyedLine& line : file.lines())
     if (line.key->kind == Kind::kList && line.key->name != "point")
       cluster.figures[fmt::format("{}.{} {}", line.key->section, line.key->name, line.value)] = {"", line.source, 0};
-    else if (line.key->kind != Kind::kText && line.key->kind != Kind::kList)
+    else if (line.key->section != "cluster" && line.key->kind != Kind::kList)
       cluster.figures[fmt::format("{}.{}", line.key->section, line.key->name)] = {line.value, line.source, line.spread};
 }
 
@@ -206,9 +208,8 @@ Fabric fabric_of(const KeyedFile& file, const std::string& name) {
   Fabric fabric;
   bool kind_was_set = false;
   if (file.has("fabric", "kind")) {
-    const KeyedLine& line = file.line("fabric", "kind");
-    kind_was_set = line.by_setting;
-    fabric.kind = at_place(line.where, [&] { return kFabrics.parse("fabric", printable(line.value)); });
+    kind_was_set = file.line("fabric", "kind").by_setting;
+    fabric.kind = word(file, "fabric", "kind", kFabrics);
   }
   if (fabric.kind == Fabric::Kind::kNonBlocking) {
     for (const char* key : {"nodes_per_leaf", "oversubscription", "paths"})

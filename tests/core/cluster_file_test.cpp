@@ -148,7 +148,7 @@ TEST_F(ClusterFile, EveryMistakeIsToldWithFileLineAndWhatWouldBeRight) {
       {"gpu = g", "gpu = h", {"c.ini:3: unknown GPU profile 'h'", "'g'"}},
       {"gpu = g", "gpus g", {"c.ini:3: 'gpus g' is neither '[section]' nor 'key = value  # source'"}},
       {"[cluster]", "", {"c.ini:3: 'gpu = g' stands before the first '[section]'"}},
-      {"[node]", "[fabric]\nkind = mesh\n[node]", {"c.ini:5: unknown fabric 'mesh': possible are non-blocking"}},
+      {"[node]", "[fabric]\nkind = mesh\n[node]", {"c.ini:5: unknown kind of fabric 'mesh': possible are non-blocking"}},
       {"[node]", "[fabric]\nkind = rail\n[node]", {"c.ini: a fabric without a section [nic]"}},
       {"[node]", "[fabric]\nnodes_per_leaf = 4 # s\n[node]", {"c.ini:5: 'nodes_per_leaf' in a non-blocking fabric"}},
       {"memory_GB = 80", "", {"g.ini: no 'memory_GB' in [gpu]"}},
@@ -383,10 +383,13 @@ TEST_F(ClusterFile, AFrameworkIsAFileOfItsOwn) {
   EXPECT_EQ(c.figures.at("framework.merge_bytes").source, "counted");
   EXPECT_EQ(read(kCluster, kGpu, {"framework.merge_bytes=20"}).gpu.framework.merge_bytes, 20);
   EXPECT_FALSE(c.gpu.framework.late_exchanges);
+  EXPECT_FALSE(c.figures.contains("cluster.gpu"));  // a name, nothing that a prediction could be off by
   EXPECT_FALSE(read(kCluster, kGpu, {"framework.exchanges=early"}).gpu.framework.late_exchanges);
-  EXPECT_TRUE(read(kCluster, kGpu, {"framework.exchanges=late"}).gpu.framework.late_exchanges);
+  const Cluster late = read(kCluster, kGpu, {"framework.exchanges=late"});
+  EXPECT_TRUE(late.gpu.framework.late_exchanges);
+  EXPECT_EQ(late.figures.at("framework.exchanges").value, "late");
   EXPECT_THAT(error_of(kCluster, kGpu, {"framework.exchanges=never"}),
-              HasSubstr("exchanges 'never': must be early or late"));
+              HasSubstr("unknown exchanges of framework 'never': possible are early, late"));
   EXPECT_THROW((void)read_cluster("c", directory_, {}, "g"), InvalidInput);
 }
 
