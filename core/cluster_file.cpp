@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <iterator>
 #include <limits>
 #include <sstream>
@@ -33,7 +32,7 @@ constexpr Key kClusterKeys[] = {
     {"link", "compute_efficiency", Kind::kFraction, false},  // of compute, while bytes flow through the GPU's port
     {"link", "startup_us", Kind::kAmount},                   // of one message inside the node
     {"link", "startup", Kind::kList, false},                 // "1000000 bytes 15.3 us": of messages of that size
-    {"link", "sms", Kind::kAmount, false},                 // SMs that an exchange takes from compute; none if not said
+    {"link", "sms", Kind::kFew, false},                    // SMs that an exchange takes from compute; none if not said
     {"switch", "bandwidth_GBps", Kind::kPositive, false},  // between the switches of a node, each direction
     {"switch", "efficiency", Kind::kFraction, false},      //
     {"root", "gpus", Kind::kCount, false},                 // on the ports of one CPU
@@ -42,7 +41,7 @@ constexpr Key kClusterKeys[] = {
     {"nic", "efficiency", Kind::kFraction, false},         //
     {"nic", "startup_us", Kind::kAmount, false},           // of one message between nodes
     {"nic", "startup", Kind::kList, false},                // likewise
-    {"nic", "sms", Kind::kAmount, false},                  // likewise
+    {"nic", "sms", Kind::kFew, false},                     // likewise
     {"fabric", "kind", Kind::kText, false},                // non-blocking (if not said), fat-tree, rail
     {"fabric", "nodes_per_leaf", Kind::kCount, false},     //
     {"fabric", "oversubscription", Kind::kPositive, false},  // from 1
@@ -84,7 +83,8 @@ constexpr NameTable<bool, 2> kLate{{{false, "early"}, {true, "late"}}};
 template <typename Enum, std::size_t N>
 Enum word(const KeyedFile& file, const char* section, const char* key, const NameTable<Enum, N>& names) {
   const KeyedLine& line = file.line(section, key);
-  return at_place(line.where, [&] { return names.parse(fmt::format("{} of {}", key, section), printable(line.value)); });
+  return at_place(line.where,
+                  [&] { return names.parse(fmt::format("{} of {}", key, section), printable(line.value)); });
 }
 
 Framework framework_of(const KeyedFile& file) {
@@ -158,21 +158,13 @@ double bandwidth(const KeyedFile& file, std::string_view section) {
   return file.number(section, "bandwidth_GBps") * 1e9 * file.number(section, "efficiency");
 }
 
-int sms_of(const KeyedFile& file, std::string_view section) {
-  const double sms = file.number(section, "sms");
-  if (sms != std::floor(sms) || sms > 1e6)
-    throw InvalidInput(
-        fmt::format("{}: {} SMs: a whole number, at most 1000000, is possible", file.line(section, "sms").where, sms));
-  return static_cast<int>(sms);
-}
-
 Node node_of(const KeyedFile& file, const std::string& name) {
   Node node;
   node.gpus = file.count("node", "gpus");
   node.link_bytes_per_s = bandwidth(file, "link");
   node.link_startup_s = file.number("link", "startup_us") * 1e-6;
   node.link_startups = startups_of(file, "link");
-  if (file.has("link", "sms")) node.link_sms = sms_of(file, "link");
+  if (file.has("link", "sms")) node.link_sms = file.count("link", "sms");
   if (file.has("link", "compute_efficiency")) node.link_compute_efficiency = file.number("link", "compute_efficiency");
   if (file.has("link", "busy_efficiency")) node.link_busy_efficiency = file.number("link", "busy_efficiency");
   if (file.has("node", "processors")) node.processors = file.number("node", "processors");
@@ -195,7 +187,7 @@ Node node_of(const KeyedFile& file, const std::string& name) {
     node.nic_bytes_per_s = bandwidth(file, "nic");
     node.nic_startup_s = file.number("nic", "startup_us") * 1e-6;
     node.nic_startups = startups_of(file, "nic");
-    if (file.has("nic", "sms")) node.nic_sms = sms_of(file, "nic");
+    if (file.has("nic", "sms")) node.nic_sms = file.count("nic", "sms");
   }
   for (const char* key : {"gpus_per_nic", "gpus_per_switch"})
     if (file.has("node", key) && node.gpus % file.count("node", key) != 0)

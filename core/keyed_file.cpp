@@ -8,9 +8,9 @@
 #include <fstream>
 #include <iterator>
 #include <limits>
-#include <numeric>
 
 #include "core/error.h"
+#include "core/suggest.h"
 
 namespace meshattn {
 
@@ -29,30 +29,11 @@ std::string_view trim(std::string_view s) {
   return s;
 }
 
-/// Insertions, deletions and exchanges that turn one word into the other.
-std::size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), std::size_t{0});
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t diagonal = row[0];
-    row[0] = i;
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      const std::size_t exchange = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-      diagonal = row[j];
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, exchange});
-    }
-  }
-  return row[b.size()];
-}
-
 /// "did you mean 'x'?" if a word is close to the one given, else all of them.
 std::string advice(std::string_view given, std::span<const std::string_view> possible) {
   constexpr std::size_t kLongestWord = 64;
-  const auto distance = [&](std::string_view p) { return edit_distance(given.substr(0, kLongestWord), p); };
-  const auto nearest =
-      std::min_element(possible.begin(), possible.end(), [&](auto a, auto b) { return distance(a) < distance(b); });
-  if (nearest != possible.end() && distance(*nearest) <= 1 + nearest->size() / 4)
-    return fmt::format("did you mean '{}'? Possible are {}", *nearest, fmt::join(possible, ", "));
+  if (const std::string_view near = nearest(given.substr(0, kLongestWord), possible); !near.empty())
+    return fmt::format("did you mean '{}'? Possible are {}", near, fmt::join(possible, ", "));
   return fmt::format("possible are {}", fmt::join(possible, ", "));
 }
 
@@ -70,12 +51,16 @@ const Key& look_up(std::string_view section, std::string_view name, std::span<co
       fmt::format("{}: unknown key {} in [{}]: {}", where, in_quotes(name), section, advice(name, names)));
 }
 
+bool is_whole(const Key& key) { return key.kind == Key::Kind::kCount || key.kind == Key::Kind::kFew; }
+
+int least_of(const Key& whole) { return whole.kind == Key::Kind::kCount ? 1 : 0; }
+
 void check_value(const KeyedLine& line) {
   const Key& key = *line.key;
   if (line.value.empty()) throw InvalidInput(fmt::format("{}: '{}' has no value", line.where, key.name));
   if (key.kind == Key::Kind::kText || key.kind == Key::Kind::kList) return;
-  if (key.kind == Key::Kind::kCount) {
-    (void)parse_count(line.value, fmt::format("{}: '{}'", line.where, key.name));
+  if (is_whole(key)) {
+    (void)parse_count(line.value, fmt::format("{}: '{}'", line.where, key.name), least_of(key));
     return;
   }
   const double x = parse_number(line.value, fmt::format("{}: '{}'", line.where, key.name));
@@ -97,8 +82,7 @@ void split_spread(KeyedLine& line) {
   if (!(line.spread >= kSmallest && line.spread <= kLargest))
     throw InvalidInput(fmt::format("{}: a spread of {} of '{}': must be above 0 (from 1e-9 to 1e12)", line.where,
                                    in_quotes(behind), key.name));
-  if (key.kind == Key::Kind::kCount)
-    throw InvalidInput(fmt::format("{}: '{}' is a count, which has no spread", line.where, key.name));
+  if (is_whole(key)) throw InvalidInput(fmt::format("{}: '{}' is a count, which has no spread", line.where, key.name));
   line.value = trim(std::string_view(line.value).substr(0, sign));
 }
 
@@ -248,7 +232,7 @@ double KeyedFile::number(std::string_view section, std::string_view key) const {
 
 int KeyedFile::count(std::string_view section, std::string_view key) const {
   const KeyedLine& l = line(section, key);
-  return parse_count(l.value, l.where);
+  return parse_count(l.value, l.where, least_of(*l.key));
 }
 
 std::vector<std::string> ini_names(const std::filesystem::path& directory) {

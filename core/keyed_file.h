@@ -20,6 +20,7 @@ struct Key {
     kText,
     kList,      ///< text that is a measurement: needs a source, and the line may be repeated
     kCount,     ///< a whole number from 1 to 10⁹
+    kFew,       ///< a whole number from 0 to 10⁹
     kPositive,  ///< a number above 0
     kAmount,    ///< a number from 0
     kFraction,  ///< above 0, at most 1

@@ -9,9 +9,19 @@
 namespace meshattn {
 
 namespace po = boost::program_options;
+using gpu::Backend;
 using gpu::Kernels;
 using gpu::RunOptions;
 using gpu::Transport;
+
+namespace {
+
+constexpr NameTable<Backend, 2> kBackends{{{Backend::kCuda, "cuda"}, {Backend::kCpu, "cpu"}}};
+constexpr NameTable<Transport, 2> kTransports{{{Transport::kCopies, "copies"}, {Transport::kNccl, "nccl"}}};
+constexpr NameTable<Kernels, 3> kKernels{
+    {{Kernels::kFast, "fast"}, {Kernels::kRepeatable, "repeatable"}, {Kernels::kReference, "reference"}}};
+
+}  // namespace
 
 void add_device_options(po::options_description& options) {
   const auto text = [](const char* name) { return po::value<std::string>()->value_name(name); };
@@ -31,19 +41,14 @@ void add_device_options(po::options_description& options) {
       ("max-ctas", text("N"), "thread blocks of an NCCL kernel, which are lost to attention (4)");
 }
 
-gpu::Backend read_backend(const po::variables_map& given) {
-  return one_of(given, "device", gpu::Backend::kCuda, {{"cuda", gpu::Backend::kCuda}, {"cpu", gpu::Backend::kCpu}});
-}
+gpu::Backend read_backend(const po::variables_map& given) { return one_of(given, "device", Backend::kCuda, kBackends); }
 
 RunOptions read_device_options(const po::variables_map& given) {
   RunOptions options;
   options.backend = read_backend(given);
   options.ranks_per_device = count_of(given, "ranks-per-gpu", 1);
-  options.transport =
-      one_of(given, "transport", options.transport, {{"copies", Transport::kCopies}, {"nccl", Transport::kNccl}});
-  options.kernels =
-      one_of(given, "kernels", Kernels::kFast,
-             {{"fast", Kernels::kFast}, {"repeatable", Kernels::kRepeatable}, {"reference", Kernels::kReference}});
+  options.transport = one_of(given, "transport", options.transport, kTransports);
+  options.kernels = one_of(given, "kernels", Kernels::kFast, kKernels);
   options.repeats = count_of(given, "repeats", options.repeats);
   options.warm_ups = count_of(given, "warm-ups", options.warm_ups, 0);
   options.timeout_s = parse_number(optional(given, "timeout", "60"), "--timeout");
@@ -53,14 +58,14 @@ RunOptions read_device_options(const po::variables_map& given) {
   if (options.most_ctas > gpu::kMostCtas)
     throw InvalidInput(fmt::format("--max-ctas {}: at most {} are possible", options.most_ctas, gpu::kMostCtas));
   for (const char* name : {"kernels", "max-ctas"})
-    if (options.backend == gpu::Backend::kCpu && given.count(name))
+    if (options.backend == Backend::kCpu && given.count(name))
       throw InvalidInput(fmt::format("--{} is of GPUs: --device cpu has none", name));
   return options;
 }
 
 void choose_transport(const po::variables_map& given, const gpu::Job& job, RunOptions& options) {
   if (job.size() == 1) return;
-  if (options.backend == gpu::Backend::kCpu) throw InvalidInput("--device cpu is one process: start it without mpirun");
+  if (options.backend == Backend::kCpu) throw InvalidInput("--device cpu is one process: start it without mpirun");
   if (!given.count("transport")) options.transport = Transport::kNccl;
   if (options.transport == Transport::kCopies)
     throw InvalidInput("--transport copies is within one process, and there are several: they need nccl");

@@ -1,13 +1,9 @@
 #pragma once
 
-#include <spdlog/fmt/fmt.h>
-
 #include <boost/program_options.hpp>
-#include <initializer_list>
 #include <string>
-#include <utility>
 
-#include "core/error.h"
+#include "core/names.h"
 #include "gpu/run.h"
 
 namespace meshattn {
@@ -24,16 +20,10 @@ void choose_transport(const boost::program_options::variables_map& given, const 
                       gpu::RunOptions& options);
 
 /// What a name stands for; what is usual if the option was not given. @throws InvalidInput with the possible names
-template <typename T>
+template <typename T, std::size_t N>
 [[nodiscard]] T one_of(const boost::program_options::variables_map& given, const std::string& option, T usual,
-                       std::initializer_list<std::pair<const char*, T>> possible) {
-  if (!given.count(option)) return usual;
-  std::string names;
-  for (const auto& [name, value] : possible) {
-    if (given[option].as<std::string>() == name) return value;
-    names += names.empty() ? name : fmt::format(", {}", name);
-  }
-  throw InvalidInput(fmt::format("--{} {}: possible are {}", option, given[option].as<std::string>(), names));
+                       const NameTable<T, N>& possible) {
+  return given.count(option) ? possible.parse("--" + option, given[option].as<std::string>()) : usual;
 }
 
 }  // namespace meshattn

@@ -6,8 +6,9 @@
 #include <vector>
 
 #include "core/error.h"
+#include "core/names.h"
 #include "core/report/file.h"
-#include "experiments/suggest.h"
+#include "core/suggest.h"
 #include "experiments/verb.h"
 
 namespace {
@@ -42,7 +43,7 @@ std::string version() {
 }
 
 const Verb& find(const std::vector<Verb>& all, const std::string& name) {
-  std::vector<std::string> names;
+  std::vector<std::string_view> names;
   for (const Verb& verb : all) {
     if (verb.name == name) return verb;
     names.push_back(verb.name);
@@ -56,11 +57,13 @@ void set_log_level(const po::variables_map& given) {
   spdlog::set_default_logger(spdlog::stderr_color_mt("meshattn"));
   spdlog::set_level(spdlog::level::warn);
   if (!given.count("log-level")) return;
-  const auto level = given["log-level"].as<std::string>();
-  const std::vector<std::string> names{"debug", "info", "warn", "error", "off"};
-  if (std::ranges::find(names, level) == names.end())
-    throw InvalidInput(fmt::format("--log-level {}: possible are {}", level, fmt::join(names, ", ")));
-  spdlog::set_level(spdlog::level::from_str(level));
+  using spdlog::level::level_enum;
+  constexpr NameTable<level_enum, 5> kLevels{{{level_enum::debug, "debug"},
+                                              {level_enum::info, "info"},
+                                              {level_enum::warn, "warn"},
+                                              {level_enum::err, "error"},
+                                              {level_enum::off, "off"}}};
+  spdlog::set_level(kLevels.parse("--log-level", given["log-level"].as<std::string>()));
 }
 
 int run(const std::vector<std::string>& arguments) {

@@ -49,7 +49,8 @@ std::string text_of(const OneLaneTimes& t) {
 
 std::string text_of(const PlanFacts& f) {
   std::string text = aligned(
-      {{"steps", fmt::format("{} hops and {} rectangles of blocks on each GPU", f.hops, f.rectangles)},
+      {{"steps", fmt::format("at most {} exchange{} and {} kernel{} of attention on a GPU", f.exchanges_max,
+                             f.exchanges_max == 1 ? "" : "s", f.attends_max, f.attends_max == 1 ? "" : "s")},
        {"size", fmt::format("{} ops, {} transfers, {} values over all GPUs", count_text(f.ops), count_text(f.transfers),
                             count_text(f.values))},
        {"received",
@@ -66,18 +67,15 @@ std::string text_of(const PlanFacts& f) {
     for (const Finding& finding : f.findings) text += "  " + text_of(finding) + '\n';
     return text;
   }
-  return text + fmt::format(
-                    "proved: {} blocks, each attended once and merged into its owner's result; no deadlock; no "
-                    "two values in the same bytes at once\n",
-                    count_text(f.blocks));
+  return text +
+         "proved: every query attends each key that the mask shows it, once, merged into its owner's result; no "
+         "deadlock; no two values in the same bytes at once\n";
 }
 
 int plan(const po::variables_map& given) {
   Request request = read_request("plan", given);
-  const auto [placement, requests] = request.arranged(read_methods(request), request.question.placement);
+  const auto [placement, requests] = settle(request);
   const Network network(request.cluster, placement);
-  request.question.partition_open = false;
-  request.question.problem.partition = requests.front().problem.partition;
   const std::string text = optional(given, "text"), json = optional(given, "json");
   if (!text.empty() && request.question.passes.size() > 1)
     throw InvalidInput("--text writes one schedule: give --pass forward or --pass backward");

@@ -9,6 +9,7 @@
 #include "core/cluster_file.h"
 #include "core/error.h"
 #include "core/keyed_file.h"
+#include "core/names.h"
 #include "core/report/figures.h"
 #include "core/report/file.h"
 #include "core/spread.h"
@@ -91,11 +92,7 @@ void count_figures(const Cluster& cluster, Question& question) {
   for (const AttentionPoint& point : cluster.gpu.attention) count(point.source);
 }
 
-Travel parse_exchange(const std::string& given) {
-  if (given == "ring") return Travel::kRing;
-  if (given == "direct") return Travel::kDirect;
-  throw InvalidInput(fmt::format("unknown exchange '{}': possible are ring, direct", given));
-}
+constexpr NameTable<Travel, 2> kTravels{{{Travel::kRing, "ring"}, {Travel::kDirect, "direct"}}};
 
 void read_choices(const po::variables_map& given, Request& request) {
   const auto text = [&](const char* option) { return given[option].as<std::string>(); };
@@ -105,7 +102,7 @@ void read_choices(const po::variables_map& given, Request& request) {
   if (given.count("inner")) choices.inner = parse_count(text("inner"), "--inner");
   if (given.count("slices"))
     choices.slices = text("slices") == "auto" ? 0 : parse_count(text("slices"), "--slices, unless auto,");
-  if (given.count("exchange")) choices.travel = parse_exchange(text("exchange"));
+  if (given.count("exchange")) choices.travel = kTravels.parse("--exchange", text("exchange"));
   if (!given.count("tile-backward")) return;
   choices.tile_backward = parse_tile(text("tile-backward"), "--tile-backward");
   if (request.question.passes.back() != Pass::kBackward)
@@ -246,6 +243,7 @@ Request read_request(const std::string& verb, const po::variables_map& given) {
   question.placement = parse_placement(optional(given, "placement", "linear"), "--placement");
   read_cluster_into(given, request);
   request.algorithm = optional(given, "algorithm");
+  if (!request.algorithm.empty()) (void)algorithm_of(request.algorithm);  // refused before anything else is
   request.partition_given = given.count("partition") > 0;
   question.partition_open =
       !request.partition_given && usual_partitions(question.problem.mask, request.algorithm).size() > 1;
@@ -272,10 +270,15 @@ void check_outputs(const std::vector<std::pair<std::string, std::string>>& outpu
   }
 }
 
-std::vector<Method> read_methods(const Request& request) {
+Arrangement settle(Request& request) {
   if (request.algorithm.empty() && !request.choices.tile)
     throw InvalidInput("--algorithm is missing: ring, or mesh with --tile AxB, … (meshattn compare tries them all)");
-  return request.methods(request.algorithm.empty() ? "mesh" : request.algorithm, request.choices);
+  Question& question = request.question;
+  const auto methods = request.methods(request.algorithm.empty() ? "mesh" : request.algorithm, request.choices);
+  Arrangement arrangement = request.arranged(methods, question.placement);
+  question.problem.partition = arrangement.passes.front().problem.partition;
+  question.partition_open = false;
+  return arrangement;
 }
 
 std::vector<MeshForm> forms_of(std::span<const PlanRequest> passes) {

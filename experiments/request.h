@@ -46,7 +46,7 @@ void add_cluster_options(boost::program_options::options_description& options);
 void read_cluster_into(const boost::program_options::variables_map& given, Request& request);
 [[nodiscard]] std::filesystem::path topologies_of(const boost::program_options::variables_map& given);
 
-/// Whether the option was given. @throws InvalidInput `required` was not.
+/// What was given with an option. @throws InvalidInput, with an example, if `required` was not given.
 [[nodiscard]] std::string required(const boost::program_options::variables_map& given, const std::string& option,
                                    const std::string& example);
 [[nodiscard]] std::string optional(const boost::program_options::variables_map& given, const std::string& option,
@@ -60,8 +60,9 @@ void read_cluster_into(const boost::program_options::variables_map& given, Reque
 /// @throws InvalidInput if one may not be written, or two are the same file or both standard output.
 void check_outputs(const std::vector<std::pair<std::string, std::string>>& outputs);
 
-/// The algorithm of a verb that runs one schedule, in each pass. @throws InvalidInput if it is missing.
-[[nodiscard]] std::vector<Method> read_methods(const Request& request);
+/// For a verb that runs one schedule: arranges the algorithm that is asked for, and puts the partition that was chosen
+/// into the question. @throws InvalidInput if the algorithm is missing.
+[[nodiscard]] Arrangement settle(Request& request);
 
 [[nodiscard]] std::vector<MeshForm> forms_of(std::span<const PlanRequest> passes);
 

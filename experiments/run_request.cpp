@@ -29,6 +29,7 @@ Request request_of(const Schedule& schedule, const po::variables_map& given) {
   request.question.command = "run";
   request.question.problem = schedule.problem;
   request.question.passes = {schedule.problem.pass};
+  request.question.is_planned = false;
   read_cluster_into(given, request);
   request.algorithm = "schedule";
   return request;
@@ -59,7 +60,7 @@ RunRequest read_run_request(const po::variables_map& given) {
   RunRequest asked;
   asked.options = read_device_options(given);
   asked.seed = static_cast<std::uint64_t>(count_of(given, "seed", 1));
-  asked.check = one_of(given, "check", true, {{"yes", true}, {"no", false}});
+  asked.check = one_of(given, "check", true, NameTable<bool, 2>{{{true, "yes"}, {false, "no"}}});
   asked.json = optional(given, "json");
   asked.trace = optional(given, "trace");
   if (given.count("schedule")) {
@@ -68,12 +69,10 @@ RunRequest read_run_request(const po::variables_map& given) {
     asked.placement = linear(asked.problem().ranks);
   } else {
     asked.request = read_request("run", given);
-    auto [placement, passes] = asked.request.arranged(read_methods(asked.request), asked.request.question.placement);
+    auto [placement, passes] = settle(asked.request);
     asked.placement = std::move(placement);
     asked.passes = std::move(passes);
     asked.options.gpu_of = asked.placement.gpu;
-    asked.request.question.partition_open = false;
-    asked.request.question.problem.partition = asked.passes.front().problem.partition;
   }
   if (!asked.trace.empty() && asked.request.question.passes.size() > 1)
     throw InvalidInput("--trace shows one pass: give --pass forward or --pass backward");

@@ -49,10 +49,8 @@ void print(const Request& request, const Outcome& outcome) {
 int simulate(const po::variables_map& given) {
   require_simulator();
   Request request = read_request("simulate", given);
-  const auto [placement, passes] = request.arranged(read_methods(request), request.question.placement);
+  const auto [placement, passes] = settle(request);
   const Network network(request.cluster, placement);
-  request.question.partition_open = false;
-  request.question.problem.partition = passes.front().problem.partition;
   const Files files = read_files(given, request);
   Outcome outcome{std::string(passes.front().method.algorithm),
                   text_of(forms_of(passes)),

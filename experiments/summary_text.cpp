@@ -14,7 +14,7 @@ namespace {
 std::string words_of(const std::string& what) {
   if (what == "memory") return "memory to be free again";
   if (what == "end") return "other GPUs to end";
-  if (what == "start") return "the first op to be issued";
+  if (what == "start") return "an op that could run to start";
   return what + " to arrive";
 }
 

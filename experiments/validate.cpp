@@ -39,8 +39,8 @@ Prediction prediction_of(const std::vector<std::string>& arguments) {
   const po::variables_map options = parse_arguments(simulate, arguments);
   for (const char* output : {"json", "trace", "trace-ranks"})
     if (options.count(output)) throw InvalidInput(fmt::format("--{} has no place in a table", output));
-  const Request request = read_request("validate", options);
-  const auto [placement, passes] = request.arranged(read_methods(request), request.question.placement);
+  Request request = read_request("validate", options);
+  const auto [placement, passes] = settle(request);
   const Network network(request.cluster, placement);
   Outcome outcome;
   for (const PlanRequest& pass : passes)

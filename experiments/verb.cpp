@@ -5,7 +5,7 @@
 #include <sstream>
 
 #include "core/error.h"
-#include "experiments/suggest.h"
+#include "core/suggest.h"
 
 namespace meshattn {
 
@@ -16,7 +16,8 @@ namespace po = boost::program_options;
 std::string unknown(const Verb& verb, const std::string& option) {
   std::vector<std::string> names;
   for (const auto& known : verb.options.options()) names.push_back("--" + known->long_name());
-  const std::string_view near = nearest(option.substr(0, option.find('=')), names);
+  const std::vector<std::string_view> possible(names.begin(), names.end());
+  const std::string_view near = nearest(std::string_view(option).substr(0, option.find('=')), possible);
   const std::string what = fmt::format("meshattn {} has no option {}", verb.name, option);
   if (near.empty()) return fmt::format("{}: meshattn {} --help lists them", what, verb.name);
   return fmt::format("{}: did you mean {}?", what, near);

@@ -9,8 +9,9 @@ namespace meshattn {
 
 std::string time_text(double s) {
   // Limits half a digit below the unit, so that 0.9999999 ms is not written as 1000.000 us.
-  if (s >= 0.9999995) return fmt::format("{:.3f} s", s);
-  if (s >= 0.9999995e-3 || s == 0) return fmt::format("{:.3f} ms", s * 1e3);
+  const double size = std::abs(s);
+  if (size >= 0.9999995) return fmt::format("{:.3f} s", s);
+  if (size >= 0.9999995e-3 || s == 0) return fmt::format("{:.3f} ms", s * 1e3);
   return fmt::format("{:.3f} us", s * 1e6);
 }
 

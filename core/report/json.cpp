@@ -72,9 +72,9 @@ Json json_of(const Question& q) {
   if (!q.framework.empty()) json["framework"] = q.framework;
   json["figures"] = q.figures;
   json["figures_assumed"] = q.assumed;
-  json["order"] = q.order ? name_of(*q.order) : "fastest";
+  if (q.is_planned) json["order"] = q.order ? name_of(*q.order) : "fastest";
   json["pass"] = std::move(passes);
-  json["wire_dtype"] = name_of(q.wire);
+  if (q.is_planned) json["wire_dtype"] = name_of(q.wire);
   json["placement"] = name_of(q.placement);
   return json;
 }
@@ -115,12 +115,11 @@ Json json_of(const PlanFacts& f) {
     findings.push_back(std::move(json));
   }
   Json json{{"placed", f.placed},
-            {"hops", f.hops},
-            {"rectangles", f.rectangles},
+            {"exchanges_max", f.exchanges_max},
+            {"attends_max", f.attends_max},
             {"ops", f.ops},
             {"transfers", f.transfers},
             {"values", f.values},
-            {"blocks", f.blocks},
             {"volume", json_of(f.volume)},
             {"peak_bytes", f.peak_bytes},
             {"bytes",

@@ -23,6 +23,7 @@ struct Question {
   std::string cluster;
   Problem problem;
   std::vector<Pass> passes;
+  bool is_planned = true;  ///< else the schedule was given: nothing is known of its order and of how partials travel
   std::optional<Order> order = std::nullopt;  ///< none: whichever is fastest
   Dtype wire = Dtype::kFp32;
   PlacementRule placement = LinearRule{};

@@ -1,5 +1,7 @@
 #include "core/report/plan_facts.h"
 
+#include <algorithm>
+
 #include "core/tile_costs.h"
 
 namespace meshattn {
@@ -14,21 +16,28 @@ OneLaneTimes one_lane_times(const PlanRequest& request, const TileCosts& costs, 
   return {plan(Order::kNaive).makespan, plan(Order::kGreedy).makespan, optimal.makespan, optimal.lower_bound};
 }
 
+void count_ops(const Schedule& s, PlanFacts& facts) {
+  for (Rank r = 0; r < s.problem.ranks; ++r) {
+    std::uint64_t exchanges = 0, attends = 0;
+    for (OpId op = s.ops_begin(r); op < s.ops_end(r); ++op) {
+      exchanges += std::holds_alternative<Exchange>(s.ops[op]);
+      attends += std::holds_alternative<Attend>(s.ops[op]) || std::holds_alternative<AttendBackward>(s.ops[op]);
+    }
+    facts.exchanges_max = std::max(facts.exchanges_max, exchanges);
+    facts.attends_max = std::max(facts.attends_max, attends);
+  }
+}
+
 }  // namespace
 
 PlanFacts facts_of(const Plan& plan, const PlanRequest& request, const Network& network, const CostModel& cost) {
   const Schedule& s = plan.schedule;
   PlanFacts facts;
   facts.placed = network.placement().name;
-  for (const TileStep& step : plan.tile_plan.steps)
-    ++(std::holds_alternative<Hop>(step) ? facts.hops : facts.rectangles);
+  count_ops(s, facts);
   facts.ops = s.ops.size();
   facts.transfers = s.transfers.size();
   facts.values = s.values.size();
-  for (const Op& op : s.ops) {
-    if (const auto* a = std::get_if<Attend>(&op)) facts.blocks += std::uint64_t{a->row_count} * a->column_count;
-    if (const auto* b = std::get_if<AttendBackward>(&op)) facts.blocks += std::uint64_t{b->row_count} * b->column_count;
-  }
   facts.volume = volume_of(s, network);
   facts.peak_bytes = s.peak_bytes;
   facts.costs = tile_costs(request, network, cost);

@@ -22,9 +22,8 @@ struct OneLaneTimes {
 /// What there is to know of a schedule before it is run.
 struct PlanFacts {
   std::string placed;                                            ///< name of the placement
-  int hops = 0;                                                  ///< of one rank
-  int rectangles = 0;                                            ///< of one rank, before pruning
-  std::uint64_t ops = 0, transfers = 0, values = 0, blocks = 0;  ///< over all ranks; blocks: query × key/value chunks
+  std::uint64_t exchanges_max = 0, attends_max = 0;              ///< of a rank
+  std::uint64_t ops = 0, transfers = 0, values = 0;              ///< over all ranks
   Volume volume;
   std::uint64_t peak_bytes = 0;
   TileBytes bytes;

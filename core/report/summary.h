@@ -35,7 +35,9 @@ struct LinkLoad {
 
 /// What idle compute lanes waited for.
 struct Wait {
-  std::string what;  ///< tensors to arrive ("KV", "Q+dO+delta"), "memory" to be free again, or "end" of the other ranks
+  /// Tensors to arrive ("KV", "Q+dO+delta"), "memory" to be free again, an op that could run to "start" (measured ones
+  /// do not at once), or the other ranks to "end".
+  std::string what;
   double seconds = 0;  ///< mean over ranks
   double share = 0;    ///< of all idle time
 };

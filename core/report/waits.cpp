@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <map>
+#include <span>
+#include <string>
 
 #include "core/passes/dependencies.h"
 
@@ -27,13 +29,20 @@ std::string tensors_read(const Schedule& s, Rank rank, OpId op, OpId after) {
   return names;
 }
 
-/// What an op of the compute lane waited for last.
-std::string cause(const Schedule& s, const Trace& trace, const Dependencies& dependencies, Rank rank, OpId op) {
-  const auto after = dependencies.of(op);
-  if (after.empty()) return "start";
-  const OpId last = *std::ranges::max_element(after, {}, [&](OpId a) { return trace.end_s[a]; });
-  const std::string tensors = tensors_read(s, rank, op, last);
-  return tensors.empty() ? "memory" : tensors;
+using Idle = std::map<std::string, double>;
+
+/// Adds for what an op of the compute lane waited, which was free before: until all was there, for what came last; then
+/// for its own start.
+void add_waits(const Schedule& s, const Trace& trace, std::span<const OpId> after, Rank rank, OpId op, double free_from,
+               Idle& idle) {
+  double ready = free_from;
+  if (!after.empty()) {
+    const OpId last = *std::ranges::max_element(after, {}, [&](OpId a) { return trace.end_s[a]; });
+    ready = std::clamp(trace.end_s[last], free_from, std::max(free_from, trace.start_s[op]));
+    const std::string tensors = tensors_read(s, rank, op, last);
+    if (ready > free_from) idle[tensors.empty() ? "memory" : tensors] += ready - free_from;
+  }
+  if (trace.start_s[op] > ready) idle["start"] += trace.start_s[op] - ready;
 }
 
 }  // namespace
@@ -48,13 +57,12 @@ std::vector<Wait> ranked(std::vector<Wait> waits) {
 
 std::vector<Wait> waits_of(const Schedule& s, const Trace& trace) {
   const Dependencies dependencies(s);
-  std::map<std::string, double> idle;
+  Idle idle;
   for (Rank r = 0; r < s.problem.ranks; ++r) {
     double free_from = 0;
     for (OpId op = s.ops_begin(r); op < s.ops_end(r); ++op) {
       if (s.lane(s.ops[op]) != kComputeLane) continue;
-      const double gap = trace.start_s[op] - free_from;
-      if (gap > 0) idle[cause(s, trace, dependencies, r, op)] += gap;
+      add_waits(s, trace, dependencies.of(op), r, op, free_from, idle);
       free_from = trace.end_s[op];
     }
     if (trace.makespan_s > free_from) idle["end"] += trace.makespan_s - free_from;

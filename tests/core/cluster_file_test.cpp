@@ -319,7 +319,8 @@ TEST_F(ClusterFile, ExchangesMayTakeSms) {
   EXPECT_EQ(read(kCluster, kGpu, {"link.sms=16"}).gpu.sms, 0);      // a GPU of which they are not known loses none
   EXPECT_EQ(read(fmt::format("{}{}", kCluster, kNic), gpu, {"nic.sms=2"}).node.nic_sms, 2);
   EXPECT_THAT(error_of(kCluster, gpu, {"link.sms=132"}), HasSubstr("take 132 SMs of the 132 that g has"));
-  EXPECT_THAT(error_of(kCluster, gpu, {"link.sms=1.5"}), HasSubstr("1.5 SMs: a whole number"));
+  EXPECT_THAT(error_of(kCluster, gpu, {"link.sms=1.5"}), HasSubstr("'sms' must be a whole number from 0"));
+  EXPECT_THAT(error_of(kCluster, gpu, {"link.sms=16 +- 8"}), HasSubstr("'sms' is a count, which has no spread"));
 }
 
 TEST_F(ClusterFile, LargeMessagesMayTakeLongerToStart) {

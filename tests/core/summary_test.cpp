@@ -109,14 +109,16 @@ TEST(Summary, EveryPortCarriesOneChunk) {
 }
 
 TEST(Summary, SaysWhatComputeLanesWaitedFor) {
-  // For KV: rank 0 from 2 to 5, rank 1 from 1 to 6. For the other rank to end: rank 0 from 7 to 8.
+  // For KV: rank 0 from 2 to 5, rank 1 from 1 to 5. For the other rank to end: rank 0 from 7 to 8. For its own start:
+  // rank 1 from 5 to 6.
   const Summary s = summary_of(ring_of_two(), kTrace);
-  ASSERT_EQ(s.waits.size(), 2u);
+  ASSERT_EQ(s.waits.size(), 3u);
   EXPECT_EQ(s.waits[0].what, "KV");
-  EXPECT_DOUBLE_EQ(s.waits[0].seconds, 4);
-  EXPECT_DOUBLE_EQ(s.waits[0].share, 8.0 / 9);
+  EXPECT_DOUBLE_EQ(s.waits[0].seconds, 3.5);
+  EXPECT_DOUBLE_EQ(s.waits[0].share, 7.0 / 9);
   EXPECT_EQ(s.waits[1].what, "end");
   EXPECT_DOUBLE_EQ(s.waits[1].seconds, 0.5);
+  EXPECT_EQ(s.waits[2].what, "start");
 }
 
 TEST(Summary, AWaitForBytesToBeFreeIsToldFromOneForData) {
@@ -125,11 +127,24 @@ TEST(Summary, AWaitForBytesToBeFreeIsToldFromOneForData) {
   std::swap(schedule.ops[0], schedule.ops[1]);  // the exchange stands first: a reuse wait points backwards
   schedule.waits = {{1, 0}};
   const Summary s = summary_of(schedule, trace_of({{0, 5}, {5, 7}, {7, 8}, {0, 1}, {0, 5}, {6, 8}}));
-  ASSERT_EQ(s.waits.size(), 2u);
-  EXPECT_EQ(s.waits[0].what, "KV");  // rank 1: 1 to 6
-  EXPECT_EQ(s.waits[1].what, "memory");
+  ASSERT_EQ(s.waits.size(), 3u);
+  EXPECT_EQ(s.waits[0].what, "memory");
+  EXPECT_EQ(s.waits[1].what, "KV");  // rank 1: 1 to 5, and itself to 6
   EXPECT_DOUBLE_EQ(s.waits[0].seconds, 2.5);
-  EXPECT_DOUBLE_EQ(s.waits[1].seconds, 2.5);
+  EXPECT_DOUBLE_EQ(s.waits[1].seconds, 2);
+}
+
+/// As a device is measured: what was there when the lane was free is not waited for, and nothing that came is waited
+/// for any longer.
+TEST(Summary, AnOpThatCouldRunAndDoesNotIsWaitedForItself) {
+  // Rank 0: its first block from 1, its second, free at 2, for KV until 3 and then itself until 5. Rank 1: KV was there
+  // at 3, before its first block ended at 4; 4 to 6 is its own.
+  const Summary s = summary_of(ring_of_two(), trace_of({{1, 2}, {0, 3}, {5, 8}, {0, 4}, {0, 3}, {6, 8}}));
+  ASSERT_EQ(s.waits.size(), 2u);
+  EXPECT_EQ(s.waits[0].what, "start");
+  EXPECT_DOUBLE_EQ(s.waits[0].seconds, (1 + 2 + 2) / 2.0);
+  EXPECT_EQ(s.waits[1].what, "KV");
+  EXPECT_DOUBLE_EQ(s.waits[1].seconds, 1 / 2.0);
 }
 
 TEST(Summary, IdleTimeIsAllAccountedFor) {

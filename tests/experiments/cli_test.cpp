@@ -112,6 +112,7 @@ TEST_F(Cli, BadInputIsOneLineAndStatusTwo) {
        {"simulate --gpus 8 --seq 8K --algorithm ring --heads 8 --head-dim 64 --cluster dgx-z", "dgx-z"},
        {"plan " + ring + "--text a --pass both", "--text writes one schedule"},
        {"plan " + ring + "--text - --json -", "cannot both write to standard output"},
+       {"compare " + ideal(8, "--algorithm star"), "unknown algorithm 'star'"},
        {"compare " + ideal(8, "--tile 3x3"), "tile 3x3 does not make 8 ranks"},
        {"compare " + ideal(8, "--pass both --tile-backward 3x3"), "tile 3x3 does not make 8 ranks"},
        {"compare " + ideal(8, "--memory-limit 1K"), "none of 24 ways is possible"},
@@ -146,10 +147,13 @@ TEST_F(Cli, TraceHasOneTrackPerLaneOfEveryRank) {
 TEST_F(Cli, PlanProvesAndPrintsTheOrders) {
   const ProgramRun run = meshattn("plan " + ideal(16, "--tile 4x4 --text s.txt --json p.json"));
   EXPECT_EQ(run.status, 0) << run.err;
-  EXPECT_THAT(run.out, HasSubstr("proved: 256 blocks"));  // 16 ranks × 4 × 4
+  EXPECT_THAT(run.out, HasSubstr("proved: every query attends each key"));
   EXPECT_TRUE(content("s.txt").starts_with("meshattn schedule"));
   const json plan = json::parse(content("p.json")).at("forward");
   EXPECT_EQ(plan.at("proved"), true);
+  EXPECT_EQ(plan.at("exchanges_max"), 3 + 3 + 3);  // 3 hops each of KV, Q and O
+  EXPECT_GE(plan.at("attends_max"), 3 + 3);        // what follows a hop of KV or Q needs it: no two are one kernel
+  EXPECT_LE(plan.at("attends_max"), 4 * 4);        // blocks
   const json& t = plan.at("one_lane");
   EXPECT_LE(t.at("lower_bound_s").get<double>(), t.at("optimal_s").get<double>() * (1 + 1e-12));
   EXPECT_LE(t.at("optimal_s").get<double>(), t.at("greedy_s").get<double>() * (1 + 1e-12));

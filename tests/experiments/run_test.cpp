@@ -65,6 +65,7 @@ TEST_F(RunVerb, TakesAScheduleInWriting) {
   const json read = results("run --device cpu --repeats 1 --schedule s.txt --cluster ideal-8x50");
   const json planned = results(kOnCpu);
   EXPECT_EQ(read.at("algorithm"), "schedule");
+  for (const char* not_known : {"order", "wire_dtype"}) EXPECT_FALSE(read.contains(not_known));
   EXPECT_EQ(read.at("ops"), planned.at("ops"));
   EXPECT_EQ(read.at("run").at("forward").at("deviation"), planned.at("run").at("forward").at("deviation"));
 }
@@ -107,7 +108,7 @@ TEST_F(RunVerb, BadInputIsOneLineAndStatusTwo) {
   expect_refused({{kOnCpu + "--device tpu", "--device is given more than once"},
                   {kOnCpu + "--kernels fast", "--kernels is of GPUs: --device cpu has none"},
                   {kOnCpu + "--max-ctas 4", "--max-ctas is of GPUs"},
-                  {"run --device tpu " + kProblem, "--device tpu: possible are cuda, cpu"},
+                  {"run --device tpu " + kProblem, "unknown --device 'tpu': possible are cuda, cpu"},
                   {kOnCpu + "--transport nccl", "--device cpu is one process with --transport copies"},
                   {kOnCpu + "--transport tcp", "possible are copies, nccl"},
                   {kOnCpu + "--kernels slow", "possible are fast, repeatable, reference"},

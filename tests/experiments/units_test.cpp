@@ -35,6 +35,14 @@ TEST(Units, TilesComeBackAsTheyWereWritten) {
     EXPECT_THROW(std::ignore = parse_tile(wrong, "--tile"), InvalidInput) << wrong;
 }
 
+TEST(Units, TimesHaveTheUnitOfTheirSize) {
+  EXPECT_EQ(time_text(0), "0.000 ms");
+  EXPECT_EQ(time_text(1.5e-6), "1.500 us");
+  EXPECT_EQ(time_text(0.9999999e-3), "1.000 ms");
+  EXPECT_EQ(time_text(-5e-3), "-5.000 ms");
+  EXPECT_EQ(time_text(-2), "-2.000 s");
+}
+
 TEST(Units, RanksAreListsAndRanges) {
   EXPECT_THAT(parse_ranks("0-2,7", "--trace-ranks", 8), ElementsAre(0, 1, 2, 7));
   EXPECT_THAT(parse_ranks("7,1-2,2", "--trace-ranks", 8), ElementsAre(1, 2, 7));

@@ -1,4 +1,4 @@
-#include "experiments/suggest.h"
+#include "core/suggest.h"
 
 #include <algorithm>
 #include <numeric>
@@ -26,10 +26,10 @@ std::size_t edits(std::string_view a, std::string_view b) {
 
 }  // namespace
 
-std::string_view nearest(std::string_view given, std::span<const std::string> candidates) {
+std::string_view nearest(std::string_view given, std::span<const std::string_view> candidates) {
   std::string_view best;
   std::size_t fewest = given.size() / 3 + 2;
-  for (const std::string& candidate : candidates) {
+  for (std::string_view candidate : candidates) {
     const bool begins = given.size() >= 2 && candidate.starts_with(given);
     const std::size_t distance = begins ? 1 : edits(given, candidate);
     if (distance < fewest) fewest = distance, best = candidate;
