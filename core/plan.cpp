@@ -135,23 +135,22 @@ void Planner::try_order(Order order, const TileCosts& costs, int enough) {
   // What the order counts as live is that of a dense tile without gaps: only a schedule tells whether it fits. Plans
   // come in the same sequence whatever the request's limit is, so what fits one limit is found under any higher one.
   std::uint64_t limit = UINT64_MAX;
-  try {
-    for (int fitting = 0; fitting < enough && !(best_ && ops_built_ > kMostOps);) {
-      TilePlan tile_plan = plan_tile(request_.method.form.tile, request_.problem.pass, order, costs, bytes_, limit);
-      limit = tile_plan.peak_bytes - 1;
-      const bool two_lanes = order == Order::kTopology;
-      const auto is_known = [&](const Tried& t) { return t.two_lanes == two_lanes && t.steps == tile_plan.steps; };
-      auto known = std::ranges::find_if(tried_, is_known);
-      if (known == tried_.end()) {
-        Plan plan = build(std::move(tile_plan), two_lanes);
-        ops_built_ += plan.schedule.ops.size();
-        tried_.push_back({plan.tile_plan.steps, two_lanes, plan.schedule.peak_bytes <= request_.memory_limit});
-        known = std::prev(tried_.end());
-        offer(std::move(plan));
-      }
-      fitting += known->fits;
+  const bool two_lanes = order == Order::kTopology;
+  for (int fitting = 0; fitting < enough && !(best_ && ops_built_ > kMostOps);) {
+    std::optional<TilePlan> steps =
+        plan_tile_within(request_.method.form.tile, request_.problem.pass, order, costs, bytes_, limit);
+    if (!steps) return;  // there is no leaner plan of this order
+    limit = steps->peak_bytes - 1;
+    const auto is_known = [&](const Tried& t) { return t.two_lanes == two_lanes && t.steps == steps->steps; };
+    auto known = std::ranges::find_if(tried_, is_known);
+    if (known == tried_.end()) {
+      Plan plan = build(std::move(*steps), two_lanes);
+      ops_built_ += plan.schedule.ops.size();
+      tried_.push_back({plan.tile_plan.steps, two_lanes, plan.schedule.peak_bytes <= request_.memory_limit});
+      known = std::prev(tried_.end());
+      offer(std::move(plan));
     }
-  } catch (const MemoryLimitTooLow&) {  // there is no leaner plan of this order
+    fitting += known->fits;
   }
 }
 
@@ -168,6 +167,11 @@ Plan Planner::best() {
 }
 
 }  // namespace
+
+MemoryLimitTooLow::MemoryLimitTooLow(const std::string& form, std::uint64_t limit, std::uint64_t least)
+    : InvalidInput(
+          fmt::format("no known order of tile {} keeps to {} bytes: the least possible is {} bytes", form, limit, least)),
+      least_(least) {}
 
 Plan make_plan(const PlanRequest& request, const Network& network, const CostModel& cost) {
   check(request.problem);

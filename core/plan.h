@@ -2,9 +2,11 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 
 #include "core/algorithms.h"
 #include "core/cost.h"
+#include "core/error.h"
 #include "core/network.h"
 #include "core/passes/order.h"
 #include "core/schedule.h"
@@ -18,6 +20,17 @@ struct PlanRequest {
   std::optional<Order> order = std::nullopt;  ///< none: whichever is estimated to be the fastest
   Dtype wire = Dtype::kFp32;                  ///< in which partial results travel
   std::uint64_t memory_limit = UINT64_MAX;    ///< bytes of attention values on any rank
+};
+
+/// No known order of a method keeps to a memory limit.
+class MemoryLimitTooLow : public InvalidInput {
+ public:
+  MemoryLimitTooLow(const std::string& form, std::uint64_t limit, std::uint64_t least);
+  /// Bytes, the least for which there is a plan.
+  [[nodiscard]] std::uint64_t least() const { return least_; }
+
+ private:
+  std::uint64_t least_;
 };
 
 /// A schedule ready to run: ordered, pruned, memory assigned; not validated.

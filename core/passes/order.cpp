@@ -49,17 +49,6 @@ const TilePlan* best_of(const std::vector<TilePlan>& plans) {
   return best;
 }
 
-/// The least that fitting the plan more and more tightly leads to.
-std::uint64_t least_of(const TileBytes& bytes, const TilePlan& plan) {
-  std::uint64_t least = plan.peak_bytes;
-  while (least > 0) {
-    const auto fitted = fit(plan.tile, bytes, plan.steps, least - 1);
-    if (!fitted) break;
-    least = peak_of(plan.tile, bytes, *fitted);
-  }
-  return least;
-}
-
 std::vector<TilePlan> known_plans(const TileProblem& problem, Order order, const TileBytes& bytes,
                                   double* lower_bound) {
   std::vector<TilePlan> plans;
@@ -81,8 +70,9 @@ std::vector<TilePlan> known_plans(const TileProblem& problem, Order order, const
   return plans;
 }
 
-TilePlan plan_within(const TileProblem& problem, Order order, const TileBytes& bytes, std::vector<TilePlan> plans,
-                     std::uint64_t limit) {
+/// The fastest plan that keeps to the limit, or none.
+std::optional<TilePlan> plan_within(const TileProblem& problem, Order order, const TileBytes& bytes,
+                                    std::vector<TilePlan> plans, std::uint64_t limit) {
   if (order != Order::kOptimal)
     for (const Lanes& lanes : thrifty_lanes(problem))
       plans.push_back(plan_of(problem, bytes, steps_of(problem, lanes)));
@@ -90,18 +80,11 @@ TilePlan plan_within(const TileProblem& problem, Order order, const TileBytes& b
   for (const TilePlan& plan : plans)
     if (auto fitted = fit(problem.tile, bytes, plan.steps, limit))
       fitting.push_back(plan_of(problem, bytes, std::move(*fitted)));
-  if (!fitting.empty()) return *best_of(fitting);
-  std::uint64_t least = UINT64_MAX;
-  for (const TilePlan& plan : plans) least = std::min(least, least_of(bytes, plan));
-  throw MemoryLimitTooLow(std::to_string(problem.tile.rows) + "x" + std::to_string(problem.tile.columns), limit, least);
+  if (fitting.empty()) return std::nullopt;
+  return *best_of(fitting);
 }
 
 }  // namespace
-
-MemoryLimitTooLow::MemoryLimitTooLow(const std::string& tile, std::uint64_t limit, std::uint64_t least)
-    : InvalidInput("no known order of tile " + tile + " keeps to " + std::to_string(limit) +
-                   " bytes: the least possible is " + std::to_string(least) + " bytes"),
-      least_(least) {}
 
 std::string_view name_of(Order order) { return kOrders.name_of(order); }
 
@@ -149,19 +132,23 @@ TileCosts of_two_lanes(const TileProblem& p) {
 
 }  // namespace
 
-TilePlan plan_tile(Tile tile, Pass pass, Order order, const TileCosts& costs, const TileBytes& bytes,
-                   std::uint64_t memory_limit) {
+TilePlan plan_tile(Tile tile, Pass pass, Order order, const TileCosts& costs, const TileBytes& bytes) {
+  return *plan_tile_within(tile, pass, order, costs, bytes, UINT64_MAX);
+}
+
+std::optional<TilePlan> plan_tile_within(Tile tile, Pass pass, Order order, const TileCosts& costs,
+                                         const TileBytes& bytes, std::uint64_t memory_limit) {
   if (order == Order::kTopology)
-    return plan_tile(tile, pass, Order::kOptimal, of_two_lanes({tile, pass, costs}), bytes, memory_limit);
+    return plan_tile_within(tile, pass, Order::kOptimal, of_two_lanes({tile, pass, costs}), bytes, memory_limit);
   const TileProblem problem{tile, pass, costs};
   check(problem);
   TileBytes held = bytes;
   if (pass == Pass::kForward) held.column_sum = held.column_out = 0;
   double lower_bound = 0;
   std::vector<TilePlan> plans = known_plans(problem, order, held, &lower_bound);
-  TilePlan best = *best_of(plans);
-  if (best.peak_bytes > memory_limit) best = plan_within(problem, order, held, std::move(plans), memory_limit);
-  best.lower_bound = std::min(lower_bound, best.makespan);  // they may differ by rounding
+  std::optional<TilePlan> best = *best_of(plans);
+  if (best->peak_bytes > memory_limit) best = plan_within(problem, order, held, std::move(plans), memory_limit);
+  if (best) best->lower_bound = std::min(lower_bound, best->makespan);  // they may differ by rounding
   return best;
 }
 

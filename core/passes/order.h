@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -80,21 +81,8 @@ struct TilePlan {
 /// without a memory limit list it where that costs nothing.
 [[nodiscard]] double makespan_of(const TilePlan& plan, const TileCosts& costs);
 
-/// No known order of a tile (in words) keeps to a memory limit.
-class MemoryLimitTooLow : public InvalidInput {
- public:
-  MemoryLimitTooLow(const std::string& tile, std::uint64_t limit, std::uint64_t least);
-  /// Bytes, the least for which there is a plan.
-  [[nodiscard]] std::uint64_t least() const { return least_; }
-
- private:
-  std::uint64_t least_;
-};
-
 /// Orders a tile. Hops are issued as late as the planned time allows, so that a plan holds the least memory at which it
-/// is not longer; of plans as fast as each other (but for rounding) it is the one that holds least. Under
-/// `memory_limit` (bytes) it is the fastest known plan that keeps to it: of the order asked for, with hops put off
-/// until what they bring fits, and of plans that gather only rows or only columns and stream the others.
+/// is not longer; of plans as fast as each other (but for rounding) it is the one that holds least.
 ///
 /// `optimal` is never longer than `greedy` or `naive`. Forward it is the shortest of all if it meets `lower_bound` (the
 /// optimum with preemptible compute), and without that up to 4×3; beyond, sets of states are cut where they grow too
@@ -104,8 +92,11 @@ class MemoryLimitTooLow : public InvalidInput {
 /// the longer of them is and `busiest_link` too; its times and its bound are those of that lane. `lower_bound` holds
 /// always: backward it is that of the tile if only its rows or only its columns left, and for tiles too large to search
 /// the time of the channel and the compute alone.
-/// @throws MemoryLimitTooLow if no known plan keeps to the limit.
-[[nodiscard]] TilePlan plan_tile(Tile tile, Pass pass, Order order, const TileCosts& costs, const TileBytes& bytes,
-                                 std::uint64_t memory_limit = UINT64_MAX);
+[[nodiscard]] TilePlan plan_tile(Tile tile, Pass pass, Order order, const TileCosts& costs, const TileBytes& bytes);
+
+/// Likewise the fastest known plan that keeps to a memory limit, bytes: of the order asked for, with hops put off until
+/// what they bring fits, and of plans that gather only rows or only columns and stream the others. Nothing if none does.
+[[nodiscard]] std::optional<TilePlan> plan_tile_within(Tile tile, Pass pass, Order order, const TileCosts& costs,
+                                                       const TileBytes& bytes, std::uint64_t memory_limit);
 
 }  // namespace meshattn

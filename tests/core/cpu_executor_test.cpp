@@ -122,11 +122,9 @@ INSTANTIATE_TEST_SUITE_P(CpuExecutor, EveryTile, ::testing::Range(1, 13));
 TilePlan tightest(Tile tile, Pass pass, const TileBytes& bytes) {
   const TileCosts costs{1, 2, 2, pass == Pass::kBackward ? 4.0 : 0.0, 1};
   TilePlan plan = plan_tile(tile, pass, Order::kOptimal, costs, bytes);
-  try {
-    while (true) plan = plan_tile(tile, pass, Order::kOptimal, costs, bytes, plan.peak_bytes - 1);
-  } catch (const InvalidInput&) {
-    return plan;
-  }
+  while (auto tighter = plan_tile_within(tile, pass, Order::kOptimal, costs, bytes, plan.peak_bytes - 1))
+    plan = std::move(*tighter);
+  return plan;
 }
 
 TEST(CpuExecutor, TheTightestPlansRunToo) {
