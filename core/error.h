@@ -6,8 +6,8 @@
 
 namespace meshattn {
 
-/// Everything this project throws. Only `main` and `in_job` catch; findings (violations, skipped points) are values,
-/// not errors.
+/// Everything this project throws. `main` and `in_job` report it; others catch only to add where it happened or to try
+/// what else there is. Findings (violations, skipped points) are values, not errors.
 class Error : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;

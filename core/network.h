@@ -17,7 +17,7 @@ namespace meshattn {
 
 using LinkId = std::uint32_t;
 
-/// One direction of one port, NIC or trunk.
+/// One direction of one port, NIC or trunk; both of what a CPU or all of a node pass on.
 struct Link {
   std::string name;
   double bytes_per_s;

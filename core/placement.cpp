@@ -13,13 +13,14 @@ namespace {
 
 std::string text_of(Grid grid) { return fmt::format("{}x{}", grid.rows, grid.columns); }
 
-void check_grid(Grid grid, Tile tile, int inner, int gpus_per_node) {
-  const std::vector<Grid> possible = grids_of(tile, inner, gpus_per_node);
+void check_grid(Grid grid, Tile tile, int ranks_at_place, int gpus_per_node) {
+  const std::vector<Grid> possible = grids_of(tile, ranks_at_place, gpus_per_node);
   if (std::ranges::find(possible, grid) != possible.end()) return;
   std::string names;
   for (Grid g : possible) names += (names.empty() ? "possible are " : ", ") + text_of(g);
   throw InvalidInput(fmt::format("grid {} does not put the tile {}x{}{} on nodes of {} GPUs: {}", text_of(grid),
-                                 tile.rows, tile.columns, inner > 1 ? fmt::format(" of {} ranks a place", inner) : "",
+                                 tile.rows, tile.columns,
+                                 ranks_at_place > 1 ? fmt::format(" of {} ranks a place", ranks_at_place) : "",
                                  gpus_per_node, names.empty() ? "no grid does" : names));
 }
 
@@ -39,26 +40,26 @@ Placement linear(int ranks) {
   return p;
 }
 
-std::vector<Grid> grids_of(Tile tile, int inner, int gpus_per_node) {
+std::vector<Grid> grids_of(Tile tile, int ranks_at_place, int gpus_per_node) {
   std::vector<Grid> grids;
-  if (gpus_per_node % inner != 0) return grids;
-  const int places = gpus_per_node / inner;
+  if (gpus_per_node % ranks_at_place != 0) return grids;
+  const int places = gpus_per_node / ranks_at_place;
   for (int rows = 1; rows <= places; ++rows)
     if (places % rows == 0 && tile.rows % rows == 0 && tile.columns % (places / rows) == 0)
       grids.push_back({rows, places / rows});
   return grids;
 }
 
-Placement placed(Grid grid, Tile tile, int inner, int gpus_per_node) {
-  check_grid(grid, tile, inner, gpus_per_node);
-  Placement p{"grid:" + text_of(grid), {}, TileOnNodes{grid, tile, inner}};
-  p.gpu.reserve(static_cast<std::size_t>(tile.rows) * static_cast<std::size_t>(tile.columns * inner));
+Placement placed(Grid grid, Tile tile, int ranks_at_place, int gpus_per_node) {
+  check_grid(grid, tile, ranks_at_place, gpus_per_node);
+  Placement p{"grid:" + text_of(grid), {}, TileOnNodes{grid, tile, ranks_at_place}};
+  p.gpu.reserve(static_cast<std::size_t>(tile.rows) * static_cast<std::size_t>(tile.columns * ranks_at_place));
   for (int column = 0; column < tile.columns; ++column)  // place in the column group
     for (int row = 0; row < tile.rows; ++row)            // place in the row group
-      for (int i = 0; i < inner; ++i) {
+      for (int i = 0; i < ranks_at_place; ++i) {
         const int node = column / grid.columns * (tile.rows / grid.rows) + row / grid.rows;
         const int place = column % grid.columns * grid.rows + row % grid.rows;
-        p.gpu.push_back(node * gpus_per_node + place * inner + i);
+        p.gpu.push_back(node * gpus_per_node + place * ranks_at_place + i);
       }
   return p;
 }

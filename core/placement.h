@@ -29,15 +29,15 @@ struct Placement {
 /// Rank r on GPU r. @throws InvalidInput if there are no ranks or more than a problem may have.
 [[nodiscard]] Placement linear(int ranks);
 
-/// Every grid of a tile a×b with `inner` consecutive ranks at each place, rows ascending: rows | a, columns | b,
-/// rows · columns · inner = GPUs per node. None if there is none.
-[[nodiscard]] std::vector<Grid> grids_of(Tile tile, int inner, int gpus_per_node);
+/// Every grid of a tile a×b with so many consecutive ranks at each place, rows ascending: rows | a, columns | b,
+/// rows · columns · ranks_at_place = GPUs per node. None if there is none.
+[[nodiscard]] std::vector<Grid> grids_of(Tile tile, int ranks_at_place, int gpus_per_node);
 
-/// Ranks (R·a + C)·inner + i of the tile a×b on nodes by their places (R, C), in the order of the ranks where the grid
+/// Ranks (R·a + C)·ranks_at_place + i of the tile a×b on nodes by their places (R, C), in the order of the ranks where the grid
 /// allows: where a row group and a node divide one another, the grid min(a, m) × (m / min(a, m)) of m places a node is
 /// linear.
 /// @throws InvalidInput naming the possible grids if this is none.
-[[nodiscard]] Placement placed(Grid grid, Tile tile, int inner, int gpus_per_node);
+[[nodiscard]] Placement placed(Grid grid, Tile tile, int ranks_at_place, int gpus_per_node);
 
 struct LinearRule {};
 struct SearchRule {};

@@ -19,7 +19,7 @@ namespace meshattn {
 /// How well the profile's points of attention are found from each other; empty if none can be.
 [[nodiscard]] std::string leave_one_out_text(const GpuProfile& gpu);
 
-/// "non-blocking", "fat tree of 16 nodes a leaf, 2 times oversubscribed", …
+/// "non-blocking: …", "fat tree: 16 nodes a leaf, …", "rail-optimised: …"
 [[nodiscard]] std::string fabric_text(const Fabric& fabric);
 
 }  // namespace meshattn

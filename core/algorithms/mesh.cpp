@@ -1,6 +1,7 @@
 #include "core/algorithms/mesh.h"
 
 #include <algorithm>
+#include <optional>
 #include <vector>
 
 #include "core/algorithms/chunks.h"
@@ -14,9 +15,10 @@ namespace {
 /// One slice of the heads: a mesh of its own.
 struct Slice {
   Side row_side, column_side;
-  std::vector<Stream> rows, columns;                   ///< Q, backward also dO and delta; KV
-  std::vector<Reduction> row_sums, column_sums;        ///< O, or dQ; backward dKV
-  std::vector<std::uint32_t> first_row, first_column;  ///< by rank, in the builder's lists
+  std::vector<Stream> rows;                                      ///< Q, backward also dO and delta
+  Stream columns;                                                ///< KV
+  std::optional<Reduction> row_sums = {}, column_sums = {};      ///< O, or dQ; backward dKV
+  std::vector<std::uint32_t> first_row = {}, first_column = {};  ///< by rank, in the builder's lists
   int row_arrivals = 0, column_arrivals = 0;
 };
 
@@ -102,21 +104,15 @@ void MeshGenerator::add_slices() {
   }
   for (int i = 0; i < form_.slices; ++i) {
     const Lane row = form_.row_lane(i), column = form_.column_lane(i);
-    Slice slice{{Rings::of_rows(form_, i), row, static_cast<Lane>(row + 1), i},
-                {Rings::of_columns(form_, b_.problem(), i), column, static_cast<Lane>(column + 1), i},
-                {},
-                {},
-                {},
-                {},
-                {},
-                {}};
-    slice.columns.emplace_back(b_, form_, slice.column_side, kv);
-    for (const std::vector<ValueId>& own : rows) slice.rows.emplace_back(b_, form_, slice.row_side, own);
+    const Side row_side{Rings::of_rows(form_, i), row, static_cast<Lane>(row + 1), i};
+    const Side column_side{Rings::of_columns(form_, b_.problem(), i), column, static_cast<Lane>(column + 1), i};
+    Slice slice{row_side, column_side, {}, Stream(b_, form_, column_side, kv)};
+    for (const std::vector<ValueId>& own : rows) slice.rows.emplace_back(b_, form_, row_side, own);
     slices_.push_back(std::move(slice));
   }
   for (Slice& slice : slices_) {
-    slice.row_sums.emplace_back(b_, form_, slice.row_side, backward() ? Tensor::kDQ : Tensor::kO, wire_);
-    if (backward()) slice.column_sums.emplace_back(b_, form_, slice.column_side, Tensor::kDKV, wire_);
+    slice.row_sums.emplace(b_, form_, slice.row_side, backward() ? Tensor::kDQ : Tensor::kO, wire_);
+    if (backward()) slice.column_sums.emplace(b_, form_, slice.column_side, Tensor::kDKV, wire_);
     add_operands(slice);
   }
 }
@@ -127,16 +123,16 @@ void MeshGenerator::add_operands(Slice& slice) {
     for (int hop = 0; hop < form_.tile.rows; ++hop)
       for (int i = 0; i < form_.ulysses; ++i) {
         const auto held = [&](std::size_t tensor) { return slice.rows[tensor].held(r, hop, i); };
-        const ValueId sum = slice.row_sums[0].sum(r, hop);
+        const ValueId sum = slice.row_sums->sum(r, hop);
         const std::uint32_t at =
             backward() ? b_.add_row(BackwardRow{held(0), held(1), held(2), sum}) : b_.add_row(AttendRow{held(0), sum});
         if (hop == 0 && i == 0) slice.first_row.push_back(at);
       }
     for (int hop = 0; hop < form_.tile.columns; ++hop)
       for (int i = 0; i < form_.ulysses; ++i) {
-        const ValueId kv = slice.columns[0].held(r, hop, i);
+        const ValueId kv = slice.columns.held(r, hop, i);
         const std::uint32_t at =
-            backward() ? b_.add_column(BackwardColumn{kv, slice.column_sums[0].sum(r, hop)}) : b_.add_column(kv);
+            backward() ? b_.add_column(BackwardColumn{kv, slice.column_sums->sum(r, hop)}) : b_.add_column(kv);
         if (hop == 0 && i == 0) slice.first_column.push_back(at);
       }
   }
@@ -159,11 +155,11 @@ void MeshGenerator::step(Slice& slice, Hop hop, int count) {
     case Hop::kRowIn:
       return arrive(slice.row_side, slice.rows, slice.row_arrivals, count);
     case Hop::kColumnIn:
-      return arrive(slice.column_side, slice.columns, slice.column_arrivals, count);
+      return arrive(slice.column_side, {&slice.columns, 1}, slice.column_arrivals, count);
     case Hop::kRowOut:
-      return slice.row_sums[0].depart(b_, slice.row_side, count);
+      return slice.row_sums->depart(b_, slice.row_side, count);
     case Hop::kColumnOut:
-      return slice.column_sums[0].depart(b_, slice.column_side, count);
+      return slice.column_sums->depart(b_, slice.column_side, count);
   }
 }
 
@@ -207,8 +203,8 @@ Schedule MeshGenerator::run() {
         compute(slice, std::get<Rectangle>(steps_[i]));
   }
   for (Slice& slice : slices_) {
-    slice.row_sums[0].finish(b_, slice.row_side);
-    if (backward()) slice.column_sums[0].finish(b_, slice.column_side);
+    slice.row_sums->finish(b_, slice.row_side);
+    if (backward()) slice.column_sums->finish(b_, slice.column_side);
   }
   return b_.finish();
 }

@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "core/names.h"
+#include "core/passes/order/greedy.h"
 #include "core/passes/order/lanes.h"
 #include "core/passes/order/memory.h"
 #include "core/passes/order/optimal.h"

@@ -40,10 +40,9 @@ PlanFacts facts_of(const Plan& plan, const PlanRequest& request, const Network& 
   facts.values = s.values.size();
   facts.volume = volume_of(s, network);
   facts.peak_bytes = s.peak_bytes;
-  facts.costs = tile_costs(request, network, cost);
   facts.bytes = tile_bytes(request);
   if (request.method.form.steps == Steps::kPlanned && request.method.generator == Generator::kMesh)
-    facts.one_lane = one_lane_times(request, facts.costs, facts.bytes);
+    facts.one_lane = one_lane_times(request, tile_costs(request, network, cost), facts.bytes);
   facts.findings = validate(s);
   return facts;
 }

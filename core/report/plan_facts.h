@@ -27,7 +27,6 @@ struct PlanFacts {
   Volume volume;
   std::uint64_t peak_bytes = 0;
   TileBytes bytes;
-  TileCosts costs;
   std::optional<OneLaneTimes> one_lane;  ///< of steps that are planned
   std::vector<Finding> findings;
 };

@@ -9,7 +9,7 @@
 #include <string>
 
 #include "core/error.h"
-#include "core/passes/order/optimal.h"
+#include "core/passes/order/greedy.h"
 #include "tests/support/exhaustive_order.h"
 
 namespace meshattn {

@@ -9,6 +9,8 @@
 #include "core/algorithms/mesh.h"
 #include "core/schedule_builder.h"
 #include "sim/simulator.h"
+#include "tests/gpu/schedules.h"
+#include "tests/support/plans.h"
 
 namespace meshattn {
 namespace {
@@ -58,55 +60,6 @@ Cluster random_cluster(Random& random, int gpus) {
   return c;
 }
 
-/// Hops and blocks of a tile in any order that the tile allows.
-TilePlan random_plan(Random& random, Tile tile, Pass pass) {
-  TilePlan plan;
-  plan.tile = tile;
-  plan.pass = pass;
-  int rows = 1, columns = 1, rows_out = 0, columns_out = 0;
-  std::vector<std::vector<bool>> done(static_cast<std::size_t>(tile.rows),
-                                      std::vector<bool>(static_cast<std::size_t>(tile.columns)));
-  const auto at = [&](int r, int c) { return done[static_cast<std::size_t>(r)][static_cast<std::size_t>(c)]; };
-  const auto row_done = [&](int r) {
-    for (int c = 0; c < tile.columns; ++c)
-      if (!at(r, c)) return false;
-    return true;
-  };
-  const auto column_done = [&](int c) {
-    for (int r = 0; r < tile.rows; ++r)
-      if (!at(r, c)) return false;
-    return true;
-  };
-  const std::size_t hops_out =
-      static_cast<std::size_t>(tile.rows - 1 + (pass == Pass::kBackward ? tile.columns - 1 : 0));
-  const std::size_t steps =
-      static_cast<std::size_t>(tile.rows - 1 + tile.columns - 1 + tile.rows * tile.columns) + hops_out;
-  while (plan.steps.size() < steps) {
-    const int r = pick(random, 0, rows - 1), c = pick(random, 0, columns - 1);
-    switch (pick(random, 0, 5)) {
-      case 0:
-        if (rows < tile.rows) plan.steps.emplace_back(Hop::kRowIn), ++rows;
-        break;
-      case 1:
-        if (columns < tile.columns) plan.steps.emplace_back(Hop::kColumnIn), ++columns;
-        break;
-      case 2:
-        if (rows_out + 1 < tile.rows && row_done(rows_out + 1)) plan.steps.emplace_back(Hop::kRowOut), ++rows_out;
-        break;
-      case 3:
-        if (pass == Pass::kBackward && columns_out + 1 < tile.columns && column_done(columns_out + 1))
-          plan.steps.emplace_back(Hop::kColumnOut), ++columns_out;
-        break;
-      default:
-        if (!at(r, c)) {
-          plan.steps.emplace_back(Rectangle{r, r + 1, c, c + 1});
-          done[static_cast<std::size_t>(r)][static_cast<std::size_t>(c)] = true;
-        }
-    }
-  }
-  return plan;
-}
-
 /// A tile with its two sides on lanes of their own, or on one.
 Schedule random_mesh(Random& random, int ranks) {
   const std::vector<Tile> tiles = tiles_of(ranks);
@@ -117,7 +70,7 @@ Schedule random_mesh(Random& random, int ranks) {
                         static_cast<Partition>(pick(random, 0, 2)),
                         pass,
                         ranks};
-  Schedule s = mesh(problem, random_plan(random, tile, pass), Dtype::kFp32);
+  Schedule s = mesh(problem, testing::random_plan(tile, pass, random), Dtype::kFp32);
   if (pick(random, 0, 1) == 0)
     for (Transfer& t : s.transfers)
       if (on_kv_side(s.values[t.source].tensor)) t.lane = 2;
@@ -206,6 +159,15 @@ TEST(Fluid, AgreesWithSimGridOnTiles) {
     const Schedule s = random_mesh(random, ranks);
     expect_agreement(s, random_cluster(random, ranks));
   }
+}
+
+TEST(Fluid, AgreesWithSimGridOnEveryAlgorithm) {
+  Random random(4);
+  for (int ranks : {4, 8})
+    for (const auto& [name, s] : testing::schedules_of(ranks, Dtype::kBf16, 64)) {
+      SCOPED_TRACE(name);
+      expect_agreement(s, random_cluster(random, ranks));
+    }
 }
 
 TEST(Fluid, AgreesWithSimGridOnExchangesThatWaitForKernels) {

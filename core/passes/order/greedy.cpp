@@ -1,4 +1,4 @@
-#include "core/passes/order/optimal.h"
+#include "core/passes/order/greedy.h"
 
 namespace meshattn {
 

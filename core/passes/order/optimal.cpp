@@ -22,7 +22,7 @@ std::size_t cap_for(const TileProblem& problem, std::size_t lines, double work) 
 SearchResult search_fluid(const TileProblem& problem, const std::vector<Line>& lines, double below) {
   constexpr std::size_t kMost = 256;
   const std::size_t cap = std::min(kMost, cap_for(problem, lines.size(), 1e7));
-  if (cap == 0) return {{}, 0, false};
+  if (cap == 0) return {{}, 0};
   const auto expand = [&](const FluidState& state, auto emit) {
     const auto receive = [&](Hop hop) {
       FluidState after = state;
@@ -44,7 +44,7 @@ SearchResult search_fluid(const TileProblem& problem, const std::vector<Line>& l
 SearchResult search_blocks(const TileProblem& problem, const std::vector<Line>& lines, double below) {
   constexpr std::size_t kMost = 4096;
   const std::size_t cap = std::min(kMost, cap_for(problem, lines.size(), 1e5));
-  if (cap == 0) return {{}, 0, false};
+  if (cap == 0) return {{}, 0};
   const auto expand = [&](const LaneState& state, auto emit) {
     const auto receive = [&](Hop hop) {
       LaneState begun = state;

@@ -6,13 +6,6 @@
 
 namespace meshattn {
 
-/// All rows, all columns, then what leaves; blocks as they become available.
-[[nodiscard]] Lanes naive_lanes(const TileProblem& problem);
-
-/// The paper's rule (arXiv 2512.20968), written down in greedy.cpp: as it is, and with lines leaving as early as they
-/// can.
-[[nodiscard]] std::vector<Lanes> greedy_lanes(const TileProblem& problem);
-
 /// What is known about the shortest order.
 struct Solution {
   /// A time that no order beats. Forward: the optimum with preemptible compute, or where tiles grow too large to keep

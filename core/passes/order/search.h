@@ -19,7 +19,6 @@ struct Move {
 struct SearchResult {
   std::vector<std::vector<Move>> ends;  ///< the complete orders that are left, best first
   double best = 0;                      ///< of them; the given time if there are none
-  bool exact = true;                    ///< no state was given up: nothing shorter exists
 };
 
 /// Goes through all channel orders, hop by hop. States that have seen the same hops in number are kept in a set of
@@ -40,7 +39,7 @@ SearchResult search(const TileProblem& problem, std::size_t lines, State start, 
   const auto key = [&](const State& s) {
     return static_cast<std::size_t>(s.rows_in()) * lines + static_cast<std::size_t>(s.sent());
   };
-  SearchResult result{{}, below, true};
+  SearchResult result{{}, below};
   std::vector<Step> steps{{0, {}}};
   std::vector<std::vector<Node>> now(static_cast<std::size_t>(problem.tile.rows) * lines), next(now.size());
   now[0].push_back({std::move(start), 0});
@@ -53,7 +52,6 @@ SearchResult search(const TileProblem& problem, std::size_t lines, State start, 
       if (n.state.dominates(state)) return;
     std::erase_if(set, [&](const Node& n) { return state.dominates(n.state); });
     if (set.size() >= cap) {
-      result.exact = false;
       give_up(set.back().state, state);
       return;
     }
