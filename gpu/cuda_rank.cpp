@@ -3,6 +3,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include "core/error.h"
+#include "core/passes/arena.h"
 #include "gpu/kernels.h"
 #include "gpu/value_bytes.h"
 
@@ -17,7 +18,7 @@ CudaRank::CudaRank(const Schedule& s, Rank rank, int device, Kernels kernels)
   use();
   for (int lane = 0; lane < s.lanes(); ++lane)
     streams_.emplace_back(lane == kComputeLane ? Stream::Priority::kUsual : Stream::Priority::kHigh);
-  const std::uint64_t scratch = (s.peak_bytes + 255) / 256 * 256;
+  const std::uint64_t scratch = Arena::aligned(s.peak_bytes);
   if (kernels != Kernels::kReference) fast_.emplace(calls_.all(), scratch, kernels == Kernels::kRepeatable);
   memory_ = DeviceBytes(scratch + (fast_ ? fast_->scratch_bytes() : 0) + 256);
   if (fast_) fast_->place(arena());

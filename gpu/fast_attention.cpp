@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "core/passes/arena.h"
 #include "gpu/attention_plans.h"
 #include "gpu/cuda.h"
 #include "gpu/kernels.h"
@@ -36,23 +37,23 @@ class FastAttention::Plans {
     std::size_t left = 0;
     for (const Call& call : calls) {
       FusedCall made = fused(call, scratch, repeatable);
+      if (!std::ranges::all_of(made.kernels, may_sum)) made = {};
       std::vector<Planned>& planned = kernels_.emplace_back();
       if (made.kernels.empty()) left += is_attention(call);
       for (FusedKernel& kernel : made.kernels)
-        if (const GraphPlan* plan = may_sum(kernel) ? device_.plan(kernel.key) : nullptr)
-          planned.push_back({std::move(kernel), plan, {}, {}});
+        if (const GraphPlan* plan = device_.plan(kernel.key)) planned.push_back({std::move(kernel), plan, {}, {}});
       if (planned.size() < made.kernels.size()) planned.clear();  // all of a call, or nothing of it
       for (const Planned& p : planned)
         workspace_bytes_ = std::max(workspace_bytes_, static_cast<std::uint64_t>(p.plan->workspace_bytes()));
       scratch_bytes = std::max(scratch_bytes, made.scratch_bytes);
     }
     workspace_ = scratch + scratch_bytes;
-    bytes_ = scratch_bytes + (workspace_bytes_ + 255) / 256 * 256;
+    bytes_ = scratch_bytes + Arena::aligned(workspace_bytes_);
     if (left > 0)
       spdlog::warn(
-          "{} attention kernels of a rank on the reference kernels, slowly: cuDNN takes 16-bit inputs whose head "
-          "dim is a multiple of 8, at most 256",
-          left);
+          "{} attention kernels of a rank on the reference kernels, slowly: fused ones take 16-bit inputs whose "
+          "head dim is a multiple of 8, at most 256, and backward groups of fewer than {} heads",
+          left, kMostSummands);
   }
 
   [[nodiscard]] std::uint64_t bytes() const { return bytes_; }

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "core/passes/arena.h"
+
 namespace meshattn::gpu {
 
 namespace {
@@ -13,7 +15,7 @@ class Scratch {
 
   std::uint64_t bytes(std::uint64_t count) {
     const std::uint64_t at = end_;
-    end_ += (count + 255) / 256 * 256;
+    end_ += Arena::aligned(count);
     return at;
   }
   /// Rows of the same shape, in another dtype.

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "core/passes/arena.h"
 #include "core/passes/dependencies.h"
 #include "gpu/layout.h"
 
@@ -96,11 +97,11 @@ std::vector<Program> issue(const Schedule& s) {
   if (s.offset.size() != s.values.size())
     throw InvalidSchedule(fmt::format("{} of {} values have a place in memory", s.offset.size(), s.values.size()));
   for (ValueId v = 0; v < s.values.size(); ++v)
-    if (s.offset[v] % kAlignment != 0)
+    if (s.offset[v] % Arena::kAlignment != 0)
       throw InvalidSchedule(
-          fmt::format("value {} lies at byte {}: devices need multiples of {}", v, s.offset[v], kAlignment));
-  if (s.lanes() > kMostLanes)
-    throw InvalidSchedule(fmt::format("{} lanes: a rank has at most {} streams", s.lanes(), kMostLanes));
+          fmt::format("value {} lies at byte {}: devices need multiples of {}", v, s.offset[v], Arena::kAlignment));
+  if (s.lanes() > kMostStreams)
+    throw InvalidSchedule(fmt::format("{} lanes: a rank has at most {} streams", s.lanes(), kMostStreams));
   const Dependencies dependencies(s);
   std::vector<Program> programs;
   for (Rank rank = 0; rank < s.problem.ranks; ++rank) programs.push_back(Issuer(s, dependencies, rank).run());

@@ -72,10 +72,8 @@ struct Program {
   }
 };
 
-/// Of every value's place, as assign_memory gives it.
-inline constexpr std::uint64_t kAlignment = 256;
 /// Streams of a rank, and so communicators less one.
-inline constexpr int kMostLanes = 64;
+inline constexpr int kMostStreams = 64;
 
 /// The programs of all ranks of a schedule that `validate` has proved and that has its memory assigned. An event is
 /// recorded before it is waited for, as a device needs it (a wait for one that never was recorded is no wait), and is

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <ostream>
@@ -53,6 +54,22 @@ TEST_F(ReportFile, LeavesNothingBehindWhenWritingFails) {
   EXPECT_EQ(content(path("a")), "old");
   EXPECT_THROW(write_file(path("b"), fail), Error);
   EXPECT_EQ(files(), 1);
+}
+
+/// A signal that ends a program comes when the file is whole.
+TEST_F(ReportFile, ASignalThatComesWhileItIsWrittenWaits) {
+  for (int signal : {SIGINT, SIGTERM, SIGHUP}) {
+    const std::string name = path(std::to_string(signal));
+    EXPECT_EXIT(write_file(name,
+                           [&](std::ostream& out) {
+                             out << "half";
+                             kill(getpid(), signal);
+                             out << ", and all";
+                           }),
+                testing::KilledBySignal(signal), "");
+    EXPECT_EQ(content(name), "half, and all");
+  }
+  EXPECT_EQ(files(), 3);
 }
 
 TEST_F(ReportFile, ReplacesTheFileBehindALink) {
