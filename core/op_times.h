@@ -10,6 +10,9 @@ struct OpTimes {
   /// Seconds from an op's start until all tiles of its kernel are on SMs, before which no exchange of its rank starts;
   /// empty where exchanges wait for no kernel.
   std::vector<double> placed_s;
+
+  /// Whether exchanges wait for kernels.
+  [[nodiscard]] bool are_late() const { return !placed_s.empty(); }
 };
 
 }  // namespace meshattn
