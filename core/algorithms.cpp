@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 
 #include "core/error.h"
 #include "core/report/figures.h"
@@ -194,8 +195,31 @@ Method method_of(std::string_view name, const Problem& problem, const Choices& c
   return method;
 }
 
+namespace {
+
+/// The fewest cuts, a power of two, with which what a window shows of other pieces is at most an eighth less than the
+/// cells that it lies in; no more than make blocks of a few tokens, or more cells than are compared in a second.
+int cuts_of_window(const Problem& problem) {
+  constexpr double kMostExcess = 1.125;
+  constexpr int kMostCuts = 64, kMostCells = 1 << 14;
+  const bool scattered = problem.partition == Partition::kStriped || deals_documents(problem.partition);
+  if (problem.mask.window <= 1 || scattered) return 1;
+  const int pieces = problem.pieces();
+  const double queries = 1.0 * static_cast<double>(problem.shape.seq_q) / problem.ranks / pieces;
+  const double keys = 1.0 * static_cast<double>(problem.shape.seq_kv) / problem.ranks / pieces;
+  const auto shown = static_cast<double>(problem.mask.window - 1);
+  int cuts = 1;
+  while (std::ceil(shown * cuts / keys) * keys / cuts > kMostExcess * shown && cuts < kMostCuts &&
+         2.0 * cuts * pieces * problem.ranks <= kMostCells && queries >= 4 * cuts)
+    cuts *= 2;
+  return cuts;
+}
+
+}  // namespace
+
 Problem cut_for(const Method& method, Problem problem) {
-  if (method.generator == Generator::kTasp) problem.cuts = std::max(1, problem.ranks - 1);
+  problem.cuts = 1;
+  problem.cuts = method.generator == Generator::kTasp ? std::max(1, problem.ranks - 1) : cuts_of_window(problem);
   return problem;
 }
 

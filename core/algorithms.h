@@ -77,7 +77,8 @@ struct Method {
 [[nodiscard]] Method method_of(std::string_view algorithm, const Problem& problem, const Choices& choices,
                                int gpus_per_node);
 
-/// The problem as a method cuts it: tasp moves each chunk in ranks − 1 parts.
+/// The problem as a method cuts it: tasp moves each chunk in ranks − 1 parts, the others under a window so that little
+/// more of a chunk is moved and merged than what the window shows.
 [[nodiscard]] Problem cut_for(const Method& method, Problem problem);
 
 /// Those of the choices that an algorithm takes.

@@ -168,6 +168,52 @@ TEST(Prune, AWindowMovesTheHaloOnly) {
     }
 }
 
+/// Chunks of 64 tokens, cut so that what moves is at most an eighth more than what the window shows, W − 1 keys: 16 in
+/// a cell of 16; 13 in seven cells of 2, for of 4 it were 16; 65 in a chunk and a cell of 8, so that 8 more come from
+/// the chunk before, but to rank 1; 200 in three chunks and half a fourth, 224, which
+/// is less than an eighth more.
+TEST(Prune, WhatAWindowShowsIsCutOut) {
+  constexpr int kRanks = 8;
+  struct Cut {
+    std::int64_t window;
+    int cuts;
+    std::int64_t keys;  ///< that all receive together
+  };
+  for (const Cut& cut : {Cut{17, 4, 7 * 16},
+                         {14, 32, 7 * 14},
+                         {66, 8, 7 * 64 + 6 * 8},
+                         {65, 1, 7 * 64},
+                         {201, 2, 7 * 64 + 6 * 64 + 5 * 64 + 4 * 32},
+                         {1, 1, 0},
+                         {512, 1, 28 * 64}}) {
+    Problem p{{64 * kRanks, 64 * kRanks, 1, 8, 2, 4, Dtype::kBf16},
+              {true, cut.window, {}},
+              Partition::kContiguous,
+              Pass::kForward,
+              kRanks};
+    p = cut_for(method_of("ring", p, {}, kRanks), p);
+    EXPECT_EQ(p.cuts, cut.cuts) << cut.window;
+    const Volume v = volume_of(prune(schedule_of(p, {1, kRanks}, Dtype::kBf16)), network_of(kRanks, kRanks));
+    EXPECT_EQ(v.bytes_received_avg * kRanks, static_cast<double>(cut.keys * 2 * 4 * 2 * 2)) << cut.window;
+  }
+}
+
+/// Whatever the shape, cells have tokens, and are no more than can be looked through two by two.
+TEST(Cuts, AreOfShapesThatCanBeCut) {
+  for (int ranks : {1, 3, 8, 100, 4096, 65536})
+    for (std::int64_t seq : {1L << 17, 1L << 20, 1L << 24})
+      for (std::int64_t prefix : {0L, 999L})
+        for (std::int64_t window : {1000L, 1001L, 4096L, 100'000L})
+          for (Partition partition : {Partition::kContiguous, Partition::kZigzag, Partition::kStriped}) {
+            if (seq < 2L * ranks) continue;
+            Problem p{
+                {seq, seq + prefix, 1, 8, 2, 4, Dtype::kBf16}, {true, window, {}}, partition, Pass::kForward, ranks};
+            p = cut_for(method_of("ring", p, {}, 1), p);
+            EXPECT_NO_THROW(check(p)) << ranks << ' ' << seq << ' ' << window;
+            EXPECT_TRUE(p.cuts == 1 || (p.cells() <= 1 << 14 && partition != Partition::kStriped));
+          }
+}
+
 /// 16 documents on n = 16·m ranks, one m chunks long. Contiguous, the i-th chunk of a document is seen by the m − 1 − i
 /// after it: m(m−1)/2 hops a document, of n(n−1) in all under the full mask. Dealt by document zigzag each rank has a
 /// part of every document, and each of them is a causal zigzag: 75 % of K and V move, as without documents.
