@@ -42,7 +42,7 @@ struct Framework {
   double output_bytes = 0;     ///< once, of a sum that is an output, before it is made so
   int merge_kernels = 1;       ///< that merge a block's output
   int gradient_kernels = 1;    ///< that add its gradients
-  double host_s = 0;           ///< a compute op takes no less: the host issues the next one meanwhile
+  double host_s = 0;           ///< that a host needs to issue a compute op, one after the other
   /// Read + written where what is exchanged by heads is copied, once on either side, so that heads lie together; no
   /// faster than merging. Infinite: nothing is copied.
   double layout_bytes_per_s = std::numeric_limits<double>::infinity();

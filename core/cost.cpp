@@ -225,6 +225,19 @@ std::vector<Attended> attended_of(const Schedule& s) {
   return all;
 }
 
+/// When hosts that need so long for each compute op begin to issue each op.
+std::vector<double> issued_s(const Schedule& s, double host_s) {
+  std::vector<double> issued;
+  for (Rank rank = 0; rank < s.problem.ranks; ++rank) {
+    double now_s = 0;
+    for (OpId op = s.ops_begin(rank); op < s.ops_end(rank); ++op) {
+      issued.push_back(now_s);
+      if (s.lane(s.ops[op]) == kComputeLane) now_s += host_s;
+    }
+  }
+  return issued;
+}
+
 }  // namespace
 
 void CostModel::add_layouts(const Schedule& s, std::vector<double>& seconds) const {
@@ -258,7 +271,8 @@ void CostModel::add_layouts(const Schedule& s, std::vector<double>& seconds) con
 }
 
 OpTimes CostModel::times(const Schedule& s) const {
-  OpTimes times{std::vector<double>(s.ops.size()), std::vector<double>(framework_.late_exchanges ? s.ops.size() : 0)};
+  OpTimes times{
+      std::vector<double>(s.ops.size()), std::vector<double>(framework_.late_exchanges ? s.ops.size() : 0), {}};
   std::vector<double>& seconds = times.seconds;
   Merges merges(s, framework_);
   const auto attends = [&](OpId op, const auto& attention) {
@@ -280,9 +294,12 @@ OpTimes CostModel::times(const Schedule& s) const {
       for (ValueId source : s.sources_of(*c)) bytes += s.bytes(source, s.region(c->made));
       seconds[op] = sum_s(static_cast<double>(bytes) + merges.output_bytes(c->made));
     }
-    seconds[op] = std::max(seconds[op], framework_.host_s);
   }
   add_layouts(s, seconds);
+  if (framework_.host_s > 0) {
+    times.issued_s = issued_s(s, framework_.host_s);
+    times.host_s = framework_.host_s;
+  }
   return times;
 }
 

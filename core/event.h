@@ -7,9 +7,9 @@ namespace meshattn {
 /// What an Execution asks its clock to tell it in time.
 struct Event {
   enum class Kind : std::uint8_t {
-    kComputed,   ///< the op on a rank's compute lane has ended; id: the rank
-    kPlaced,     ///< where exchanges are late: all tiles of its kernel are on SMs, or all that arrives at this moment
-                 ///< has arrived; id: the rank
+    kComputed,  ///< the op on a rank's compute lane has ended; id: the rank
+    kLook,      ///< something may start on a rank: its host has issued it, or where exchanges are late all tiles of its
+                ///< kernel are on SMs, or all that arrives at this moment has arrived; id: the rank
     kStartedUp,  ///< the start-up of a transfer has passed; id: the transfer
     kArrived,    ///< its last byte has; id: the transfer
   };

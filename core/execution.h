@@ -38,9 +38,10 @@ struct LaneProgress {
 /// its last transfer. From the start of an exchange to the end of each of its transfers compute of the rank is slower,
 /// by what such a transfer takes of it: of several the one that takes most counts; and where bytes that flow through a
 /// port slow compute down, not below that. Where ranks share processors, those that compute at a time have equal parts
-/// of them. Where exchanges are late (`Framework`), one also waits for the compute ops listed before it, and if a
-/// kernel runs then, or starts at that moment, until all of its tiles are on SMs. What links do to each other, and
-/// compute to links, is the clock's business:
+/// of them. Nothing starts before its host issues it, nor ends before all of it
+/// is issued. Where exchanges are late (`Framework`), one also waits for
+/// the compute ops listed before it, and if a kernel runs then, or starts at that moment, until all of its tiles are on
+/// SMs. What links do to each other, and compute to links, is the clock's business:
 ///
 ///     double now();                                       // seconds
 ///     void after(double seconds, Event);                  // after what arrives at that moment
@@ -118,6 +119,7 @@ bool Execution<Clock>::brings_partials(const Exchange& exchange) const {
 
 template <typename Clock>
 bool Execution<Clock>::may_start(Rank rank, OpId op) const {
+  if (!times_.issued_s.empty() && !has_come(clock_, times_.issued_s[op])) return false;
   for (OpId before : dependencies_.of(op))
     if (trace_.end_s[before] == kNotYet) return false;
   const auto* exchange = std::get_if<Exchange>(&schedule_.ops[op]);
@@ -133,6 +135,8 @@ void Execution<Clock>::seek(Rank rank, Lane lane, OpId from) {
   const OpId end = schedule_.ops_end(rank);
   while (from < end && lane_of_[from] != lane) ++from;
   progress_[index(rank, lane)] = {from, 0, false};
+  if (times_.issued_s.empty() || from == end || has_come(clock_, times_.issued_s[from])) return;
+  clock_.after(times_.issued_s[from] - clock_.now(), {Event::Kind::kLook, static_cast<std::uint32_t>(rank)});
 }
 
 /// Starts what can start on a rank, compute before exchanges.
@@ -160,7 +164,7 @@ bool Execution<Clock>::start(Rank rank, Lane lane) {
       if (++posted_[t] == 2) start_transfer(t);
     return false;
   }
-  if (times_.seconds[p.op] > 0) {
+  if (lane == kComputeLane && (times_.seconds[p.op] > 0 || !has_come(clock_, times_.least_end_s(p.op)))) {
     pace_.begin(rank, p.op);
     return false;
   }
@@ -208,7 +212,7 @@ template <typename Clock>
 void Execution<Clock>::end_op(Rank rank, Lane lane) {
   leave(rank, lane);
   if (!times_.are_late()) return advance(rank);
-  clock_.after(0, {Event::Kind::kPlaced, static_cast<std::uint32_t>(rank)});  // after all that arrives now
+  clock_.after(0, {Event::Kind::kLook, static_cast<std::uint32_t>(rank)});  // after all that arrives now
 }
 
 template <typename Clock>
@@ -218,7 +222,7 @@ void Execution<Clock>::happened(Event event) {
       if (!pace_.end(static_cast<Rank>(event.id))) return;
       leave(static_cast<Rank>(event.id), kComputeLane);
       return advance(static_cast<Rank>(event.id));
-    case Event::Kind::kPlaced:
+    case Event::Kind::kLook:
       return advance(static_cast<Rank>(event.id));
     case Event::Kind::kStartedUp:
       return send(event.id);

@@ -13,6 +13,13 @@
 
 namespace meshattn {
 
+/// Whether a moment has come, as far as a clock is exact.
+template <typename Clock>
+[[nodiscard]] bool has_come(Clock& clock, double at_s) {
+  const double now_s = clock.now(), same_s = std::max(1e-10, 1e-12 * now_s);  // more than a clock is off
+  return now_s >= at_s - same_s;
+}
+
 /// How fast each rank computes, op by op, beside what it exchanges and beside those that it shares processors with: see
 /// Execution, whose clock it tells when an op will have ended and, where exchanges are late, when all tiles of its
 /// kernel will be on SMs. A change of speed makes what was told before void.
@@ -22,12 +29,14 @@ class Pace {
   /// All arguments must outlive it.
   Pace(const Schedule& schedule, const Network& network, const OpTimes& times, Clock& clock);
 
-  /// The rank begins an op that takes time: Event::kComputed and kPlaced follow.
+  /// The rank begins a compute op that takes time: Event::kComputed and, where exchanges are late, kLook follow.
   void begin(Rank rank, OpId op);
   /// Ends the op that a kComputed event is about. @returns whether it was to be believed: not if the op has lost speed.
   [[nodiscard]] bool end(Rank rank);
   /// Whether no kernel of the rank keeps an exchange off its SMs, where exchanges are late.
-  [[nodiscard]] bool is_placed(Rank rank) const { return op_[at(rank)] == kNone || is_due(placed_due_s_[at(rank)]); }
+  [[nodiscard]] bool is_placed(Rank rank) const {
+    return op_[at(rank)] == kNone || has_come(clock_, placed_due_s_[at(rank)]);
+  }
 
   /// An exchange with these transfers starts on the rank.
   void add(Rank rank, std::span<const TransferId> transfers);
@@ -39,7 +48,6 @@ class Pace {
  private:
   [[nodiscard]] static std::size_t at(Rank rank) { return static_cast<std::size_t>(rank); }
   [[nodiscard]] bool can_change() const { return !work_.empty(); }
-  [[nodiscard]] bool is_due(double due_s) const;
   [[nodiscard]] bool share_node(TransferId t) const;
   void tell(Event::Kind kind, Rank rank, double after_s) {
     clock_.after(after_s, {kind, static_cast<std::uint32_t>(rank)});
@@ -105,22 +113,16 @@ void Pace<Clock>::begin(Rank rank, OpId op) {
     return count_compute(rank, 1);
   }
   if (times_.are_late()) place(rank, times_.placed_s[op]);
-  tell(Event::Kind::kComputed, rank, seconds);
+  tell(Event::Kind::kComputed, rank, std::max(seconds, times_.least_end_s(op) - clock_.now()));
 }
 
 template <typename Clock>
 bool Pace<Clock>::end(Rank rank) {
-  if (can_change() && (op_[at(rank)] == kNone || !is_due(work_[at(rank)].due_s))) return false;
+  if (can_change() && (op_[at(rank)] == kNone || !has_come(clock_, work_[at(rank)].due_s))) return false;
   if (network_.can_slow_messages()) clock_.compute(rank, -1);
   op_[at(rank)] = kNone;
   count_compute(rank, -1);
   return true;
-}
-
-template <typename Clock>
-bool Pace<Clock>::is_due(double due_s) const {
-  const double now_s = clock_.now(), same_s = std::max(1e-10, 1e-12 * now_s);  // more than a clock is off
-  return now_s >= due_s - same_s;
 }
 
 template <typename Clock>
@@ -168,7 +170,7 @@ void Pace<Clock>::count_compute(Rank rank, int by) {
 template <typename Clock>
 void Pace<Clock>::place(Rank rank, double after_s) {
   placed_due_s_[at(rank)] = clock_.now() + after_s;
-  if (after_s > 0) tell(Event::Kind::kPlaced, rank, after_s);
+  if (after_s > 0) tell(Event::Kind::kLook, rank, after_s);
 }
 
 template <typename Clock>
@@ -192,7 +194,7 @@ void Pace<Clock>::change_speed(Rank rank) {
   work.left_s -= (now_s - work.since_s) * work.speed;
   work.since_s = now_s;
   work.speed = speed;
-  const double seconds = std::max(0.0, work.left_s) / speed;
+  const double seconds = std::max({0.0, work.left_s / speed, times_.least_end_s(op) - now_s});
   work.due_s = now_s + seconds;
   if (times_.are_late()) place(rank, std::max(0.0, work.left_s - (times_.seconds[op] - times_.placed_s[op])) / speed);
   tell(Event::Kind::kComputed, rank, seconds);

@@ -33,9 +33,9 @@ struct Placement {
 /// rows · columns · ranks_at_place = GPUs per node. None if there is none.
 [[nodiscard]] std::vector<Grid> grids_of(Tile tile, int ranks_at_place, int gpus_per_node);
 
-/// Ranks (R·a + C)·ranks_at_place + i of the tile a×b on nodes by their places (R, C), in the order of the ranks where the grid
-/// allows: where a row group and a node divide one another, the grid min(a, m) × (m / min(a, m)) of m places a node is
-/// linear.
+/// Ranks (R·a + C)·ranks_at_place + i of the tile a×b on nodes by their places (R, C), in the order of the ranks where
+/// the grid allows: where a row group and a node divide one another, the grid min(a, m) × (m / min(a, m)) of m places a
+/// node is linear.
 /// @throws InvalidInput naming the possible grids if this is none.
 [[nodiscard]] Placement placed(Grid grid, Tile tile, int ranks_at_place, int gpus_per_node);
 

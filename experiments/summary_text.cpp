@@ -32,7 +32,7 @@ std::string waits_text(const Summary& s) {
 std::string near_text(const Summary& s) {
   const std::string near = near_bound(s);
   if (near == "compute") return "compute";
-  if (near == "latency") return "neither bound: start-up, order and dependencies decide";
+  if (near == "latency") return "neither bound: start-up, order, dependencies or the host decide";
   return "link " + near;
 }
 

@@ -15,13 +15,13 @@ struct Compute {
   double mean = 0;
 };
 
-/// How long the compute lanes of all ranks were busy.
-Compute compute_of(const Schedule& s, const Trace& trace) {
+/// How long the compute lanes of all ranks were busy, and not with what their hosts had still to issue.
+Compute compute_of(const Schedule& s, const Trace& trace, const OpTimes& times) {
   Compute all;
   for (Rank r = 0; r < s.problem.ranks; ++r) {
     double busy = 0;
     for (OpId op = s.ops_begin(r); op < s.ops_end(r); ++op)
-      if (s.lane(s.ops[op]) == kComputeLane) busy += trace.end_s[op] - trace.start_s[op];
+      if (s.lane(s.ops[op]) == kComputeLane) busy += trace.end_s[op] - trace.start_s[op] - unissued_s(trace, times, op);
     all.busiest = std::max(all.busiest, busy);
     all.mean += busy;
   }
@@ -83,13 +83,14 @@ Summary summarise(const Schedule& s, const Network& network, const CostModel& co
                   const WallTimes& wall) {
   Summary sum;
   sum.placed = network.placement().name;
-  const Compute busy = compute_of(s, trace);
+  const OpTimes times = cost.times(s);
+  const Compute busy = compute_of(s, trace, times);
   sum.makespan_s = trace.makespan_s;
   sum.compute_s = busy.busiest;
   sum.waiting = trace.makespan_s > 0 ? std::max(0.0, 1 - busy.mean / trace.makespan_s) : 0;  // not below by rounding
   sum.compute_balance = busy.mean > 0 ? std::max(1.0, busy.busiest / busy.mean) : 1;         // not below by rounding
   sum.links = link_loads(s, network, trace.makespan_s);
-  sum.bounds.compute_s = down_to_picoseconds(busiest_compute_s(s, network, cost.times(s).seconds));
+  sum.bounds.compute_s = down_to_picoseconds(busiest_compute_s(s, network, times.seconds));
   if (!sum.links.empty()) {
     sum.bounds.busiest_link_s = down_to_picoseconds(sum.links.front().busy_s);
     sum.bounds.busiest_link = sum.links.front().name;
@@ -100,7 +101,7 @@ Summary summarise(const Schedule& s, const Network& network, const CostModel& co
   sum.transfers = s.transfers.size();
   sum.ops = s.ops.size();
   sum.wall = wall;
-  sum.waits = waits_of(s, trace);
+  sum.waits = waits_of(s, trace, times);
   return sum;
 }
 

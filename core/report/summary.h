@@ -36,7 +36,7 @@ struct LinkLoad {
 /// What idle compute lanes waited for.
 struct Wait {
   /// Tensors to arrive ("KV", "Q+dO+delta"), "memory" to be free again, an op that could run to "start" (measured ones
-  /// do not at once), or the other ranks to "end".
+  /// do not at once, and a host may be late with it or with its last kernels), or the other ranks to "end".
   std::string what;
   double seconds = 0;  ///< mean over ranks
   double share = 0;    ///< of all idle time

@@ -1,6 +1,7 @@
 #include "core/report/waits.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <span>
 #include <string>
@@ -55,7 +56,13 @@ std::vector<Wait> ranked(std::vector<Wait> waits) {
   return waits;
 }
 
-std::vector<Wait> waits_of(const Schedule& s, const Trace& trace) {
+double unissued_s(const Trace& trace, const OpTimes& times, OpId op) {
+  constexpr double kSame_s = 1e-9;
+  const bool host_ended_it = !times.issued_s.empty() && std::abs(trace.end_s[op] - times.least_end_s(op)) < kSame_s;
+  return host_ended_it ? std::max(0.0, trace.end_s[op] - trace.start_s[op] - times.seconds[op]) : 0;
+}
+
+std::vector<Wait> waits_of(const Schedule& s, const Trace& trace, const OpTimes& times) {
   const Dependencies dependencies(s);
   Idle idle;
   for (Rank r = 0; r < s.problem.ranks; ++r) {
@@ -63,6 +70,7 @@ std::vector<Wait> waits_of(const Schedule& s, const Trace& trace) {
     for (OpId op = s.ops_begin(r); op < s.ops_end(r); ++op) {
       if (s.lane(s.ops[op]) != kComputeLane) continue;
       add_waits(s, trace, dependencies.of(op), r, op, free_from, idle);
+      if (const double unissued = unissued_s(trace, times, op); unissued > 0) idle["start"] += unissued;
       free_from = trace.end_s[op];
     }
     if (trace.makespan_s > free_from) idle["end"] += trace.makespan_s - free_from;

@@ -55,8 +55,6 @@ TEST(Framework, AFrameworkMovesItsBytes) {
   EXPECT_NEAR(more(3), 3 * 8 * gpu.launch_s, 1e-15);
   gpu.framework = {.gradient_kernels = 9};
   EXPECT_EQ(more(3), 0);
-  gpu.framework = {.host_s = 1};
-  EXPECT_GT(more(0), 4 - 0.1);  // at least the four kernels
   gpu.framework = {.gradient_bytes = 1e6};
   EXPECT_EQ(more(0), 0);
 }
@@ -82,6 +80,30 @@ TEST(Framework, ALateExchangeRunsBesideTheLastWave) {
     const double expected_s = late && sms == 100 ? 6 * kernel_s : 4 * kernel_s + 2 * merged_s;
     EXPECT_NEAR(estimate(s, Network(c, 4), times).makespan_s, expected_s + merged_s + cast_s, 1e-12) << sms << late;
   }
+}
+
+/// A ring of 4: four kernels and the cast of their sum, a second of the host each; of the last one all is issued after
+/// 5 s, to the nanosecond, whatever SMs exchanges take. A host that needs less than a kernel takes is ahead of all:
+/// nothing waits for it. Nothing that it does makes a kernel longer.
+TEST(Framework, NothingStartsBeforeItsHostHasIssuedIt) {
+  const Problem p = problem(4096, 4);
+  const Schedule s = ring_of_four(p);
+  Cluster c;
+  c.gpu = measured();
+  c.gpu.sms = 100;
+  c.node = {.gpus = 4, .link_bytes_per_s = 1e15, .link_sms = 16};
+  const auto makespan_s = [&](double host_s, OpTimes* times) {
+    c.gpu.framework.host_s = host_s;
+    *times = CostModel(c.gpu, p).times(s);
+    return estimate(s, Network(c, 4), *times).makespan_s;
+  };
+  OpTimes free, late, ahead;
+  const double free_s = makespan_s(0, &free);
+  EXPECT_TRUE(free.issued_s.empty());
+  EXPECT_NEAR(makespan_s(1, &late), 5, 1e-9);
+  EXPECT_EQ(late.seconds, free.seconds);
+  EXPECT_EQ(late.issued_s[s.ops_begin(1)], 0);  // each rank has a host of its own
+  EXPECT_EQ(makespan_s(0.4 * free_s / 4, &ahead), free_s);
 }
 
 /// Stripes on 4 ranks: of a later rank's stripe no first query sees a key, and no last key is seen: all but one of the

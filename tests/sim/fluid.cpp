@@ -36,6 +36,10 @@ class Fluid {
     return started_[op] && !ended_[op] && !std::holds_alternative<Exchange>(s_.ops[op]);
   }
   [[nodiscard]] bool ready(Rank rank, OpId op) const;
+  /// Whether the host has issued all of an op that computes.
+  [[nodiscard]] bool issued(OpId op) const {
+    return times_.issued_s.empty() || now_ >= times_.issued_s[op] + times_.host_s - 1e-12;
+  }
   [[nodiscard]] double unplaced_s(OpId op) const;
   [[nodiscard]] bool kept_off(Rank rank, OpId exchange) const;
   [[nodiscard]] double speed(Rank rank) const;
@@ -77,7 +81,7 @@ Fluid::Fluid(const Schedule& schedule, const Network& network, const CostModel& 
 }
 
 bool Fluid::ready(Rank rank, OpId op) const {
-  bool ready = true;
+  bool ready = times_.issued_s.empty() || now_ >= times_.issued_s[op] - 1e-12;
   for (OpId before = s_.ops_begin(rank); before < op; ++before)
     ready = ready && (ended_[before] || s_.lane(s_.ops[before]) != s_.lane(s_.ops[op]));
   for_each_operand(
@@ -139,7 +143,7 @@ bool Fluid::end(Rank rank, OpId op) {
   if (const auto* exchange = std::get_if<Exchange>(&s_.ops[op])) {
     for (TransferId t : s_.transfers_of(*exchange))
       if (!flows_[t].done) return false;
-  } else if (left_s_[op] > 0) {
+  } else if (left_s_[op] > 0 || !issued(op)) {
     return false;
   }
   trace_.end_s[op] = now_;
@@ -204,8 +208,11 @@ double Fluid::next_event() const {
   for (OpId op = 0; op < s_.ops.size(); ++op)
     if (computes(op)) {
       const double left_s = unplaced_s(op) > 0 ? unplaced_s(op) : left_s_[op];
-      next = std::min(next, now_ + left_s / speed(s_.rank_of(op)));
+      if (left_s > 0) next = std::min(next, now_ + left_s / speed(s_.rank_of(op)));
     }
+  for (double issued_s : times_.issued_s)
+    for (double moment : {issued_s, issued_s + times_.host_s})
+      if (moment > now_ + 1e-12) next = std::min(next, moment);
   for (const Flow& f : flows_)
     if (!f.done && f.flows_from < kNever)
       next = std::min(next, flowing(f) ? now_ + f.bytes_left / f.rate : f.flows_from);
@@ -231,7 +238,7 @@ Trace Fluid::run() {
     now_ = next;
   }
   if (std::ranges::count(ended_, false) > 0) throw SimulationError("deadlock");
-  trace_.makespan_s = now_;
+  trace_.makespan_s = std::ranges::max(trace_.end_s);
   return trace_;
 }
 
