@@ -6,6 +6,7 @@
 #include <array>
 #include <cmath>
 
+#include "core/algorithms/others.h"
 #include "core/error.h"
 #include "core/report/figures.h"
 
@@ -96,6 +97,13 @@ std::string listed(const auto& items, auto&& text) {
   return list;
 }
 
+/// Those of all tiles that an algorithm can have.
+std::vector<Tile> possible_tiles(const Algorithm& algorithm, std::vector<Tile> tiles) {
+  if (algorithm.generator == Generator::kStarTrail)
+    std::erase_if(tiles, [](Tile tile) { return !star_trail_fits(tile.rows, tile.rows * tile.columns); });
+  return tiles;
+}
+
 /// How many ranks share out the heads.
 int ulysses_of(const Asked& asked) {
   const auto& [algorithm, problem, choices, per_node] = asked;
@@ -126,13 +134,13 @@ Tile tile_of(const Asked& asked, int places) {
                                      name_of(problem.pass), problem.ranks, tile_text(fixed), tile_text(*given)));
     return fixed;
   }
-  const std::string possible = listed(tiles_of(places), tile_text);
+  const std::vector<Tile> tiles = possible_tiles(algorithm, tiles_of(places));
+  const std::string possible = listed(tiles, tile_text);
   const std::string where = places == problem.ranks
                                 ? fmt::format("{} ranks", places)
                                 : fmt::format("{} places of {} ranks", places, problem.ranks / places);
   if (!given) throw InvalidInput(fmt::format("{} needs --tile AxB: on {} one of {}", algorithm.name, where, possible));
-  const auto [a, b] = *given;
-  if (a < 1 || b < 1 || a > places || a * b != places)
+  if (std::ranges::find(tiles, *given) == tiles.end())
     throw InvalidInput(fmt::format("tile {} does not make {}: possible are {}", tile_text(*given), where, possible));
   return *given;
 }
@@ -263,7 +271,7 @@ std::vector<Choices> choices_of(const Algorithm& algorithm, const Problem& probl
   if (!algorithm.takes_tile || given.tile) return with_shares;
   std::vector<Choices> all;
   for (const Choices& choices : with_shares)
-    for (Tile tile : tiles_to_compare(problem.ranks / choices.ulysses.value_or(1)))
+    for (Tile tile : possible_tiles(algorithm, tiles_to_compare(problem.ranks / choices.ulysses.value_or(1))))
       all.emplace_back(choices).tile = tile;
   return all.empty() ? with_shares : all;
 }

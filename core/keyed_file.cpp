@@ -10,6 +10,7 @@
 #include <limits>
 
 #include "core/error.h"
+#include "core/open_file.h"
 #include "core/suggest.h"
 
 namespace meshattn {
@@ -100,13 +101,10 @@ void check_source(const KeyedLine& line) {
 }
 
 std::string read_bytes(const std::filesystem::path& path) {
+  std::ifstream in = open_file(path);
   std::error_code error;
-  if (!std::filesystem::is_regular_file(path, error))
-    throw InvalidInput(fmt::format("{}: no such file", path.string()));
   if (std::filesystem::file_size(path, error) > kMostBytes)
     throw InvalidInput(fmt::format("{}: larger than 1 MiB, which no such file is", path.string()));
-  std::ifstream in(path, std::ios::binary);
-  if (!in) throw InvalidInput(fmt::format("{}: cannot be read", path.string()));
   return {std::istreambuf_iterator<char>(in), {}};
 }
 

@@ -137,10 +137,13 @@ const Outcome* fastest(const std::vector<Outcome>& rows) {
   return best;
 }
 
-/// Marks the rows that are closer to the fastest than how far off its own prediction may be.
+/// Marks the fastest row, and those that are closer to it than how far off its own prediction may be.
 void mark(std::vector<Outcome>& rows, const Outcome& best) {
   const double most_s = range_s(best.total()).second;
-  for (Outcome& row : rows) row.within_range = !row.passes.empty() && total_s(row) <= most_s;
+  for (Outcome& row : rows) {
+    row.is_fastest = &row == &best;
+    row.within_range = !row.passes.empty() && total_s(row) <= most_s;
+  }
 }
 
 std::string name_of(const Outcome& row) {
@@ -151,13 +154,13 @@ std::string speed_up(const Outcome& ring, double seconds) {
   return ring.passes.empty() || seconds <= 0 ? "-" : fmt::format("{:.2f}", total_s(ring) / seconds);
 }
 
-std::string table_of(const Request& request, const std::vector<Outcome>& rows, const Outcome* best) {
+std::string table_of(const Request& request, const std::vector<Outcome>& rows) {
   std::vector<std::vector<std::string>> cells{{"", "algorithm", "tile", "makespan", "speed-up", "waiting", "chunks",
                                                "received", "between nodes", "at most", "memory", "near"}};
   const bool show_placed = !placed_linearly(request.question);
   if (show_placed) cells.front().push_back("placed");
   for (const Outcome& row : rows) {
-    cells.push_back({&row == best ? "*" : row.within_range ? "~" : "", row.algorithm, row.choice});
+    cells.push_back({row.is_fastest ? "*" : row.within_range ? "~" : "", row.algorithm, row.choice});
     if (row.passes.empty()) continue;
     const Summary s = row.total();
     for (std::string& cell : std::vector{
@@ -240,7 +243,7 @@ int compare(const po::variables_map& given) {
   if (best != nullptr) mark(rows, *best);
   if (!json.empty()) write_file(json, [&](std::ostream& out) { write_json(out, request.question, rows); });
   if (json != "-") {
-    std::cout << headline(request) << '\n' << table_of(request, rows, best);
+    std::cout << headline(request) << '\n' << table_of(request, rows);
     if (best != nullptr) std::cout << closing(request, rows, *best);
   }
   if (!well) throw SimulationError("not every row could be simulated: see 'not possible' above");

@@ -37,7 +37,8 @@ void add_device_options(po::options_description& options) {
        "fast (usual: cuDNN where it can), repeatable (the same, every run to the bit), reference (slow and simple)")  //
       ("repeats", text("N"), "timed runs (5)")                                                                        //
       ("warm-ups", text("N"), "runs before them (2)")                                                                 //
-      ("timeout", text("SECONDS"), "give up, and say at which op every rank is (60)")                                 //
+      ("timeout", text("SECONDS"),
+       "give up, and say at which op every rank is (60); kernels that run then end first, on a CPU only")  //
       ("max-ctas", text("N"), "thread blocks of an NCCL kernel, which are lost to attention (4)");
 }
 

@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "core/keyed_file.h"
+#include "core/open_file.h"
 #include "experiments/units.h"
 
 namespace meshattn {
@@ -57,8 +58,7 @@ Mask parse_mask(std::string_view text, std::int64_t seq) {
 }
 
 Documents read_documents(const std::filesystem::path& path, std::int64_t seq) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in || std::filesystem::is_directory(path)) throw InvalidInput(fmt::format("{}: cannot be read", path.string()));
+  std::ifstream in = open_file(path);
   std::vector<std::int64_t> lengths;
   std::int64_t tokens = 0;
   int line = 1;

@@ -10,6 +10,7 @@
 
 #include "core/error.h"
 #include "core/keyed_file.h"
+#include "core/open_file.h"
 
 namespace meshattn {
 
@@ -68,8 +69,7 @@ std::vector<double> ranks_of(std::span<const double> numbers) {
 }  // namespace
 
 std::vector<PublishedRow> read_published(const std::string& path) {
-  std::ifstream in(path);
-  if (!in) throw InvalidInput(fmt::format("cannot read {}", path));
+  std::ifstream in = open_file(path);
   std::vector<PublishedRow> rows;
   bool heading = false;
   int number = 0;

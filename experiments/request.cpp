@@ -107,6 +107,8 @@ void read_choices(const po::variables_map& given, Request& request) {
   choices.tile_backward = parse_tile(text("tile-backward"), "--tile-backward");
   if (request.question.passes.back() != Pass::kBackward)
     throw InvalidInput("--tile-backward is given without a backward pass: give --pass both or backward");
+  if (request.question.passes.size() == 1 && choices.tile)
+    throw InvalidInput("--tile and --tile-backward are two tiles for one pass: give one, or --pass both");
   if (request.question.passes.size() == 1) choices.tile = std::exchange(choices.tile_backward, std::nullopt);
 }
 
@@ -298,14 +300,17 @@ std::string headline(const Request& request) {
   const auto pass = q.passes.size() > 1 ? std::string_view("forward and backward") : name_of(q.passes.front());
   return fmt::format(
       "attention {}{}: {} tokens{}{}, {} heads ({} of keys) of {}, {}, {} mask, {}\n"
-      "on {} GPUs of {}{} ({} of {} figures assumed): {} order, partial results in {}, placement {}\n",
+      "on {} GPUs of {}{} ({} of {} figures assumed): {}, placement {}\n",
       pass, q.model.empty() ? "" : " of " + q.model, count_text(static_cast<std::uint64_t>(s.seq_q)),
       s.seq_kv > s.seq_q ? fmt::format(" after {} cached", count_text(static_cast<std::uint64_t>(s.seq_kv - s.seq_q)))
                          : "",
       s.batch > 1 ? fmt::format(" x {} sequences", s.batch) : "", s.heads, s.kv_heads, s.head_dim, name_of(s.dtype),
       name_of(q.problem.mask), q.partition_open ? "fastest partition" : name_of(q.problem.partition), q.problem.ranks,
       q.cluster, q.framework.empty() ? "" : " with " + q.framework, q.assumed, q.figures,
-      q.order ? name_of(*q.order) : "fastest", name_of(q.wire), name_of(q.placement));
+      q.is_planned
+          ? fmt::format("{} order, partial results in {}", q.order ? name_of(*q.order) : "fastest", name_of(q.wire))
+          : "the schedule as given",
+      name_of(q.placement));
 }
 
 std::string placed_text(const Request& request, const std::string& placed) {

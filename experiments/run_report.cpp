@@ -36,7 +36,12 @@ std::string deviations_text(const PassRun& run) {
 void print(std::ostream& out, const RunRequest& asked, const std::vector<PassRun>& passes, const std::string& device,
            int processes) {
   const RunOptions& o = asked.options;
-  out << fmt::format("on {}: {} rank{}, {} process{}, {}\n", device, asked.problem().ranks,
+  out << headline(asked.request);
+  if (!asked.schedule)
+    out << asked.passes.front().method.algorithm << ' ' << text_of(forms_of(asked.passes))
+        << placed_text(asked.request, asked.placement.name) << '\n';
+  out << '\n'
+      << fmt::format("on {}: {} rank{}, {} process{}, {}\n", device, asked.problem().ranks,
                      asked.problem().ranks > 1 ? "s" : "", processes, processes > 1 ? "es" : "",
                      o.transport == Transport::kCopies ? fmt::format("copies, {} to a GPU", o.ranks_per_device)
                                                        : fmt::format("NCCL with {} CTAs", o.most_ctas));

@@ -3,10 +3,10 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <fstream>
-#include <sstream>
 
 #include "core/error.h"
 #include "core/keyed_file.h"
+#include "core/open_file.h"
 #include "core/schedule_text.h"
 #include "experiments/device_options.h"
 
@@ -36,10 +36,9 @@ Request request_of(const Schedule& schedule, const po::variables_map& given) {
 }
 
 Schedule read_schedule(const std::string& path) {
-  std::ifstream file(path);
-  std::ostringstream text;
-  if (!file || !(text << file.rdbuf())) throw InvalidInput(fmt::format("--schedule: cannot read {}", path));
-  return read_text(text.str(), path);
+  std::ifstream in = open_file(path);
+  const std::string text{std::istreambuf_iterator<char>(in), {}};
+  return read_text(text, path);
 }
 
 }  // namespace

@@ -37,7 +37,7 @@ std::string list(const std::filesystem::path& topologies) {
 
 int topology(const po::variables_map& given) {
   if (!given.count("cluster")) {
-    for (const char* option : {"gpus", "set"})
+    for (const char* option : {"gpus", "set", "framework"})
       if (given.count(option)) throw InvalidInput(fmt::format("--{} needs --cluster NAME", option));
     std::cout << list(topologies_of(given));
     return 0;

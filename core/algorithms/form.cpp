@@ -33,13 +33,15 @@ namespace {
 void check_heads(const MeshForm& form, const AttentionShape& shape) {
   if (fits_heads(form, shape)) return;
   const int shares = form.ulysses * form.slices;
+  const std::string among =
+      form.slices == 1
+          ? fmt::format("{} ranks", shares)
+          : fmt::format("{} slices{}", shares,
+                        form.ulysses > 1 ? fmt::format(", {} on each of {} ranks", form.slices, form.ulysses) : "");
   if (shape.heads % shares != 0)
-    throw InvalidInput(fmt::format("{} heads cannot be shared out evenly among {} {}", shape.heads, shares,
-                                   form.slices > 1 ? "slices" : "ranks"));
+    throw InvalidInput(fmt::format("{} heads cannot be shared out evenly among {}", shape.heads, among));
   if (form.slices > 1)
-    throw InvalidInput(
-        fmt::format("{} kv-heads cannot be shared out evenly among {} slices{}", shape.kv_heads, shares,
-                    form.ulysses > 1 ? fmt::format(", {} on each of {} ranks", form.slices, form.ulysses) : ""));
+    throw InvalidInput(fmt::format("{} kv-heads cannot be shared out evenly among {}", shape.kv_heads, among));
   throw InvalidInput(fmt::format("{} kv-heads can neither be shared out evenly among {} ranks nor replicated evenly",
                                  shape.kv_heads, shares));
 }

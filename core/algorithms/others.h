@@ -26,6 +26,7 @@ namespace meshattn {
 /// Receives
 ///     forward   (1 + w)(C − 1) + (2/g)(n − 1)/C;       backward   (2/g)(1 + w)(C − 1) + (2 + w)(n − 1)/C
 /// @throws InvalidInput if C² does not divide the ranks.
+[[nodiscard]] bool star_trail_fits(int team, int ranks);
 [[nodiscard]] Schedule star_trail(const Problem& problem, int team, Dtype wire);
 
 /// TASP (arXiv 2509.26541), forward: the keys of each rank are cut into n − 1 parts, of which part k goes round

@@ -192,17 +192,13 @@ Schedule StarTrailGenerator::run() {
 
 }  // namespace
 
+bool star_trail_fits(int team, int ranks) { return team >= 1 && team <= ranks / team && ranks % (team * team) == 0; }
+
 Schedule star_trail(const Problem& problem, int team, Dtype wire) {
   check(problem);
-  const auto fits = [&](int c) { return problem.ranks % (c * c) == 0; };
-  if (team < 1 || team > problem.ranks / team || !fits(team)) {
-    std::string possible;
-    for (int c = 1; c <= problem.ranks / c; ++c)
-      if (fits(c)) possible += fmt::format("{}{}", possible.empty() ? "" : ", ", c);
-    throw InvalidInput(
-        fmt::format("teams of {} do not fit {} ranks: the square of a team must divide the ranks; possible are {}",
-                    team, problem.ranks, possible));
-  }
+  if (!star_trail_fits(team, problem.ranks))
+    throw InvalidInput(fmt::format("teams of {} do not fit {} ranks: the square of a team must divide the ranks", team,
+                                   problem.ranks));
   return StarTrailGenerator(problem, team, wire).run();
 }
 

@@ -103,8 +103,11 @@ void write_file(const std::string& path, const std::function<void(std::ostream&)
 
 void flush_output() {
   errno = 0;
+  const bool was_full = !std::cout;  // already: only another try tells why
+  std::cout.clear();
+  if (was_full) std::cout.put('\n');
   std::cout.flush();
-  if (!std::cout) cannot_write("to standard output", errno);
+  if (was_full || !std::cout) cannot_write("to standard output", errno);
 }
 
 }  // namespace meshattn

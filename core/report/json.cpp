@@ -158,7 +158,9 @@ void write_json(std::ostream& out, const Question& question, std::span<const Out
   Json json = json_of(question), rows = Json::array();
   for (const Outcome& outcome : outcomes) {
     append(rows.emplace_back(Json::object()), question, outcome);
-    if (!outcome.passes.empty()) rows.back()["within_range"] = outcome.within_range;
+    if (outcome.passes.empty()) continue;
+    rows.back()["fastest"] = outcome.is_fastest;
+    rows.back()["within_range"] = outcome.within_range;
   }
   json["rows"] = std::move(rows);
   out << json.dump(2) << '\n';

@@ -41,6 +41,7 @@ struct Outcome {
   std::vector<MeshForm> forms;  ///< of each pass; empty if impossible
   std::vector<Summary> passes;  ///< as many as were asked for, in that order; empty if impossible
   std::string impossible;
+  bool is_fastest = false;    ///< of several; of those that are as fast, the one that receives least
   bool within_range = false;  ///< of several: whether it is no further from the fastest than the spread of that
 
   /// All passes one after the other.

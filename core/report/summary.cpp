@@ -115,9 +115,11 @@ Summary one_after_other(const Summary& a, const Summary& b) {
   const double mean = (1 - a.waiting) * a.makespan_s + (1 - b.waiting) * b.makespan_s;
   sum.waiting = sum.makespan_s > 0 ? 1 - mean / sum.makespan_s : 0;
   sum.compute_balance = mean > 0 ? std::max(1.0, sum.compute_s / mean) : 1;
-  const Bounds& busier = a.bounds.busiest_link_s > b.bounds.busiest_link_s ? a.bounds : b.bounds;
+  const std::string &link = a.bounds.busiest_link, &next = b.bounds.busiest_link;
   sum.bounds = {a.bounds.compute_s + b.bounds.compute_s, a.bounds.busiest_link_s + b.bounds.busiest_link_s,
-                busier.busiest_link};
+                link == next || next.empty() ? link
+                : link.empty()               ? next
+                                             : link + ", then " + next};
   sum.problem_bound_s = a.problem_bound_s + b.problem_bound_s;
   sum.volume = added(a.volume, b.volume);
   sum.peak_bytes = std::max(a.peak_bytes, b.peak_bytes);

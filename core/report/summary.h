@@ -23,7 +23,7 @@ struct WallTimes {
 struct Bounds {
   double compute_s = 0;       ///< compute of the rank that has most
   double busiest_link_s = 0;  ///< bytes over a link / its bandwidth, most of all links
-  std::string busiest_link;   ///< empty if nothing moves
+  std::string busiest_link;   ///< empty if nothing moves; of two passes both, if they differ
 };
 
 struct LinkLoad {

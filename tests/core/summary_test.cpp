@@ -165,6 +165,10 @@ TEST(Summary, OneAfterTheOtherAddsTimesAndKeepsMeans) {
   EXPECT_DOUBLE_EQ(both.makespan_s, 13);
   EXPECT_DOUBLE_EQ(both.waiting, 1 - (3.5 + 3) / 13);  // mean busy 3.5, then (4 + 2) / 2
   EXPECT_DOUBLE_EQ(both.bounds.busiest_link_s, 4);
+  EXPECT_EQ(both.bounds.busiest_link, a.bounds.busiest_link);
+  Summary other = b;
+  other.bounds.busiest_link = "another";
+  EXPECT_EQ(one_after_other(a, other).bounds.busiest_link, a.bounds.busiest_link + ", then another");
   EXPECT_EQ(both.transfers, 4u);
   EXPECT_EQ(both.volume.bytes_received_avg, 128);
   ASSERT_EQ(both.links.size(), 4u);

@@ -97,6 +97,9 @@ TEST_F(Cli, BadInputIsOneLineAndStatusTwo) {
        {"simulate " + ring + "--ulysses 2", "ring takes no --ulysses"},
        {"simulate " + ring + "--inner 2", "ring takes no --inner"},
        {"simulate " + ring + "--tile-backward 2x4", "without a backward pass"},
+       {"simulate " + ideal(8, "--pass backward --tile 2x4 --tile-backward 4x2"), "two tiles for one pass"},
+       {"simulate " + ideal(8, "--algorithm star-trail"), "star-trail needs --tile AxB: on 8 ranks one of 1x8, 2x4"},
+       {"simulate " + ideal(8, "--algorithm star-trail --tile 4x2"), "possible are 1x8, 2x4"},
        {"simulate " + ideal(8, "--algorithm tasp --slices auto"), "tasp takes no --slices"},
        {"simulate " + ideal(8, "--algorithm usp"), "usp needs --ulysses U"},
        {"simulate " + ideal(8, "--algorithm usp --ulysses 3"), "--ulysses 3 does not divide 8 ranks"},
@@ -115,9 +118,11 @@ TEST_F(Cli, BadInputIsOneLineAndStatusTwo) {
        {"compare " + ideal(8, "--algorithm star"), "unknown algorithm 'star'"},
        {"compare " + ideal(8, "--tile 3x3"), "tile 3x3 does not make 8 ranks"},
        {"compare " + ideal(8, "--pass both --tile-backward 3x3"), "tile 3x3 does not make 8 ranks"},
-       {"compare " + ideal(8, "--memory-limit 1K"), "none of 24 ways is possible"},
-       {"validate --table missing.csv", "cannot read missing.csv"},
+       {"compare " + ideal(8, "--memory-limit 1K"), "none of 22 ways is possible"},
+       {"validate --table missing.csv", "missing.csv: no such file"},
+       {"validate --table .", ".: cannot be read"},
        {"topology --gpus 8", "--gpus needs --cluster"},
+       {"topology --framework pytorch-ring", "--framework needs --cluster"},
        {"topology --cluster ideal-8x50 --gpus 12", "12 GPUs"},
        {"topology --topologies /nowhere", "/nowhere"}});
   EXPECT_EQ(files(), std::set<std::string>());
@@ -248,6 +253,7 @@ TEST_F(Cli, AFullDiskIsOneLineAndStatusOne) {
   expect_full(meshattn("plan " + ideal(8, "--tile 2x4 --text /dev/full")));
   expect_full(meshattn("simulate " + ideal(8, "--algorithm ring --json -"), "/dev/full"));
   expect_full(meshattn("--help", "/dev/full"));
+  expect_full(meshattn("topology --cluster dgx-h100", "/dev/full"));  // more than a buffer holds
   EXPECT_TRUE(fs::is_character_file("/dev/full"));
   EXPECT_EQ(files(), std::set<std::string>());
 }
@@ -303,7 +309,7 @@ TEST_F(Cli, MasksThatDoNotFitAreToldWithFileAndLine) {
   expect_refused("--mask banded", "--mask must be full, causal, window:W, documents:FILE or");
   expect_refused("--mask window:0", "the window of a mask must be a number of tokens");
   expect_refused("--mask window:4K --prefix 4K", "of which a window of 4096 sees the last 4095");
-  expect_refused("--mask documents:/nowhere/d.txt", "/nowhere/d.txt: cannot be read");
+  expect_refused("--mask documents:/nowhere/d.txt", "/nowhere/d.txt: no such file");
   expect_refused("--mask documents:/", "/: cannot be read");
   expect_refused("--mask causal --partition document-zigzag", "needs --mask documents:FILE");
   expect_refused(with_file("4096\n4096\n", " --prefix 1K"), "no cached prefix");

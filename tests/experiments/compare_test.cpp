@@ -36,6 +36,7 @@ TEST_F(Cli, CompareStarsWhatReceivesLeastOfTheFastest) {
     EXPECT_LT(row.at("makespan_s"), 1.001 * fastest->at("makespan_s").get<double>());
     if (fewest == nullptr || received(row) < received(*fewest)) fewest = &row;
   }
+  for (const json& row : rows) EXPECT_EQ(row.at("fastest"), &row == fewest);
   EXPECT_NE(received(*fewest), received(*fastest));
   EXPECT_THAT(meshattn(compute_bound + "--algorithm mesh").out,
               ContainsRegex("\n\\*  mesh +" + fewest->at("tile").get<std::string>()));

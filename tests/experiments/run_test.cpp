@@ -29,7 +29,7 @@ TEST_F(RunVerb, ChecksEveryTimingAgainstDenseAttention) {
   EXPECT_EQ(run.status, 0) << run.err;
   EXPECT_EQ(run.err, "");
   for (const char* what :
-       {"CPU threads (no GPU: a test of the method): 4 ranks", "forward\nmeasured ", "backward\nmeasured ",
+       {"attention forward and backward: 256 tokens", "mesh 2x2\n", "CPU threads (no GPU: a test of the method): 4 ranks", "forward\nmeasured ", "backward\nmeasured ",
         "median of 3: ", "estimated ", "deviation from dense attention: O ", "deviation from dense attention: dQ "})
     EXPECT_THAT(run.out, HasSubstr(what));
 }
@@ -120,7 +120,7 @@ TEST_F(RunVerb, BadInputIsOneLineAndStatusTwo) {
                   {kOnCpu + "--pass both --trace t.json", "--trace shows one pass"},
                   {kOnCpu + "--json missing/a.json", "missing/a.json: No such file or directory"},
                   {kOnCpu + "--json - --trace -", "cannot both write to standard output"},
-                  {read + "none.txt", "--schedule: cannot read none.txt"},
+                  {read + "none.txt", "none.txt: no such file"},
                   {read + "s.txt --order greedy", "--order is for planning a schedule"},
                   {read + "s.txt --gpus 4", "--gpus is for planning a schedule"},
                   {"run --device cpu --schedule s.txt", "--cluster is missing"}});
