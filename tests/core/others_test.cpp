@@ -203,9 +203,7 @@ TEST(StarTrail, RefusesTeamsWhoseSquareDoesNotDivideTheRanks) {
   const Problem p = even_problem(36, 8, Pass::kForward, Mask::kFull);
   for (int team : {-1, 0, 4, 5, 9, 36, 50'000, 65'536})
     expect_refused([&] { return star_trail(p, team, Dtype::kFp32); },
-                   fmt::format("teams of {} do not fit 36 ranks: the square of a team must divide the ranks; possible "
-                               "are 1, 2, 3, 6",
-                               team));
+                   fmt::format("teams of {} do not fit 36 ranks: the square of a team must divide the ranks", team));
 }
 
 TEST(Tasp, IsProvedWhereThereAreCycles) {
