@@ -205,20 +205,21 @@ Method method_of(std::string_view name, const Problem& problem, const Choices& c
 
 namespace {
 
-/// The fewest cuts, a power of two, with which what a window shows of other pieces is at most an eighth less than the
-/// cells that it lies in; no more than make blocks of a few tokens, or more cells than are compared in a second.
-int cuts_of_window(const Problem& problem) {
-  constexpr double kMostExcess = 1.125;
-  constexpr int kMostCuts = 64, kMostCells = 1 << 14;
+/// The fewest cuts, a power of two, with which what a window shows of other chunks is at most an eighth less than the
+/// cells that it lies in; no more than make blocks of a few tokens, or take long to look through two by two, for each
+/// part of the heads.
+int cuts_of_window(const MeshForm& form, const Problem& problem) {
+  constexpr double kMostExcess = 1.125, kMostPairs = 1 << 28;
+  constexpr int kMostCuts = 64;
   const bool scattered = problem.partition == Partition::kStriped || deals_documents(problem.partition);
-  if (problem.mask.window <= 1 || scattered) return 1;
-  const int pieces = problem.pieces();
-  const double queries = 1.0 * static_cast<double>(problem.shape.seq_q) / problem.ranks / pieces;
-  const double keys = 1.0 * static_cast<double>(problem.shape.seq_kv) / problem.ranks / pieces;
+  if (problem.mask.window <= 1 || scattered || form.tile == Tile{1, 1}) return 1;
+  const int cells = problem.pieces() * problem.ranks, parts = std::min(problem.shape.heads, form.ulysses * form.slices);
+  const double queries = static_cast<double>(problem.shape.seq_q) / cells;
+  const double keys = static_cast<double>(problem.shape.seq_kv) / cells;
   const auto shown = static_cast<double>(problem.mask.window - 1);
   int cuts = 1;
   while (std::ceil(shown * cuts / keys) * keys / cuts > kMostExcess * shown && cuts < kMostCuts &&
-         2.0 * cuts * pieces * problem.ranks <= kMostCells && queries >= 4 * cuts)
+         std::pow(2.0 * cuts * cells, 2) * parts <= kMostPairs && queries >= 4 * cuts)
     cuts *= 2;
   return cuts;
 }
@@ -226,8 +227,9 @@ int cuts_of_window(const Problem& problem) {
 }  // namespace
 
 Problem cut_for(const Method& method, Problem problem) {
-  problem.cuts = 1;
-  problem.cuts = method.generator == Generator::kTasp ? std::max(1, problem.ranks - 1) : cuts_of_window(problem);
+  problem.cuts = 1;  // pieces() counts them
+  problem.cuts =
+      method.generator == Generator::kTasp ? std::max(1, problem.ranks - 1) : cuts_of_window(method.form, problem);
   return problem;
 }
 

@@ -109,7 +109,7 @@ void add_figures(const KeyedFile& file, Cluster& cluster) {
   for (const KeyedLine& line : file.lines())
     if (line.key->kind == Kind::kList && line.key->name != "point")
       cluster.figures[fmt::format("{}.{} {}", line.key->section, line.key->name, line.value)] = {"", line.source, 0};
-    else if (line.key->section != "cluster" && line.key->kind != Kind::kList)
+    else if (line.key->kind != Kind::kText || !line.source.empty())  // words may have a source
       cluster.figures[fmt::format("{}.{}", line.key->section, line.key->name)] = {line.value, line.source, line.spread};
 }
 

@@ -245,7 +245,7 @@ Request read_request(const std::string& verb, const po::variables_map& given) {
   question.placement = parse_placement(optional(given, "placement", "linear"), "--placement");
   read_cluster_into(given, request);
   request.algorithm = optional(given, "algorithm");
-  if (!request.algorithm.empty()) (void)algorithm_of(request.algorithm);  // refused before anything else is
+  if (!request.algorithm.empty()) (void)algorithm_of(request.algorithm);  // refused even if nothing is planned
   request.partition_given = given.count("partition") > 0;
   question.partition_open =
       !request.partition_given && usual_partitions(question.problem.mask, request.algorithm).size() > 1;

@@ -3,6 +3,8 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <fstream>
+#include <iterator>
+#include <string>
 
 #include "core/error.h"
 #include "core/keyed_file.h"

@@ -46,8 +46,8 @@ void require_small_groups(const Program& program) {
   for (const Command& command : program.commands)
     if (const auto* group = std::get_if<Group>(&command); group != nullptr && group->message_count > kMost)
       throw InvalidInput(
-          fmt::format("an exchange of rank {} has {} messages, and NCCL takes {} in a group: cut heads "
-                      "into fewer ranges, or use --transport copies",
+          fmt::format("an exchange of rank {} has {} messages, and NCCL takes {} in a group: parts of "
+                      "chunks or of heads are one for each head and batch item; use fewer, or --transport copies",
                       program.rank, group->message_count, kMost));
 }
 

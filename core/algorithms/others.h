@@ -17,6 +17,9 @@ namespace meshattn {
 /// @throws InvalidInput unless the mask is causal, the partition contiguous and there are as many keys as queries.
 [[nodiscard]] Schedule light_seq(const Problem& problem, Dtype wire);
 
+/// Whether the square of a team divides the ranks.
+[[nodiscard]] bool star_trail_fits(int team, int ranks);
+
 /// StarTrail (WallFacer, arXiv 2407.00611) with teams of C neighbouring ranks. A team gathers its queries; C teams make
 /// a square, in which rank c of a team gathers the keys of the square's team c, chunk by chunk from their owners (this
 /// is the team's all-gather and the first placement in one). These C chunks then go from square to square, n/C² − 1
@@ -26,7 +29,6 @@ namespace meshattn {
 /// Receives
 ///     forward   (1 + w)(C − 1) + (2/g)(n − 1)/C;       backward   (2/g)(1 + w)(C − 1) + (2 + w)(n − 1)/C
 /// @throws InvalidInput if C² does not divide the ranks.
-[[nodiscard]] bool star_trail_fits(int team, int ranks);
 [[nodiscard]] Schedule star_trail(const Problem& problem, int team, Dtype wire);
 
 /// TASP (arXiv 2509.26541), forward: the keys of each rank are cut into n − 1 parts, of which part k goes round

@@ -2,13 +2,11 @@
 
 #include <cstdint>
 #include <optional>
-#include <string>
 #include <string_view>
 #include <variant>
 #include <vector>
 
 #include "core/attention.h"
-#include "core/error.h"
 
 namespace meshattn {
 

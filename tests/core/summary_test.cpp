@@ -147,6 +147,22 @@ TEST(Summary, AnOpThatCouldRunAndDoesNotIsWaitedForItself) {
   EXPECT_DOUBLE_EQ(s.waits[1].seconds, 1 / 2.0);
 }
 
+/// What a host of 10 s an op is late with is no compute: of 0 to 20 s the two kernels' own times are.
+TEST(Summary, WhatAHostIsLateWithIsNoCompute) {
+  Cluster c = two_gpus();
+  c.gpu.framework.host_s = 10;
+  const Schedule schedule = ring_of_two();
+  const CostModel cost(c.gpu, schedule.problem);
+  const Trace trace = trace_of({{0, 10}, {0, 2}, {10, 20}, {0, 10}, {0, 2}, {10, 20}});
+  const Summary s = summarise(schedule, Network(c, 2), cost, trace, {});
+  const std::vector<double> seconds = cost.times(schedule).seconds;
+  EXPECT_DOUBLE_EQ(s.compute_s, seconds[0] + seconds[2]);
+  EXPECT_NEAR(s.waiting, 1 - s.compute_s / 20, 1e-12);
+  ASSERT_EQ(s.waits.size(), 1u);
+  EXPECT_EQ(s.waits[0].what, "start");
+  EXPECT_NEAR(s.waits[0].seconds, 20 - s.compute_s, 1e-12);
+}
+
 TEST(Summary, IdleTimeIsAllAccountedFor) {
   for (double late : {0.0, 0.5, 3.0}) {
     const Summary s =

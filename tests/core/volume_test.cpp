@@ -198,6 +198,20 @@ TEST(Prune, WhatAWindowShowsIsCutOut) {
   }
 }
 
+/// Chunks of keys are longer than those of queries behind a cached prefix: 96, of which 16 are shown, to 64.
+/// What deals documents has pieces of any length, and one place for all has nothing to move.
+TEST(Cuts, AreOfKeysAndWhereTheyServe) {
+  Problem p{{64 * 8, 96 * 8, 1, 8, 2, 4, Dtype::kBf16}, {true, 17, {}}, Partition::kContiguous, Pass::kForward, 8};
+  const auto cuts = [&](std::string_view algorithm) { return cut_for(method_of(algorithm, p, {}, 8), p).cuts; };
+  EXPECT_EQ(cuts("ring"), 16);  // cells of 6: 18 is an eighth more; of 12 it were 24
+  EXPECT_EQ(cuts("ulysses"), 1);
+  p.shape.seq_kv = p.shape.seq_q;
+  EXPECT_EQ(cuts("ring"), 4);
+  p.mask.documents = Documents(std::vector<std::int64_t>(2, 32 * 8));
+  p.partition = Partition::kDocumentContiguous;
+  EXPECT_EQ(cuts("ring"), 1);
+}
+
 /// Whatever the shape, cells have tokens, and are no more than can be looked through two by two.
 TEST(Cuts, AreOfShapesThatCanBeCut) {
   for (int ranks : {1, 3, 8, 100, 4096, 65536})

@@ -29,10 +29,10 @@ Schedule schedule_of(const Problem& problem, std::string_view algorithm, const C
 std::vector<std::pair<std::string, Schedule>> schedules_of(int ranks, Dtype dtype, int head_dim) {
   std::vector<std::pair<std::string, Schedule>> schedules;
   for (Pass pass : {Pass::kForward, Pass::kBackward})
-    for (const Mask& mask : {Mask::kFull, Mask::kCausal})
+    for (const Mask& mask : {Mask::kFull, Mask::kCausal, Mask{true, 3, {}}})
       for (const Algorithm& algorithm : algorithms()) {
         const std::int64_t tokens = (algorithm.name == "tasp" ? 28 : 4) * ranks;  // tasp cuts a rank's into rings
-        const bool zigzag = mask.causal && algorithm.name != "light-seq";
+        const bool zigzag = mask.causal && mask.window == 0 && algorithm.name != "light-seq";
         const Problem p{{tokens, tokens, 2, 8, 4, head_dim, dtype},
                         mask,
                         zigzag ? Partition::kZigzag : Partition::kContiguous,

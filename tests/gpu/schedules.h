@@ -9,7 +9,7 @@
 
 namespace meshattn::testing {
 
-/// Every algorithm with every choice on so many ranks, in both passes, full and causal, with and without slices: a name
+/// Every algorithm with every choice on so many ranks, in both passes, full, causal and in a window, with and without slices: a name
 /// and a schedule that has its memory, of so many tokens a rank, in a dtype.
 [[nodiscard]] std::vector<std::pair<std::string, Schedule>> schedules_of(int ranks, Dtype dtype, int head_dim = 2);
 

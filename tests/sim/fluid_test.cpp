@@ -45,6 +45,7 @@ Cluster random_cluster(Random& random, int gpus) {
     c.node.link_sms = pick(random, 0, 4);
     c.node.nic_sms = pick(random, 0, 4);
   }
+  c.gpu.framework.host_s = pick(random, {0, 0, 0, 1.3e-6, 21e-6, 300e-6});
   if (pick(random, 0, 2) == 0) c.node.processors = pick(random, {1, 1.37, 2, 3});
   if (pick(random, 0, 3) == 0) {
     c.node.gpus_per_switch = 0;
@@ -179,7 +180,6 @@ TEST(Fluid, AgreesWithSimGridOnExchangesThatWaitForKernels) {
     Cluster c = random_cluster(random, ranks);
     c.gpu.sms = 10;
     c.gpu.framework.late_exchanges = true;
-    c.gpu.framework.host_s = pick(random, {0, 0, 1.3e-6, 21e-6, 300e-6});
     expect_agreement(s, c);
   }
 }
