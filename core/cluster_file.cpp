@@ -105,12 +105,16 @@ Framework framework_of(const KeyedFile& file) {
   return framework;
 }
 
+/// All that predictions stand on, but for points of kernels, which the profile has; of words those with a source.
 void add_figures(const KeyedFile& file, Cluster& cluster) {
-  for (const KeyedLine& line : file.lines())
-    if (line.key->kind == Kind::kList && line.key->name != "point")
-      cluster.figures[fmt::format("{}.{} {}", line.key->section, line.key->name, line.value)] = {"", line.source, 0};
-    else if (line.key->kind != Kind::kText || !line.source.empty())  // words may have a source
-      cluster.figures[fmt::format("{}.{}", line.key->section, line.key->name)] = {line.value, line.source, line.spread};
+  for (const KeyedLine& line : file.lines()) {
+    const Key& key = *line.key;
+    if (key.section == "cluster" || key.name == "point" || (key.kind == Kind::kText && line.source.empty())) continue;
+    if (key.kind == Kind::kList)
+      cluster.figures[fmt::format("{}.{} {}", key.section, key.name, line.value)] = {"", line.source, 0};
+    else
+      cluster.figures[fmt::format("{}.{}", key.section, key.name)] = {line.value, line.source, line.spread};
+  }
 }
 
 /// How fast merging partials goes: part of the memory's bandwidth, or free.

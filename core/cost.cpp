@@ -225,19 +225,6 @@ std::vector<Attended> attended_of(const Schedule& s) {
   return all;
 }
 
-/// When hosts that need so long for each compute op begin to issue each op.
-std::vector<double> issued_s(const Schedule& s, double host_s) {
-  std::vector<double> issued;
-  for (Rank rank = 0; rank < s.problem.ranks; ++rank) {
-    double now_s = 0;
-    for (OpId op = s.ops_begin(rank); op < s.ops_end(rank); ++op) {
-      issued.push_back(now_s);
-      if (s.lane(s.ops[op]) == kComputeLane) now_s += host_s;
-    }
-  }
-  return issued;
-}
-
 }  // namespace
 
 void CostModel::add_layouts(const Schedule& s, std::vector<double>& seconds) const {
@@ -296,10 +283,7 @@ OpTimes CostModel::times(const Schedule& s) const {
     }
   }
   add_layouts(s, seconds);
-  if (framework_.host_s > 0) {
-    times.issued_s = issued_s(s, framework_.host_s);
-    times.host_s = framework_.host_s;
-  }
+  if (framework_.host_s > 0) times.set_host(s, framework_.host_s);
   return times;
 }
 

@@ -17,6 +17,9 @@ struct OpTimes {
   std::vector<double> issued_s;
   double host_s = 0;  ///< that a host needs to issue a compute op, with its last kernel at the end
 
+  /// Hosts need so long for each compute op, and issue one op after the other.
+  void set_host(const Schedule& schedule, double seconds_an_op);
+
   /// Whether exchanges wait for kernels.
   [[nodiscard]] bool are_late() const { return !placed_s.empty(); }
   /// When the host has issued all of a compute op, before which it does not end.

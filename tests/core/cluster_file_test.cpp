@@ -386,6 +386,8 @@ TEST_F(ClusterFile, AFrameworkIsAFileOfItsOwn) {
   EXPECT_EQ(c.figures.at("framework.merge_bytes").source, "counted");
   EXPECT_EQ(read(kCluster, kGpu, {"framework.merge_bytes=20"}).gpu.framework.merge_bytes, 20);
   EXPECT_FALSE(c.gpu.framework.late_exchanges);
+  EXPECT_FALSE(c.figures.contains("attention.point"));
+  EXPECT_FALSE(c.figures.contains("fabric.kind"));  // the file has no source for it
   EXPECT_FALSE(c.figures.contains("cluster.gpu"));  // a name, nothing that a prediction could be off by
   EXPECT_FALSE(read(kCluster, kGpu, {"framework.exchanges=early"}).gpu.framework.late_exchanges);
   const Cluster late = read(kCluster, kGpu, {"framework.exchanges=late"});
