@@ -38,10 +38,10 @@ struct LaneProgress {
 /// its last transfer. From the start of an exchange to the end of each of its transfers compute of the rank is slower,
 /// by what such a transfer takes of it: of several the one that takes most counts; and where bytes that flow through a
 /// port slow compute down, not below that. Where ranks share processors, those that compute at a time have equal parts
-/// of them. Nothing starts before its host issues it, nor ends before all of it
-/// is issued, as far as others see it: it counts as computing till then. Where exchanges are late (`Framework`), one also waits for
-/// the compute ops listed before it, and if a kernel runs then, or starts at that moment, until all of its tiles are on
-/// SMs. What links do to each other, and compute to links, is the clock's business:
+/// of them. Nothing starts before its host issues it, and compute does not end before all of it is issued: till then it
+/// counts as computing. Where exchanges are late (`Framework`), one also waits for the compute ops listed before it,
+/// and if a kernel runs then, or starts at that moment, until all of its tiles are on SMs. What links do to each other,
+/// and compute to links, is the clock's business:
 ///
 ///     double now();                                       // seconds
 ///     void after(double seconds, Event);                  // after what arrives at that moment

@@ -7,7 +7,6 @@
 #include <cmath>
 #include <fstream>
 #include <iterator>
-#include <limits>
 
 #include "core/error.h"
 #include "core/open_file.h"
