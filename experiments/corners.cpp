@@ -1,8 +1,8 @@
 #include "experiments/corners.h"
 
-#include "core/cost.h"
-#include "core/estimate.h"
-#include "core/network.h"
+#include "core/cluster/network.h"
+#include "core/execution/cost_model.h"
+#include "core/execution/estimate.h"
 
 namespace meshattn {
 

@@ -3,9 +3,9 @@
 #include <span>
 #include <vector>
 
-#include "core/cluster.h"
-#include "core/placement.h"
-#include "core/schedule.h"
+#include "core/cluster/cluster.h"
+#include "core/cluster/placement.h"
+#include "core/schedule/schedule.h"
 
 namespace meshattn {
 

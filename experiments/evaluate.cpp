@@ -6,10 +6,10 @@
 #include <chrono>
 #include <utility>
 
-#include "core/error.h"
-#include "core/passes/validate.h"
+#include "core/base/error.h"
+#include "core/schedule/passes/verify.h"
+#include "experiments/cli/findings.h"
 #include "experiments/corners.h"
-#include "experiments/findings.h"
 #include "sim/simulator.h"
 
 namespace meshattn {

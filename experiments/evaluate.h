@@ -2,7 +2,7 @@
 
 #include <span>
 
-#include "core/plan.h"
+#include "core/planner/plan.h"
 #include "core/report/summary.h"
 
 namespace meshattn {

@@ -5,11 +5,11 @@
 #include <iostream>
 #include <vector>
 
-#include "core/error.h"
-#include "core/names.h"
-#include "core/report/file.h"
-#include "core/suggest.h"
-#include "experiments/verb.h"
+#include "core/base/enum_names.h"
+#include "core/base/error.h"
+#include "core/base/output_file.h"
+#include "core/base/spelling.h"
+#include "experiments/cli/verb.h"
 
 namespace {
 

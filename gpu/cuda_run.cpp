@@ -10,10 +10,10 @@
 #include <string>
 #include <thread>
 
-#include "core/error.h"
-#include "gpu/cuda_device.h"
+#include "core/base/error.h"
+#include "gpu/device/cuda_device.h"
+#include "gpu/device/nccl_lanes.h"
 #include "gpu/measured.h"
-#include "gpu/nccl_lanes.h"
 
 namespace meshattn::gpu {
 

@@ -1,4 +1,4 @@
-#include "core/error.h"
+#include "core/base/error.h"
 #include "gpu/cuda_run.h"
 
 namespace meshattn::gpu {

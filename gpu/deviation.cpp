@@ -5,7 +5,7 @@
 #include <cstring>
 #include <limits>
 
-#include "gpu/value_bytes.h"
+#include "gpu/kernels/value_bytes.h"
 
 namespace meshattn::gpu {
 

@@ -4,9 +4,9 @@
 #include <string>
 #include <vector>
 
-#include "core/cpu/reference.h"
-#include "core/schedule.h"
-#include "gpu/job.h"
+#include "core/execution/cpu/reference.h"
+#include "core/schedule/schedule.h"
+#include "gpu/job/job.h"
 
 namespace meshattn::gpu {
 

@@ -7,7 +7,7 @@
 #include <functional>
 #include <limits>
 
-#include "core/error.h"
+#include "core/base/error.h"
 
 namespace meshattn::gpu {
 

@@ -3,10 +3,10 @@
 #include <span>
 #include <vector>
 
-#include "core/trace.h"
-#include "gpu/clock.h"
-#include "gpu/issue.h"
-#include "gpu/last_resort.h"
+#include "core/schedule/trace.h"
+#include "gpu/device/clock.h"
+#include "gpu/issue/issue.h"
+#include "gpu/job/last_resort.h"
 #include "gpu/run.h"
 
 namespace meshattn::gpu {

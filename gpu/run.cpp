@@ -6,9 +6,9 @@
 #include <algorithm>
 #include <thread>
 
-#include "core/error.h"
+#include "core/base/error.h"
 #include "gpu/cuda_run.h"
-#include "gpu/host_device.h"
+#include "gpu/device/host_device.h"
 #include "gpu/measured.h"
 
 namespace meshattn::gpu {

@@ -4,9 +4,9 @@
 #include <string>
 #include <vector>
 
-#include "core/cpu/reference.h"
-#include "core/trace.h"
-#include "gpu/job.h"
+#include "core/execution/cpu/reference.h"
+#include "core/schedule/trace.h"
+#include "gpu/job/job.h"
 
 namespace meshattn::gpu {
 

@@ -9,8 +9,8 @@
 #include <unordered_map>
 #include <vector>
 
-#include "core/execution.h"
-#include "core/network.h"
+#include "core/cluster/network.h"
+#include "core/execution/engine.h"
 
 namespace meshattn::sim {
 

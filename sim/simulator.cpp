@@ -4,8 +4,8 @@
 
 #include <string>
 
-#include "core/error.h"
-#include "core/execution.h"
+#include "core/base/error.h"
+#include "core/execution/engine.h"
 #include "sim/platform.h"
 
 namespace meshattn::sim {

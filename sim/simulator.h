@@ -3,9 +3,9 @@
 #include <string>
 #include <variant>
 
-#include "core/cost.h"
-#include "core/network.h"
-#include "core/trace.h"
+#include "core/cluster/network.h"
+#include "core/execution/cost_model.h"
+#include "core/schedule/trace.h"
 
 namespace meshattn::sim {
 

@@ -2,7 +2,7 @@
 
 #include <vector>
 
-#include "core/schedule_builder.h"
+#include "core/schedule/schedule_builder.h"
 
 namespace meshattn {
 

@@ -2,7 +2,7 @@
 
 #include <vector>
 
-#include "core/partition.h"
+#include "core/problem/partition.h"
 
 namespace meshattn {
 

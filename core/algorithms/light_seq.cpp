@@ -5,7 +5,7 @@
 
 #include "core/algorithms/chunks.h"
 #include "core/algorithms/others.h"
-#include "core/error.h"
+#include "core/base/error.h"
 
 namespace meshattn {
 

@@ -6,7 +6,7 @@
 
 #include "core/algorithms/chunks.h"
 #include "core/algorithms/stream.h"
-#include "core/schedule_builder.h"
+#include "core/schedule/schedule_builder.h"
 
 namespace meshattn {
 

@@ -2,8 +2,8 @@
 
 #include <span>
 
-#include "core/algorithms/form.h"
-#include "core/schedule.h"
+#include "core/algorithms/mesh_form.h"
+#include "core/schedule/schedule.h"
 
 namespace meshattn {
 

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "core/schedule.h"
+#include "core/schedule/schedule.h"
 
 /// Published algorithms that are no tiles of a mesh. They know no costs and no links, prune nothing and assign no
 /// memory; partials travel as `wire` and are summed in fp32. Volumes are chunks received by the average rank: g query

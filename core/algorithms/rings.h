@@ -2,8 +2,8 @@
 
 #include <vector>
 
-#include "core/algorithms/form.h"
-#include "core/problem.h"
+#include "core/algorithms/mesh_form.h"
+#include "core/problem/problem.h"
 
 namespace meshattn {
 

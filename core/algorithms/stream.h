@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "core/algorithms/rings.h"
-#include "core/schedule_builder.h"
+#include "core/schedule/schedule_builder.h"
 
 namespace meshattn {
 

@@ -4,7 +4,7 @@
 #include "core/algorithms/chunks.h"
 #include "core/algorithms/hamiltonian.h"
 #include "core/algorithms/others.h"
-#include "core/error.h"
+#include "core/base/error.h"
 
 namespace meshattn {
 

@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "core/report/figures.h"
+#include "core/base/format.h"
 
 namespace meshattn {
 

@@ -4,8 +4,8 @@
 #include <span>
 #include <string>
 
-#include "core/network.h"
-#include "core/trace.h"
+#include "core/cluster/network.h"
+#include "core/schedule/trace.h"
 
 namespace meshattn {
 

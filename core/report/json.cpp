@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <ostream>
 
-#include "core/report/figures.h"
+#include "core/base/format.h"
 
 namespace meshattn {
 

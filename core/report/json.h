@@ -7,9 +7,9 @@
 #include <string_view>
 #include <vector>
 
-#include "core/algorithms/form.h"
-#include "core/passes/order.h"
-#include "core/placement.h"
+#include "core/algorithms/mesh_form.h"
+#include "core/algorithms/order/order.h"
+#include "core/planner/grid_placement.h"
 #include "core/report/plan_facts.h"
 #include "core/report/summary.h"
 

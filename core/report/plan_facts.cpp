@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "core/tile_costs.h"
+#include "core/planner/tile_costs.h"
 
 namespace meshattn {
 

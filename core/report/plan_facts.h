@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "core/passes/validate.h"
-#include "core/passes/volume.h"
-#include "core/plan.h"
+#include "core/planner/plan.h"
+#include "core/report/volume.h"
+#include "core/schedule/passes/verify.h"
 
 namespace meshattn {
 
@@ -21,9 +21,9 @@ struct OneLaneTimes {
 
 /// What there is to know of a schedule before it is run.
 struct PlanFacts {
-  std::string placed;                                            ///< name of the placement
-  std::uint64_t exchanges_max = 0, attends_max = 0;              ///< of a rank
-  std::uint64_t ops = 0, transfers = 0, values = 0;              ///< over all ranks
+  std::string placed;                                ///< name of the placement
+  std::uint64_t exchanges_max = 0, attends_max = 0;  ///< of a rank
+  std::uint64_t ops = 0, transfers = 0, values = 0;  ///< over all ranks
   Volume volume;
   std::uint64_t peak_bytes = 0;
   TileBytes bytes;

@@ -5,10 +5,10 @@
 #include <utility>
 #include <vector>
 
-#include "core/cost.h"
-#include "core/network.h"
-#include "core/passes/volume.h"
-#include "core/trace.h"
+#include "core/cluster/network.h"
+#include "core/execution/cost_model.h"
+#include "core/report/volume.h"
+#include "core/schedule/trace.h"
 
 namespace meshattn {
 

@@ -5,8 +5,8 @@
 #include <map>
 #include <utility>
 
-#include "core/median.h"
-#include "core/passes/dependencies.h"
+#include "core/base/median.h"
+#include "core/schedule/dependencies.h"
 
 namespace meshattn {
 

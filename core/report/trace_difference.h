@@ -3,8 +3,8 @@
 #include <string_view>
 #include <vector>
 
-#include "core/schedule.h"
-#include "core/trace.h"
+#include "core/schedule/schedule.h"
+#include "core/schedule/trace.h"
 
 namespace meshattn {
 

@@ -6,7 +6,7 @@
 #include <span>
 #include <string>
 
-#include "core/passes/dependencies.h"
+#include "core/schedule/dependencies.h"
 
 namespace meshattn {
 

@@ -9,8 +9,8 @@
 #include <string_view>
 #include <vector>
 
-#include "core/error.h"
-#include "core/passes/order.h"
+#include "core/algorithms/order/order.h"
+#include "core/base/error.h"
 
 namespace meshattn {
 namespace {

@@ -14,11 +14,11 @@
 #include <string>
 #include <vector>
 
-#include "core/algorithms.h"
-#include "core/cluster_file.h"
-#include "core/error.h"
-#include "core/estimate.h"
-#include "core/plan.h"
+#include "core/algorithms/catalogue.h"
+#include "core/base/error.h"
+#include "core/cluster/cluster_file.h"
+#include "core/execution/estimate.h"
+#include "core/planner/plan.h"
 #include "core/report/summary.h"
 
 namespace {

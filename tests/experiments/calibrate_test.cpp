@@ -1,10 +1,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "core/cluster_file.h"
-#include "core/cost.h"
-#include "core/leave_one_out.h"
-#include "experiments/probes.h"
+#include "core/cluster/cluster_file.h"
+#include "core/execution/cost_model.h"
+#include "core/report/leave_one_out.h"
+#include "experiments/measure/probes.h"
 #include "tests/support/program.h"
 
 namespace meshattn {

@@ -1,4 +1,4 @@
-#include "experiments/models.h"
+#include "experiments/cli/models.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -6,8 +6,8 @@
 #include <fstream>
 #include <map>
 
-#include "core/attention.h"
-#include "core/error.h"
+#include "core/base/error.h"
+#include "core/problem/attention.h"
 
 namespace meshattn {
 namespace {

@@ -1,4 +1,4 @@
-#include "experiments/published.h"
+#include "experiments/verbs/published.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -8,8 +8,8 @@
 #include <filesystem>
 #include <fstream>
 
-#include "core/error.h"
-#include "core/median.h"
+#include "core/base/error.h"
+#include "core/base/median.h"
 
 namespace meshattn {
 namespace {

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "experiments/measure.h"
+#include "experiments/measure/measure.h"
 #include "tests/support/program.h"
 
 namespace meshattn {
@@ -29,7 +29,8 @@ TEST_F(RunVerb, ChecksEveryTimingAgainstDenseAttention) {
   EXPECT_EQ(run.status, 0) << run.err;
   EXPECT_EQ(run.err, "");
   for (const char* what :
-       {"attention forward and backward: 256 tokens", "mesh 2x2\n", "CPU threads (no GPU: a test of the method): 4 ranks", "forward\nmeasured ", "backward\nmeasured ",
+       {"attention forward and backward: 256 tokens", "mesh 2x2\n",
+        "CPU threads (no GPU: a test of the method): 4 ranks", "forward\nmeasured ", "backward\nmeasured ",
         "median of 3: ", "estimated ", "deviation from dense attention: O ", "deviation from dense attention: dQ "})
     EXPECT_THAT(run.out, HasSubstr(what));
 }

@@ -1,4 +1,4 @@
-#include "experiments/topology_text.h"
+#include "experiments/cli/topology_text.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,10 +1,10 @@
-#include "experiments/units.h"
+#include "experiments/cli/units.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "core/error.h"
-#include "core/report/figures.h"
+#include "core/base/error.h"
+#include "core/base/format.h"
 
 namespace meshattn {
 namespace {

@@ -9,9 +9,9 @@
 #include <string>
 #include <vector>
 
-#include "core/cluster_file.h"
-#include "core/cost.h"
-#include "core/error.h"
+#include "core/base/error.h"
+#include "core/cluster/cluster_file.h"
+#include "core/execution/cost_model.h"
 
 namespace {
 

@@ -3,9 +3,9 @@
 #include <stdexcept>
 #include <string_view>
 
-#include "core/error.h"
-#include "core/passes/validate.h"
-#include "core/schedule_text.h"
+#include "core/base/error.h"
+#include "core/schedule/passes/verify.h"
+#include "core/schedule/text.h"
 
 namespace {
 

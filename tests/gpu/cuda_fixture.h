@@ -7,10 +7,10 @@
 #include <string>
 #include <vector>
 
-#include "core/error.h"
-#include "gpu/cuda.h"
+#include "core/base/error.h"
 #include "gpu/deviation.h"
-#include "gpu/environment.h"
+#include "gpu/device/cuda.h"
+#include "gpu/job/environment.h"
 #include "gpu/run.h"
 
 namespace meshattn::testing {

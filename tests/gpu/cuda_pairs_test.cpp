@@ -5,7 +5,7 @@
 
 #include <cmath>
 
-#include "gpu/value_bytes.h"
+#include "gpu/kernels/value_bytes.h"
 #include "tests/gpu/cuda_fixture.h"
 #include "tests/gpu/schedules.h"
 

@@ -6,8 +6,8 @@
 #include <cstdlib>
 #include <random>
 
-#include "gpu/environment.h"
-#include "gpu/value_bytes.h"
+#include "gpu/job/environment.h"
+#include "gpu/kernels/value_bytes.h"
 #include "tests/gpu/cuda_fixture.h"
 #include "tests/gpu/schedules.h"
 #include "tests/support/masks.h"

@@ -2,9 +2,9 @@
 
 #include <spdlog/fmt/fmt.h>
 
-#include "core/cluster.h"
-#include "core/error.h"
-#include "core/plan.h"
+#include "core/base/error.h"
+#include "core/cluster/cluster.h"
+#include "core/planner/plan.h"
 
 namespace meshattn::testing {
 

@@ -1,16 +1,18 @@
 #!/usr/bin/env bash
-# layering.sh ROOT: fails when a package of the tree at ROOT includes what it must not know, and prints each such line.
+# layering.sh ROOT: fails when a file of the tree at ROOT includes what it must not know, and prints each such line.
 #   experiments -> sim, gpu -> core; core headers include the standard library and core alone.
+#   Within core a room includes only itself and rooms before it in `rooms`. No includes go in a circle.
 set -euo pipefail
 cd "$1"
 
+rooms=(base problem cluster schedule algorithms execution planner report)
 violations=0
 
-# forbid WHY REGEX GLOB PACKAGE: no file of the package that matches the glob has an include that matches the regex.
+# forbid WHY REGEX GLOB FOLDER: no file below the folder that matches the glob has an include that matches the regex.
 forbid() {
-  local why=$1 what=$2 files=$3 package=$4
-  [[ -d $package ]] || return 0
-  if grep -rnE --include="$files" "^[[:space:]]*#[[:space:]]*include[[:space:]]*$what" "$package"; then
+  local why=$1 what=$2 files=$3 folder=$4
+  [[ -d $folder ]] || return 0
+  if grep -rnE --include="$files" "^[[:space:]]*#[[:space:]]*include[[:space:]]*$what" "$folder"; then
     echo "  ^ $why" >&2
     violations=1
   fi
@@ -26,8 +28,27 @@ for files in '*.h' '*.cpp' '*.cu' '*.cuh'; do
   forbid 'sim knows core alone' "$(packages 'gpu|experiments|tests')" "$files" sim
   forbid 'gpu knows core alone' "$(packages 'sim|experiments|tests')" "$files" gpu
   forbid 'experiments do not know tests' "$(packages 'tests')" "$files" experiments
+  for ((i = 0; i + 1 < ${#rooms[@]}; ++i)); do
+    above=$(IFS='|'; echo "${rooms[*]:i+1}")
+    forbid "core/${rooms[i]} knows only rooms before it" "[\"<](\\.\\./|core/)+($above)/" "$files" "core/${rooms[i]}"
+  done
 done
 # Standard headers have neither a dot nor a slash in their names.
 forbid 'core headers include the standard library and core alone' '<[^>]*[./]' '*.h' core
+
+strangers=$(find core -mindepth 2 -type f | cut -d/ -f2 | sort -u | grep -vxF "$(printf '%s\n' "${rooms[@]}")" || true)
+if [[ -n $strangers ]]; then
+  echo "not a room of core: $strangers" >&2
+  violations=1
+fi
+
+includes() {
+  grep -rnoE --include='*.h' --include='*.cuh' '^[[:space:]]*#[[:space:]]*include[[:space:]]*"[^"]+"' core sim gpu experiments |
+    sed -E 's/^([^:]+):[0-9]+:.*"([^"]+)"$/\1 \2/'
+}
+if ! circle=$(includes | tsort 2>&1 >/dev/null); then
+  printf 'includes go in a circle:\n%s\n' "$circle" >&2
+  violations=1
+fi
 
 exit $violations

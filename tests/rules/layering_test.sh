@@ -30,14 +30,37 @@ expect_refused() {
 
 fresh_copy
 bash "$here/layering.sh" "$copy"
-expect_refused core/planted.h '#include <cuda_runtime.h>'
-expect_refused core/planted.h '#include <nccl.h>'
-expect_refused core/planted.h '#include <boost/version.hpp>'
-expect_refused core/planted.h '#include <spdlog/fmt/fmt.h>'
-expect_refused core/passes/planted.cpp '#include <simgrid/s4u.hpp>'
-expect_refused core/planted.cpp '  #  include "sim/simulator.h"'
-expect_refused core/planted.cpp '#include "../experiments/request.h"'
+expect_refused core/base/planted.h '#include <cuda_runtime.h>'
+expect_refused core/base/planted.h '#include <nccl.h>'
+expect_refused core/base/planted.h '#include <boost/version.hpp>'
+expect_refused core/base/planted.h '#include <spdlog/fmt/fmt.h>'
+expect_refused core/schedule/planted.cpp '#include <simgrid/s4u.hpp>'
+expect_refused core/report/planted.cpp '  #  include "sim/simulator.h"'
+expect_refused core/report/planted.cpp '#include "../experiments/cli/request.h"'
 expect_refused sim/planted.cpp '#include "gpu/kernel.h"'
-expect_refused sim/planted.h '#include "experiments/request.h"'
+expect_refused sim/planted.h '#include "experiments/cli/request.h"'
 expect_refused gpu/planted.cu '#include "sim/simulator.h"'
-expect_refused gpu/planted.cpp '#include "experiments/request.h"'
+expect_refused gpu/planted.cpp '#include "experiments/cli/request.h"'
+
+# Each room of core: the room after it, by either way to name it.
+rooms=(base problem cluster schedule algorithms execution planner report)
+for ((i = 0; i + 1 < ${#rooms[@]}; ++i)); do
+  expect_refused "core/${rooms[i]}/planted.h" "#include \"core/${rooms[i + 1]}/planted.h\""
+  expect_refused "core/${rooms[i]}/planted.cpp" "#include \"../${rooms[i + 1]}/planted.h\""
+done
+
+expect_refused_saying() {
+  local what=$1 output
+  if output=$(bash "$here/layering.sh" "$copy" 2>&1) || [[ $output != *"$what"* ]]; then
+    printf 'not refused as "%s":\n%s\n' "$what" "$output"
+    exit 1
+  fi
+}
+fresh_copy
+mkdir "$copy/core/attic"
+echo >"$copy/core/attic/planted.h"
+expect_refused_saying 'not a room of core: attic'
+fresh_copy
+printf '#include "core/base/there.h"\n' >"$copy/core/base/here.h"
+printf '#include "core/base/here.h"\n' >"$copy/core/base/there.h"
+expect_refused_saying 'includes go in a circle'

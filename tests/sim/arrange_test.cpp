@@ -1,9 +1,8 @@
-#include "core/arrange.h"
-
 #include <gtest/gtest.h>
 #include <spdlog/fmt/fmt.h>
 
-#include "core/algorithms.h"
+#include "core/algorithms/catalogue.h"
+#include "core/planner/placement_search.h"
 #include "tests/support/simulated.h"
 
 namespace meshattn {

@@ -1,4 +1,4 @@
-#include "core/estimate.h"
+#include "core/execution/estimate.h"
 
 #include <gtest/gtest.h>
 #include <spdlog/fmt/fmt.h>
@@ -6,8 +6,9 @@
 #include <cmath>
 #include <cstdio>
 
-#include "core/algorithms.h"
-#include "core/plan.h"
+#include "core/algorithms/catalogue.h"
+#include "core/planner/grid_placement.h"
+#include "core/planner/plan.h"
 #include "tests/support/simulated.h"
 
 namespace meshattn {

@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <random>
 
-#include "core/algorithms.h"
+#include "core/algorithms/catalogue.h"
 #include "core/algorithms/mesh.h"
-#include "core/schedule_builder.h"
+#include "core/schedule/schedule_builder.h"
 #include "sim/simulator.h"
 #include "tests/gpu/schedules.h"
 #include "tests/support/plans.h"

@@ -8,10 +8,10 @@
 #include <csignal>
 #include <cstdlib>
 
-#include "core/algorithms.h"
+#include "core/algorithms/catalogue.h"
 #include "core/algorithms/mesh.h"
-#include "core/error.h"
-#include "core/schedule_builder.h"
+#include "core/base/error.h"
+#include "core/schedule/schedule_builder.h"
 #include "tests/support/messages.h"
 
 namespace meshattn {

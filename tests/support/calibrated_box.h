@@ -6,11 +6,11 @@
 #include <string>
 #include <utility>
 
-#include "core/cluster_file.h"
-#include "core/cost.h"
-#include "core/estimate.h"
-#include "core/network.h"
-#include "experiments/calibration.h"
+#include "core/cluster/cluster_file.h"
+#include "core/cluster/network.h"
+#include "core/execution/cost_model.h"
+#include "core/execution/estimate.h"
+#include "experiments/measure/calibration.h"
 #include "tests/support/program.h"
 
 namespace meshattn {

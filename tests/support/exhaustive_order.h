@@ -1,6 +1,6 @@
 #pragma once
 
-#include "core/passes/order.h"
+#include "core/algorithms/order/order.h"
 
 namespace meshattn {
 

@@ -3,7 +3,7 @@
 #include <random>
 #include <string>
 
-#include "core/problem.h"
+#include "core/problem/problem.h"
 
 namespace meshattn::testing {
 

@@ -2,8 +2,8 @@
 
 #include <cmath>
 
-#include "core/cluster.h"
-#include "core/problem.h"
+#include "core/cluster/cluster.h"
+#include "core/problem/problem.h"
 
 /// A GPU whose rates a test can work out, and problems to ask it about.
 namespace meshattn::testing {

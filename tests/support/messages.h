@@ -3,7 +3,7 @@
 #include <span>
 #include <vector>
 
-#include "core/schedule_builder.h"
+#include "core/schedule/schedule_builder.h"
 
 namespace meshattn::testing {
 

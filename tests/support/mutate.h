@@ -3,7 +3,7 @@
 #include <random>
 #include <string>
 
-#include "core/schedule.h"
+#include "core/schedule/schedule.h"
 
 namespace meshattn::testing {
 

@@ -2,7 +2,7 @@
 
 #include <random>
 
-#include "core/algorithms.h"
+#include "core/algorithms/catalogue.h"
 #include "core/algorithms/mesh.h"
 
 namespace meshattn::testing {

@@ -7,11 +7,11 @@
 #include <cmath>
 #include <limits>
 
-#include "core/cpu/executor.h"
-#include "core/passes/liveness.h"
-#include "core/passes/prune.h"
-#include "core/passes/validate.h"
-#include "core/schedule_text.h"
+#include "core/execution/cpu/executor.h"
+#include "core/schedule/passes/assign_memory.h"
+#include "core/schedule/passes/prune.h"
+#include "core/schedule/passes/verify.h"
+#include "core/schedule/text.h"
 
 namespace meshattn::testing {
 

@@ -3,8 +3,8 @@
 #include <string>
 #include <vector>
 
-#include "core/cpu/reference.h"
-#include "core/schedule.h"
+#include "core/execution/cpu/reference.h"
+#include "core/schedule/schedule.h"
 
 namespace meshattn::testing {
 

@@ -4,9 +4,9 @@
 #include <variant>
 #include <vector>
 
-#include "core/cluster_file.h"
-#include "core/error.h"
-#include "core/plan.h"
+#include "core/base/error.h"
+#include "core/cluster/cluster_file.h"
+#include "core/planner/plan.h"
 #include "sim/simulator.h"
 
 namespace meshattn::testing {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "core/schedule_builder.h"
+#include "core/schedule/schedule_builder.h"
 
 namespace meshattn::testing {
 

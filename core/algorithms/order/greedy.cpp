@@ -1,0 +1,61 @@
+#include "core/algorithms/order/greedy.h"
+
+namespace meshattn {
+
+namespace {
+
+/// A received row gives a block with each column that is there, and owes the hop that will send its sums back.
+Hop most_unlocked(const TileProblem& problem, const LaneState& state) {
+  if (!state.can_receive_row()) return Hop::kColumnIn;
+  if (!state.can_receive_column()) return Hop::kRowIn;
+  const TileCosts& c = problem.costs;
+  const double column_out = problem.pass == Pass::kBackward ? c.column_out : 0;
+  // Blocks per unit of cost, cross-multiplied so that hops may cost nothing.
+  const double row = (state.columns_in() + 1) * (c.column_in + column_out);
+  const double column = (state.rows_in() + 1) * (c.row_in + c.row_out);
+  return row >= column ? Hop::kRowIn : Hop::kColumnIn;
+}
+
+/// 1. While rows or columns are missing, the next hop is the one that unlocks most blocks per unit of its cost.
+/// 2. A line whose blocks are done leaves before that if the blocks in hand last as long as its hop: they are the
+///    reserve that covers the wait. (`eager`: it always does, which holds less and is faster at times.)
+/// 3. When all is there, lines leave as they are done: rows in the order of their arrival; backward rows and columns in
+///    turn.
+/// 4. Of the blocks at hand the one whose line leaves first runs first; own blocks, which never leave, run last and are
+///    so the reserve that covers waits.
+Lanes greedy_lanes(const TileProblem& problem, bool eager) {
+  const std::vector<Line> lines = lines_of(problem, Departures::kAlternating);
+  LaneState state(problem, lines);
+  Lanes lanes;
+  while (true) {
+    state.run_until_channel_is_free(&lanes.compute);
+    const bool all_in = !state.can_receive_row() && !state.can_receive_column();
+    if (all_in && !state.can_send()) break;
+    const Hop out = lines[static_cast<std::size_t>(state.sent())].out();
+    const auto covered = [&] { return eager || state.backlog() * problem.costs.block >= problem.cost_of(out); };
+    const bool leave = all_in || (state.can_send() && state.line_is_done() && covered());
+    lanes.channel.push_back(leave ? out : most_unlocked(problem, state));
+    if (leave)
+      state.send(&lanes.compute);
+    else
+      state.receive(lanes.channel.back(), false, &lanes.compute);
+  }
+  state.finish(&lanes.compute);
+  return lanes;
+}
+
+}  // namespace
+
+Lanes naive_lanes(const TileProblem& problem) {
+  const std::vector<Line> lines = lines_of(problem, Departures::kRowsFirst);
+  std::vector<Hop> channel(static_cast<std::size_t>(problem.count_of(Hop::kRowIn)), Hop::kRowIn);
+  for (Hop hop : {Hop::kColumnIn, Hop::kRowOut, Hop::kColumnOut})
+    channel.insert(channel.end(), static_cast<std::size_t>(problem.count_of(hop)), hop);
+  return dispatch(problem, lines, channel);
+}
+
+std::vector<Lanes> greedy_lanes(const TileProblem& problem) {
+  return {greedy_lanes(problem, false), greedy_lanes(problem, true)};
+}
+
+}  // namespace meshattn

@@ -1,0 +1,16 @@
+#pragma once
+
+#include <vector>
+
+#include "core/algorithms/order/lanes.h"
+
+namespace meshattn {
+
+/// All rows, all columns, then what leaves; blocks as they become available.
+[[nodiscard]] Lanes naive_lanes(const TileProblem& problem);
+
+/// The paper's rule (arXiv 2512.20968), written down in greedy.cpp: as it is, and with lines leaving as early as they
+/// can.
+[[nodiscard]] std::vector<Lanes> greedy_lanes(const TileProblem& problem);
+
+}  // namespace meshattn

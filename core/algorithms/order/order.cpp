@@ -1,0 +1,156 @@
+#include "core/algorithms/order/order.h"
+
+#include <algorithm>
+#include <limits>
+#include <string>
+
+#include "core/algorithms/order/greedy.h"
+#include "core/algorithms/order/lanes.h"
+#include "core/algorithms/order/memory.h"
+#include "core/algorithms/order/optimal.h"
+#include "core/algorithms/order/steps.h"
+#include "core/base/enum_names.h"
+#include "core/base/error.h"
+
+namespace meshattn {
+
+namespace {
+
+constexpr NameTable<Order, 4> kOrders{{{Order::kNaive, "naive"},
+                                       {Order::kGreedy, "greedy"},
+                                       {Order::kOptimal, "optimal"},
+                                       {Order::kTopology, "topology"}}};
+
+void check(const TileProblem& problem) {
+  const auto [a, b] = problem.tile;
+  if (a < 1 || b < 1)
+    throw InvalidInput("tile " + std::to_string(a) + "x" + std::to_string(b) + " needs at least one row and column");
+  const TileCosts& c = problem.costs;
+  for (double cost : {c.row_in, c.column_in, c.row_out, c.column_out, c.block})
+    if (!(cost >= 0) || cost == std::numeric_limits<double>::infinity())
+      throw InvalidInput("a cost of " + std::to_string(cost) + " orders nothing: costs are finite and not negative");
+}
+
+TilePlan plan_of(const TileProblem& problem, const TileBytes& bytes, std::vector<TileStep> steps) {
+  TilePlan plan{problem.tile, problem.pass, std::move(steps), 0, 0, 0};
+  plan.makespan = makespan_of(plan, problem.costs);
+  plan.peak_bytes = peak_of(problem.tile, bytes, plan.steps);
+  return plan;
+}
+
+constexpr double kRounding = 1e-12;
+
+/// Of the fastest (but for rounding) the one that holds least; nothing if there are none.
+const TilePlan* best_of(const std::vector<TilePlan>& plans) {
+  double fastest = std::numeric_limits<double>::infinity();
+  for (const TilePlan& plan : plans) fastest = std::min(fastest, plan.makespan);
+  const TilePlan* best = nullptr;
+  for (const TilePlan& plan : plans)
+    if (plan.makespan <= fastest * (1 + kRounding) && (!best || plan.peak_bytes < best->peak_bytes)) best = &plan;
+  return best;
+}
+
+std::vector<TilePlan> known_plans(const TileProblem& problem, Order order, const TileBytes& bytes,
+                                  double* lower_bound) {
+  std::vector<TilePlan> plans;
+  const auto add = [&](const Lanes& lanes) { plans.push_back(plan_of(problem, bytes, steps_of(problem, lanes))); };
+  if (order != Order::kGreedy) add(naive_lanes(problem));
+  if (order != Order::kNaive)
+    for (const Lanes& lanes : greedy_lanes(problem)) add(lanes);
+  double known = plans.front().makespan;
+  for (const TilePlan& plan : plans) known = std::min(known, plan.makespan);
+  const Solution solution = solve(problem, known, order == Order::kOptimal);
+  *lower_bound = solution.lower_bound;
+  for (const Lanes& lanes : solution.orders) add(lanes);
+  if (order == Order::kNaive) return plans;
+  // As fast at times, and with less memory. What is faster than greedy is not greedy.
+  for (const Lanes& lanes : thrifty_lanes(problem)) {
+    add(lanes);
+    if (order == Order::kGreedy && plans.back().makespan < known * (1 - kRounding)) plans.pop_back();
+  }
+  return plans;
+}
+
+/// The fastest plan that keeps to the limit, or none.
+std::optional<TilePlan> plan_within(const TileProblem& problem, Order order, const TileBytes& bytes,
+                                    std::vector<TilePlan> plans, std::uint64_t limit) {
+  if (order != Order::kOptimal)
+    for (const Lanes& lanes : thrifty_lanes(problem))
+      plans.push_back(plan_of(problem, bytes, steps_of(problem, lanes)));
+  std::vector<TilePlan> fitting;
+  for (const TilePlan& plan : plans)
+    if (auto fitted = fit(problem.tile, bytes, plan.steps, limit))
+      fitting.push_back(plan_of(problem, bytes, std::move(*fitted)));
+  if (fitting.empty()) return std::nullopt;
+  return *best_of(fitting);
+}
+
+}  // namespace
+
+std::string_view name_of(Order order) { return kOrders.name_of(order); }
+
+Order parse_order(std::string_view name) { return kOrders.parse("order", name); }
+
+double makespan_of(const TilePlan& plan, const TileCosts& costs) {
+  const TileProblem problem{plan.tile, plan.pass, costs};
+  std::vector<double> row_in(static_cast<std::size_t>(plan.tile.rows)), row_done(row_in.size());
+  std::vector<double> column_in(static_cast<std::size_t>(plan.tile.columns)), column_done(column_in.size());
+  std::size_t rows = 0, columns = 0, rows_out = 0, columns_out = 0;
+  double channel = 0, compute = 0;
+  for (const TileStep& step : plan.steps) {
+    if (const auto* hop = std::get_if<Hop>(&step)) {
+      if (*hop == Hop::kRowOut) channel = std::max(channel, row_done[++rows_out]);
+      if (*hop == Hop::kColumnOut) channel = std::max(channel, column_done[++columns_out]);
+      if (*hop == Hop::kRowIn || *hop == Hop::kColumnIn) channel = std::max(channel, compute);
+      channel += problem.cost_of(*hop);
+      if (*hop == Hop::kRowIn) row_in[++rows] = channel;
+      if (*hop == Hop::kColumnIn) column_in[++columns] = channel;
+      continue;
+    }
+    const Rectangle& r = std::get<Rectangle>(step);
+    for (int i = r.row_begin; i < r.row_end; ++i) compute = std::max(compute, row_in[static_cast<std::size_t>(i)]);
+    for (int i = r.column_begin; i < r.column_end; ++i)
+      compute = std::max(compute, column_in[static_cast<std::size_t>(i)]);
+    compute += (r.row_end - r.row_begin) * (r.column_end - r.column_begin) * costs.block;
+    for (int i = r.row_begin; i < r.row_end; ++i) row_done[static_cast<std::size_t>(i)] = compute;
+    for (int i = r.column_begin; i < r.column_end; ++i) column_done[static_cast<std::size_t>(i)] = compute;
+  }
+  return std::max(channel, compute);
+}
+
+namespace {
+
+/// One lane that moves as much as a lane for rows and one for columns do side by side.
+TileCosts of_two_lanes(const TileProblem& p) {
+  const double rows =
+      p.count_of(Hop::kRowIn) * p.cost_of(Hop::kRowIn) + p.count_of(Hop::kRowOut) * p.cost_of(Hop::kRowOut);
+  const double all = p.cost_of_all_hops();
+  const TileCosts& c = p.costs;
+  const double side_by_side = std::min(all, std::max({rows, all - rows, c.busiest_link}));
+  const double part = all > 0 ? side_by_side / all : 1;
+  return {part * c.row_in, part * c.column_in, part * c.row_out, part * c.column_out, c.block, 0};
+}
+
+}  // namespace
+
+TilePlan plan_tile(Tile tile, Pass pass, Order order, const TileCosts& costs, const TileBytes& bytes) {
+  return *plan_tile_within(tile, pass, order, costs, bytes, UINT64_MAX);
+}
+
+std::optional<TilePlan> plan_tile_within(Tile tile, Pass pass, Order order, const TileCosts& costs,
+                                         const TileBytes& bytes, std::uint64_t memory_limit) {
+  if (order == Order::kTopology)
+    return plan_tile_within(tile, pass, Order::kOptimal, of_two_lanes({tile, pass, costs}), bytes, memory_limit);
+  const TileProblem problem{tile, pass, costs};
+  check(problem);
+  TileBytes held = bytes;
+  if (pass == Pass::kForward) held.column_sum = held.column_out = 0;
+  double lower_bound = 0;
+  std::vector<TilePlan> plans = known_plans(problem, order, held, &lower_bound);
+  std::optional<TilePlan> best = *best_of(plans);
+  if (best->peak_bytes > memory_limit) best = plan_within(problem, order, held, std::move(plans), memory_limit);
+  if (best) best->lower_bound = std::min(lower_bound, best->makespan);  // they may differ by rounding
+  return best;
+}
+
+}  // namespace meshattn

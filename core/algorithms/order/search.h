@@ -1,0 +1,83 @@
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "core/algorithms/order/lanes.h"
+
+namespace meshattn {
+
+/// One decision of a search: the next hop, and whether compute is held back for it.
+struct Move {
+  Hop hop = Hop::kRowIn;
+  bool hold_back = false;
+};
+
+/// What a search found below the time it was given.
+struct SearchResult {
+  std::vector<std::vector<Move>> ends;  ///< the complete orders that are left, best first
+  double best = 0;                      ///< of them; the given time if there are none
+};
+
+/// Goes through all channel orders, hop by hop. States that have seen the same hops in number are kept in a set of
+/// which none dominates another; those that cannot end below `below` are dropped. A set keeps at most `cap` states:
+/// what is too much is handed to `give_up(kept, extra)`, `kept` being the last of the set.
+/// `expand(state, emit)` calls emit(state, move) for all that can follow.
+template <class State, class Expand, class GiveUp>
+SearchResult search(const TileProblem& problem, std::size_t lines, State start, double below, std::size_t cap,
+                    Expand expand, GiveUp give_up) {
+  struct Node {
+    State state;
+    std::uint32_t path;
+  };
+  struct Step {
+    std::uint32_t parent;
+    Move move;
+  };
+  const auto key = [&](const State& s) {
+    return static_cast<std::size_t>(s.rows_in()) * lines + static_cast<std::size_t>(s.sent());
+  };
+  SearchResult result{{}, below};
+  std::vector<Step> steps{{0, {}}};
+  std::vector<std::vector<Node>> now(static_cast<std::size_t>(problem.tile.rows) * lines), next(now.size());
+  now[0].push_back({std::move(start), 0});
+  const double limit = below - 1e-12 * below;
+
+  const auto keep = [&](State&& state, std::uint32_t parent, Move move) {
+    if (state.bound() >= limit) return;
+    std::vector<Node>& set = next[key(state)];
+    for (const Node& n : set)
+      if (n.state.dominates(state)) return;
+    std::erase_if(set, [&](const Node& n) { return state.dominates(n.state); });
+    if (set.size() >= cap) {
+      give_up(set.back().state, state);
+      return;
+    }
+    steps.push_back({parent, move});
+    set.push_back({std::move(state), static_cast<std::uint32_t>(steps.size() - 1)});
+  };
+
+  int hops = 0;
+  for (Hop hop : {Hop::kRowIn, Hop::kColumnIn, Hop::kRowOut, Hop::kColumnOut}) hops += problem.count_of(hop);
+  for (int i = 0; i < hops; ++i) {
+    for (std::vector<Node>& set : now) {
+      for (const Node& n : set)
+        expand(n.state, [&](State&& state, Move move) { keep(std::move(state), n.path, move); });
+      set.clear();
+    }
+    std::swap(now, next);
+  }
+  std::vector<Node>& last = now[now.size() - 1];
+  std::sort(last.begin(), last.end(), [](const Node& x, const Node& y) { return x.state.bound() < y.state.bound(); });
+  for (const Node& n : last) {
+    std::vector<Move> moves;
+    for (std::uint32_t at = n.path; at != 0; at = steps[at].parent) moves.push_back(steps[at].move);
+    result.ends.emplace_back(moves.rbegin(), moves.rend());
+  }
+  if (!last.empty()) result.best = std::min(below, last.front().state.bound());
+  return result;
+}
+
+}  // namespace meshattn

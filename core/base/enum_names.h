@@ -1,0 +1,35 @@
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "core/base/error.h"
+
+namespace meshattn {
+
+/// The names of an enumeration's values, both ways.
+template <typename Enum, std::size_t N>
+struct NameTable {
+  std::pair<Enum, std::string_view> entries[N];
+
+  [[nodiscard]] constexpr std::string_view name_of(Enum value) const {
+    for (const auto& [v, name] : entries)
+      if (v == value) return name;
+    return "?";
+  }
+
+  /// @throws InvalidInput naming what was given and what is possible.
+  [[nodiscard]] Enum parse(std::string_view what, std::string_view given) const {
+    std::string possible;
+    for (const auto& [value, name] : entries) {
+      if (name == given) return value;
+      possible.append(possible.empty() ? "" : ", ").append(name);
+    }
+    throw InvalidInput(std::string("unknown ").append(what).append(" '").append(given).append("': possible are ") +
+                       possible);
+  }
+};
+
+}  // namespace meshattn

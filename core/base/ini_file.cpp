@@ -1,0 +1,257 @@
+#include "core/base/ini_file.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <fstream>
+#include <iterator>
+
+#include "core/base/error.h"
+#include "core/base/input_file.h"
+#include "core/base/spelling.h"
+
+namespace meshattn {
+
+namespace {
+
+std::string in_quotes(std::string_view text) { return fmt::format("'{}'", printable(text)); }
+
+constexpr std::uintmax_t kMostBytes = 1 << 20;
+constexpr int kMostCount = 1'000'000'000;
+constexpr double kSmallest = kSmallestNumber, kLargest = kLargestNumber;
+
+std::string_view trim(std::string_view s) {
+  const auto blank = [](char c) { return c == ' ' || c == '\t' || c == '\r'; };
+  while (!s.empty() && blank(s.front())) s.remove_prefix(1);
+  while (!s.empty() && blank(s.back())) s.remove_suffix(1);
+  return s;
+}
+
+/// "did you mean 'x'?" if a word is close to the one given, else all of them.
+std::string advice(std::string_view given, std::span<const std::string_view> possible) {
+  constexpr std::size_t kLongestWord = 64;
+  if (const std::string_view near = nearest(given.substr(0, kLongestWord), possible); !near.empty())
+    return fmt::format("did you mean '{}'? Possible are {}", near, fmt::join(possible, ", "));
+  return fmt::format("possible are {}", fmt::join(possible, ", "));
+}
+
+/// Finds a key in the table. @throws InvalidInput naming the sections or keys that there are.
+const Key& look_up(std::string_view section, std::string_view name, std::span<const Key> keys, std::string_view where) {
+  std::vector<std::string_view> sections, names;
+  for (const Key& key : keys) {
+    if (key.section == section && key.name == name) return key;
+    if (key.section == section) names.push_back(key.name);
+    if (std::find(sections.begin(), sections.end(), key.section) == sections.end()) sections.push_back(key.section);
+  }
+  if (names.empty())
+    throw InvalidInput(fmt::format("{}: unknown section {}: {}", where, in_quotes(section), advice(section, sections)));
+  throw InvalidInput(
+      fmt::format("{}: unknown key {} in [{}]: {}", where, in_quotes(name), section, advice(name, names)));
+}
+
+bool is_whole(const Key& key) { return key.kind == Key::Kind::kCount || key.kind == Key::Kind::kFew; }
+
+int least_of(const Key& whole) { return whole.kind == Key::Kind::kCount ? 1 : 0; }
+
+void check_value(const KeyedLine& line) {
+  const Key& key = *line.key;
+  if (line.value.empty()) throw InvalidInput(fmt::format("{}: '{}' has no value", line.where, key.name));
+  if (key.kind == Key::Kind::kText || key.kind == Key::Kind::kList) return;
+  if (is_whole(key)) {
+    (void)parse_count(line.value, fmt::format("{}: '{}'", line.where, key.name), least_of(key));
+    return;
+  }
+  const double x = parse_number(line.value, fmt::format("{}: '{}'", line.where, key.name));
+  const auto refuse = [&](std::string_view right) {
+    throw InvalidInput(fmt::format("{}: '{}' must be {}, not {}", line.where, key.name, right, in_quotes(line.value)));
+  };
+  if (key.kind == Key::Kind::kFraction && !(x >= kSmallest && x <= 1)) refuse("above 0 and at most 1");
+  if (key.kind == Key::Kind::kPositive && !(x >= kSmallest && x <= kLargest)) refuse("above 0 (from 1e-9 to 1e12)");
+  if (key.kind == Key::Kind::kAmount && x != 0 && !(x >= kSmallest && x <= kLargest)) refuse("0 or more (to 1e12)");
+}
+
+/// Takes the spread of a number off its value.
+void split_spread(KeyedLine& line) {
+  const Key& key = *line.key;
+  const std::size_t sign = line.value.find("+-");
+  if (sign == std::string::npos || key.kind == Key::Kind::kText || key.kind == Key::Kind::kList) return;
+  const std::string_view behind = trim(std::string_view(line.value).substr(sign + 2));
+  line.spread = parse_number(behind, fmt::format("{}: what stands behind +- of '{}'", line.where, key.name));
+  if (!(line.spread >= kSmallest && line.spread <= kLargest))
+    throw InvalidInput(fmt::format("{}: a spread of {} of '{}': must be above 0 (from 1e-9 to 1e12)", line.where,
+                                   in_quotes(behind), key.name));
+  if (is_whole(key)) throw InvalidInput(fmt::format("{}: '{}' is a count, which has no spread", line.where, key.name));
+  line.value = trim(std::string_view(line.value).substr(0, sign));
+}
+
+void check_source(const KeyedLine& line) {
+  if (line.key->kind == Key::Kind::kText) return;
+  if (line.source.empty())
+    throw InvalidInput(
+        fmt::format("{}: '{}' has no source: write '# where the number comes from' behind it, or "
+                    "'# assumed: why'",
+                    line.where, line.key->name));
+  const std::string_view source = line.source;
+  if (source.starts_with("assumed") && trim(source.substr(7)).size() < 2)
+    throw InvalidInput(
+        fmt::format("{}: '{}' is assumed without a reason: write '# assumed: why'", line.where, line.key->name));
+}
+
+std::string read_bytes(const std::filesystem::path& path) {
+  std::ifstream in = open_file(path);
+  std::error_code error;
+  if (std::filesystem::file_size(path, error) > kMostBytes)
+    throw InvalidInput(fmt::format("{}: larger than 1 MiB, which no such file is", path.string()));
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+}  // namespace
+
+std::string printable(std::string_view text) {
+  constexpr std::size_t kLongest = 60;
+  std::string shown;
+  for (char c : text.substr(0, kLongest)) shown += c >= ' ' && c <= '~' ? c : '?';
+  return shown + (text.size() > kLongest ? "…" : "");
+}
+
+double parse_number(std::string_view text, std::string_view where) {
+  double x = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), x);
+  if (error != std::errc{} || end != text.data() + text.size() || !std::isfinite(x))
+    throw InvalidInput(fmt::format("{} must be a finite decimal number, not {}", where, in_quotes(text)));
+  return x;
+}
+
+int parse_count(std::string_view text, std::string_view where, int least) {
+  int n = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), n);
+  if (error != std::errc{} || end != text.data() + text.size() || n < least || n > kMostCount)
+    throw InvalidInput(
+        fmt::format("{} must be a whole number from {} to {}, not {}", where, least, kMostCount, in_quotes(text)));
+  return n;
+}
+
+KeyedFile KeyedFile::read(const std::filesystem::path& path, std::span<const Key> keys) {
+  return parse(read_bytes(path), path.string(), keys);
+}
+
+KeyedFile KeyedFile::parse(std::string_view text, std::string_view name, std::span<const Key> keys) {
+  KeyedFile file;
+  file.name_ = name;
+  file.keys_ = keys;
+  std::string section;
+  for (int number = 1; !text.empty(); ++number) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    const std::string_view all = trim(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+    if (all.empty() || all.front() == '#') continue;
+
+    const std::size_t hash = std::min(all.find('#'), all.size());
+    const std::string_view said = trim(all.substr(0, hash));
+    const std::string_view source = hash < all.size() ? trim(all.substr(hash + 1)) : "";
+    const std::string where = fmt::format("{}:{}", name, number);
+    if (said.front() == '[' && said.back() == ']') {
+      section = trim(said.substr(1, said.size() - 2));
+      const bool known = std::any_of(keys.begin(), keys.end(), [&](const Key& k) { return k.section == section; });
+      if (!known) (void)look_up(section, "", keys, where);
+      continue;
+    }
+    const std::size_t equals = said.find('=');
+    if (equals == std::string_view::npos)
+      throw InvalidInput(
+          fmt::format("{}: {} is neither '[section]' nor 'key = value  # source'", where, in_quotes(said)));
+    if (section.empty())
+      throw InvalidInput(fmt::format("{}: {} stands before the first '[section]'", where, in_quotes(said)));
+    const Key& key = look_up(section, trim(said.substr(0, equals)), keys, where);
+    if (const KeyedLine* other = file.find(key.section, key.name); other && key.kind != Key::Kind::kList)
+      throw InvalidInput(fmt::format("{}: '{}' is given twice, first at {}", where, key.name, other->where));
+    check_source(file.add({&key, std::string(trim(said.substr(equals + 1))), std::string(source), where, false}));
+  }
+  return file;
+}
+
+const Key& key_of_setting(std::string_view setting, std::span<const Key> keys) {
+  const std::string where = fmt::format("setting {}", in_quotes(setting));
+  const std::size_t equals = setting.find('=');
+  const std::size_t dot = setting.substr(0, equals).find('.');
+  if (equals == std::string_view::npos || dot == std::string_view::npos)
+    throw InvalidInput(fmt::format("{}: must be 'section.key=value', for example 'nic.bandwidth_GBps=25'", where));
+  return look_up(trim(setting.substr(0, dot)), trim(setting.substr(dot + 1, equals - dot - 1)), keys, where);
+}
+
+void KeyedFile::set(std::string_view setting) {
+  const Key& key = key_of_setting(setting, keys_);
+  std::string replaced;
+  std::erase_if(lines_, [&](const KeyedLine& line) {
+    if (line.key == &key) replaced = line.by_setting ? line.replaced : line.value;
+    return line.key == &key;
+  });
+  const std::string_view value = trim(setting.substr(setting.find('=') + 1));
+  add({&key, std::string(value), "set for this run", fmt::format("setting {}", in_quotes(setting)), true, 0, replaced});
+}
+
+const KeyedLine& KeyedFile::add(KeyedLine line) {
+  split_spread(line);
+  check_value(line);
+  lines_.push_back(std::move(line));
+  return lines_.back();
+}
+
+void KeyedFile::require_all() const {
+  for (const Key& key : keys_)
+    if (key.required && !has(key.section, key.name))
+      throw InvalidInput(fmt::format("{}: no '{}' in [{}], which must be there", name_, key.name, key.section));
+}
+
+const KeyedLine* KeyedFile::find(std::string_view section, std::string_view key) const {
+  for (const KeyedLine& line : lines_)
+    if (line.key->section == section && (key.empty() || line.key->name == key)) return &line;
+  return nullptr;
+}
+
+bool KeyedFile::has(std::string_view section, std::string_view key) const { return find(section, key) != nullptr; }
+
+const KeyedLine& KeyedFile::line(std::string_view section, std::string_view key) const {
+  if (const KeyedLine* line = find(section, key)) return *line;
+  throw InvalidInput(fmt::format("{}: no '{}' in [{}], which must be there", name_, key, section));
+}
+
+const std::string& KeyedFile::text(std::string_view section, std::string_view key) const {
+  return line(section, key).value;
+}
+
+double KeyedFile::number(std::string_view section, std::string_view key) const {
+  const KeyedLine& l = line(section, key);
+  return parse_number(l.value, l.where);
+}
+
+int KeyedFile::count(std::string_view section, std::string_view key) const {
+  const KeyedLine& l = line(section, key);
+  return parse_count(l.value, l.where, least_of(*l.key));
+}
+
+std::vector<std::string> ini_names(const std::filesystem::path& directory) {
+  std::error_code error;
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(directory, error))
+    if (entry.path().extension() == ".ini") names.push_back(entry.path().stem().string());
+  if (error) throw InvalidInput(fmt::format("{}: no such directory", directory.string()));
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+std::filesystem::path find_ini(std::string_view what, const std::string& name_or_path,
+                               const std::filesystem::path& directory) {
+  if (name_or_path.find('/') != std::string::npos || name_or_path.ends_with(".ini")) {
+    if (std::error_code error; std::filesystem::is_regular_file(name_or_path, error)) return name_or_path;
+    throw InvalidInput(fmt::format("{} {}: no such file", what, in_quotes(name_or_path)));
+  }
+  const std::vector<std::string> names = ini_names(directory);
+  if (std::binary_search(names.begin(), names.end(), name_or_path)) return directory / (name_or_path + ".ini");
+  const std::vector<std::string_view> possible(names.begin(), names.end());
+  throw InvalidInput(fmt::format("unknown {} {}: {}", what, in_quotes(name_or_path), advice(name_or_path, possible)));
+}
+
+}  // namespace meshattn

@@ -1,0 +1,245 @@
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/cluster/network.h"
+#include "core/execution/compute_contention.h"
+#include "core/execution/event.h"
+#include "core/execution/op_times.h"
+#include "core/schedule/dependencies.h"
+#include "core/schedule/schedule.h"
+#include "core/schedule/trace.h"
+
+namespace meshattn {
+
+/// When an exchange may start that brings no partial results.
+enum class Receive : std::uint8_t {
+  kEarly,     ///< as an executor does: as soon as its lane, what it reads and its reuse waits let it
+  kAsListed,  ///< also only after the compute ops listed before it: what it brings takes their place in memory
+};
+
+/// Where a lane is in the list of its rank's ops.
+struct LaneProgress {
+  OpId op = 0;                    ///< running or next
+  std::uint32_t outstanding = 0;  ///< transfers of the exchange that is running
+  bool running = false;
+};
+
+/// What the first ranks that did not finish are waiting in; empty if all did. `progress` by rank, then lane.
+[[nodiscard]] std::string stuck_text(const Schedule& schedule, std::span<const LaneProgress> progress, double now_s);
+
+/// Steps through a schedule in time: every lane of a rank runs its ops in order, an op waits for what it depends on, a
+/// transfer starts when both its exchanges have started, passes its start-up and then its bytes, an exchange ends with
+/// its last transfer. From the start of an exchange to the end of each of its transfers compute of the rank is slower,
+/// by what such a transfer takes of it: of several the one that takes most counts; and where bytes that flow through a
+/// port slow compute down, not below that. Where ranks share processors, those that compute at a time have equal parts
+/// of them. Nothing starts before its host issues it, and compute does not end before all of it is issued: till then it
+/// counts as computing. Where exchanges are late (`Framework`), one also waits for the compute ops listed before it,
+/// and if a kernel runs then, or starts at that moment, until all of its tiles are on SMs. What links do to each other,
+/// and compute to links, is the clock's business:
+///
+///     double now();                                       // seconds
+///     void after(double seconds, Event);                  // after what arrives at that moment
+///     void send(Rank from, Rank to, double bytes, Event);  // bytes > 0 flow from now on; then the event
+///     void compute(Rank, int by);  // it begins to (1) or ends (−1); where that slows messages down
+///     void run(auto&& happened);                           // calls happened(Event) until nothing is left
+template <typename Clock>
+class Execution {
+ public:
+  /// `times`: as a CostModel gives them. All arguments must outlive it.
+  Execution(const Schedule& schedule, const Network& network, const OpTimes& times, Receive receive, Clock& clock);
+
+  /// Once. @returns when every op ran, up to where `stuck` says.
+  [[nodiscard]] Trace run();
+
+  /// After a run: the deadlock that ended it; empty if all ops ran.
+  [[nodiscard]] std::string stuck() const { return stuck_text(schedule_, progress_, clock_.now()); }
+
+ private:
+  static constexpr double kNotYet = -1;
+
+  [[nodiscard]] std::size_t index(Rank rank, Lane lane) const {
+    return static_cast<std::size_t>(rank) * static_cast<std::size_t>(lanes_) + lane;
+  }
+  [[nodiscard]] bool may_start(Rank rank, OpId op) const;
+  [[nodiscard]] bool brings_partials(const Exchange& exchange) const;
+  void seek(Rank rank, Lane lane, OpId from);
+  void advance(Rank rank);
+  bool start(Rank rank, Lane lane);
+  void start_transfer(TransferId t);
+  void send(TransferId t);
+  void end_transfer(TransferId t);
+  void leave(Rank rank, Lane lane);
+  void end_op(Rank rank, Lane lane);
+  void happened(Event event);
+
+  const Schedule& schedule_;
+  const Network& network_;
+  Clock& clock_;
+  Receive receive_;
+  Dependencies dependencies_;
+  const OpTimes& times_;
+  Pace<Clock> pace_;
+  int lanes_;
+  std::vector<Lane> lane_of_;           ///< by op
+  std::vector<std::uint8_t> posted_;    ///< by transfer: how many of its two exchanges have started
+  std::vector<LaneProgress> progress_;  ///< by rank, then lane
+  Trace trace_;
+};
+
+template <typename Clock>
+Execution<Clock>::Execution(const Schedule& schedule, const Network& network, const OpTimes& times, Receive receive,
+                            Clock& clock)
+    : schedule_(schedule),
+      network_(network),
+      clock_(clock),
+      receive_(receive),
+      dependencies_(schedule),
+      times_(times),
+      pace_(schedule, network, times, clock),
+      lanes_(schedule.lanes()),
+      posted_(schedule.transfers.size()),
+      progress_(static_cast<std::size_t>(schedule.problem.ranks) * static_cast<std::size_t>(lanes_)),
+      trace_{std::vector<double>(schedule.ops.size(), kNotYet), std::vector<double>(schedule.ops.size(), kNotYet), 0} {
+  lane_of_.reserve(schedule.ops.size());
+  for (const Op& op : schedule.ops) lane_of_.push_back(schedule.lane(op));
+}
+
+template <typename Clock>
+bool Execution<Clock>::brings_partials(const Exchange& exchange) const {
+  return std::ranges::any_of(schedule_.transfers_of(exchange), [&](TransferId t) {
+    return is_partial(schedule_.values[schedule_.transfers[t].made].tensor);
+  });
+}
+
+template <typename Clock>
+bool Execution<Clock>::may_start(Rank rank, OpId op) const {
+  if (!times_.issued_s.empty() && !has_come(clock_, times_.issued_s[op])) return false;
+  for (OpId before : dependencies_.of(op))
+    if (trace_.end_s[before] == kNotYet) return false;
+  const auto* exchange = std::get_if<Exchange>(&schedule_.ops[op]);
+  if (exchange == nullptr) return true;
+  const bool is_next = progress_[index(rank, kComputeLane)].op > op;  // all compute listed before has ended
+  if (times_.are_late()) return is_next && pace_.is_placed(rank);
+  return receive_ == Receive::kEarly || is_next || brings_partials(*exchange);
+}
+
+/// Sets a lane to its first op from `from` on.
+template <typename Clock>
+void Execution<Clock>::seek(Rank rank, Lane lane, OpId from) {
+  const OpId end = schedule_.ops_end(rank);
+  while (from < end && lane_of_[from] != lane) ++from;
+  progress_[index(rank, lane)] = {from, 0, false};
+  if (times_.issued_s.empty() || from == end || has_come(clock_, times_.issued_s[from])) return;
+  clock_.after(times_.issued_s[from] - clock_.now(), {Event::Kind::kLook, static_cast<std::uint32_t>(rank)});
+}
+
+/// Starts what can start on a rank, compute before exchanges.
+template <typename Clock>
+void Execution<Clock>::advance(Rank rank) {
+  for (int lane = 0; lane < lanes_;) {
+    const LaneProgress& p = progress_[index(rank, static_cast<Lane>(lane))];
+    const bool starts = !p.running && p.op != schedule_.ops_end(rank) && may_start(rank, p.op);
+    lane =
+        starts && start(rank, static_cast<Lane>(lane)) ? 0 : lane + 1;  // another may wait for what has ended at once
+  }
+}
+
+/// @returns whether it has ended at once.
+template <typename Clock>
+bool Execution<Clock>::start(Rank rank, Lane lane) {
+  LaneProgress& p = progress_[index(rank, lane)];
+  p.running = true;
+  trace_.start_s[p.op] = clock_.now();
+  const auto* exchange = std::get_if<Exchange>(&schedule_.ops[p.op]);
+  if (exchange != nullptr && exchange->count > 0) {
+    p.outstanding = exchange->count;
+    pace_.add(rank, schedule_.transfers_of(*exchange));
+    for (TransferId t : schedule_.transfers_of(*exchange))
+      if (++posted_[t] == 2) start_transfer(t);
+    return false;
+  }
+  if (lane == kComputeLane && (times_.seconds[p.op] > 0 || !has_come(clock_, times_.least_end_s(p.op)))) {
+    pace_.begin(rank, p.op);
+    return false;
+  }
+  leave(rank, lane);
+  return true;
+}
+
+/// Both ends are there: the start-up passes, then the bytes flow.
+template <typename Clock>
+void Execution<Clock>::start_transfer(TransferId t) {
+  const Transfer& transfer = schedule_.transfers[t];
+  const Route route = network_.route(schedule_.values[transfer.source].rank, schedule_.values[transfer.made].rank);
+  const auto bytes = static_cast<double>(schedule_.bytes(transfer.made));
+  clock_.after(network_.startup_s(route, bytes), {Event::Kind::kStartedUp, t});
+}
+
+template <typename Clock>
+void Execution<Clock>::send(TransferId t) {
+  const Transfer& transfer = schedule_.transfers[t];
+  const auto bytes = static_cast<double>(schedule_.bytes(transfer.made));
+  if (bytes == 0) return end_transfer(t);
+  pace_.count_flow(t, 1);
+  clock_.send(schedule_.values[transfer.source].rank, schedule_.values[transfer.made].rank, bytes,
+              {Event::Kind::kArrived, t});
+}
+
+template <typename Clock>
+void Execution<Clock>::end_transfer(TransferId t) {
+  const Transfer& transfer = schedule_.transfers[t];
+  for (ValueId end : {transfer.source, transfer.made}) {
+    const Rank rank = schedule_.values[end].rank;
+    pace_.remove(rank, t);
+    if (--progress_[index(rank, transfer.lane)].outstanding == 0) end_op(rank, transfer.lane);
+  }
+}
+
+template <typename Clock>
+void Execution<Clock>::leave(Rank rank, Lane lane) {
+  const OpId op = progress_[index(rank, lane)].op;
+  trace_.end_s[op] = clock_.now();
+  seek(rank, lane, op + 1);
+}
+
+template <typename Clock>
+void Execution<Clock>::end_op(Rank rank, Lane lane) {
+  leave(rank, lane);
+  if (!times_.are_late()) return advance(rank);
+  clock_.after(0, {Event::Kind::kLook, static_cast<std::uint32_t>(rank)});  // after all that arrives now
+}
+
+template <typename Clock>
+void Execution<Clock>::happened(Event event) {
+  switch (event.kind) {
+    case Event::Kind::kComputed:
+      if (!pace_.end(static_cast<Rank>(event.id))) return;
+      leave(static_cast<Rank>(event.id), kComputeLane);
+      return advance(static_cast<Rank>(event.id));
+    case Event::Kind::kLook:
+      return advance(static_cast<Rank>(event.id));
+    case Event::Kind::kStartedUp:
+      return send(event.id);
+    case Event::Kind::kArrived:
+      pace_.count_flow(event.id, -1);
+      return end_transfer(event.id);
+  }
+}
+
+template <typename Clock>
+Trace Execution<Clock>::run() {
+  for (Rank rank = 0; rank < schedule_.problem.ranks; ++rank)
+    for (int lane = 0; lane < lanes_; ++lane) seek(rank, static_cast<Lane>(lane), schedule_.ops_begin(rank));
+  for (Rank rank = 0; rank < schedule_.problem.ranks; ++rank) advance(rank);
+  clock_.run([this](Event event) { happened(event); });
+  for (double end_s : trace_.end_s) trace_.makespan_s = std::max(trace_.makespan_s, end_s);
+  return std::move(trace_);
+}
+
+}  // namespace meshattn

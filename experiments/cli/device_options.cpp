@@ -1,0 +1,75 @@
+#include "experiments/cli/device_options.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include "core/base/error.h"
+#include "core/base/ini_file.h"
+#include "experiments/cli/request.h"
+
+namespace meshattn {
+
+namespace po = boost::program_options;
+using gpu::Backend;
+using gpu::Kernels;
+using gpu::RunOptions;
+using gpu::Transport;
+
+namespace {
+
+constexpr NameTable<Backend, 2> kBackends{{{Backend::kCuda, "cuda"}, {Backend::kCpu, "cpu"}}};
+constexpr NameTable<Transport, 2> kTransports{{{Transport::kCopies, "copies"}, {Transport::kNccl, "nccl"}}};
+constexpr NameTable<Kernels, 3> kKernels{
+    {{Kernels::kFast, "fast"}, {Kernels::kRepeatable, "repeatable"}, {Kernels::kReference, "reference"}}};
+
+}  // namespace
+
+void add_device_options(po::options_description& options) {
+  const auto text = [](const char* name) { return po::value<std::string>()->value_name(name); };
+  options.add_options()  //
+      ("device", text("NAME"),
+       "cuda (usual), or cpu: threads of this machine instead of GPUs, to try the way and not to measure speed")  //
+      ("ranks-per-gpu", text("N"),
+       "ranks that share a GPU (1; calibrate: 16 if there is one GPU), which needs --transport copies")  //
+      ("transport", text("NAME"),
+       "copies (usual: within one process, between its GPUs or on one) or nccl (a GPU for each rank; usual for several "
+       "processes)")  //
+      ("kernels", text("NAME"),
+       "fast (usual: cuDNN where it can), repeatable (the same, every run to the bit), reference (slow and simple)")  //
+      ("repeats", text("N"), "timed runs (5)")                                                                        //
+      ("warm-ups", text("N"), "runs before them (2)")                                                                 //
+      ("timeout", text("SECONDS"),
+       "give up, and say at which op every rank is (60); kernels that run then end first, on a CPU only")  //
+      ("max-ctas", text("N"), "thread blocks of an NCCL kernel, which are lost to attention (4)");
+}
+
+gpu::Backend read_backend(const po::variables_map& given) { return one_of(given, "device", Backend::kCuda, kBackends); }
+
+RunOptions read_device_options(const po::variables_map& given) {
+  RunOptions options;
+  options.backend = read_backend(given);
+  options.ranks_per_device = count_of(given, "ranks-per-gpu", 1);
+  options.transport = one_of(given, "transport", options.transport, kTransports);
+  options.kernels = one_of(given, "kernels", Kernels::kFast, kKernels);
+  options.repeats = count_of(given, "repeats", options.repeats);
+  options.warm_ups = count_of(given, "warm-ups", options.warm_ups, 0);
+  options.timeout_s = parse_number(optional(given, "timeout", "60"), "--timeout");
+  if (options.timeout_s <= 0 || options.timeout_s > 1e6)
+    throw InvalidInput("--timeout must be more than 0 seconds and at most 1000000");
+  options.most_ctas = count_of(given, "max-ctas", options.most_ctas);
+  if (options.most_ctas > gpu::kMostCtas)
+    throw InvalidInput(fmt::format("--max-ctas {}: at most {} are possible", options.most_ctas, gpu::kMostCtas));
+  for (const char* name : {"kernels", "max-ctas"})
+    if (options.backend == Backend::kCpu && given.count(name))
+      throw InvalidInput(fmt::format("--{} is of GPUs: --device cpu has none", name));
+  return options;
+}
+
+void choose_transport(const po::variables_map& given, const gpu::Job& job, RunOptions& options) {
+  if (job.size() == 1) return;
+  if (options.backend == Backend::kCpu) throw InvalidInput("--device cpu is one process: start it without mpirun");
+  if (!given.count("transport")) options.transport = Transport::kNccl;
+  if (options.transport == Transport::kCopies)
+    throw InvalidInput("--transport copies is within one process, and there are several: they need nccl");
+}
+
+}  // namespace meshattn

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <boost/program_options.hpp>
+#include <cstddef>
+#include <string>
+
+#include "core/base/enum_names.h"
+#include "gpu/run.h"
+
+namespace meshattn {
+
+/// The options that say on what, and how, schedules are run.
+void add_device_options(boost::program_options::options_description& options);
+
+/// @throws InvalidInput naming the option that is malformed.
+[[nodiscard]] gpu::RunOptions read_device_options(const boost::program_options::variables_map& given);
+[[nodiscard]] gpu::Backend read_backend(const boost::program_options::variables_map& given);
+
+/// NCCL if there are several processes and nothing else was asked for. @throws InvalidInput if it cannot be
+void choose_transport(const boost::program_options::variables_map& given, const gpu::Job& job,
+                      gpu::RunOptions& options);
+
+/// What a name stands for; what is usual if the option was not given. @throws InvalidInput with the possible names
+template <typename T, std::size_t N>
+[[nodiscard]] T one_of(const boost::program_options::variables_map& given, const std::string& option, T usual,
+                       const NameTable<T, N>& possible) {
+  return given.count(option) ? possible.parse("--" + option, given[option].as<std::string>()) : usual;
+}
+
+}  // namespace meshattn

@@ -1,0 +1,16 @@
+#pragma once
+
+#include <span>
+#include <string>
+
+#include "core/schedule/passes/verify.h"
+
+namespace meshattn {
+
+/// "rank 3, op 17, value 5: read before it is made".
+[[nodiscard]] std::string text_of(const Finding& finding);
+
+/// The first finding and how many more there are.
+[[nodiscard]] std::string text_of(std::span<const Finding> findings);
+
+}  // namespace meshattn

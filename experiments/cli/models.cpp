@@ -1,0 +1,54 @@
+#include "experiments/cli/models.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include "core/base/error.h"
+#include "core/base/ini_file.h"
+#include "experiments/cli/masks.h"
+
+namespace meshattn {
+
+namespace {
+
+constexpr Key kKeys[] = {{"model", "title"},
+                         {"model", "mask"},
+                         {"model", "heads", Key::Kind::kCount},
+                         {"model", "kv_heads", Key::Kind::kCount},
+                         {"model", "head_dim", Key::Kind::kCount},
+                         {"model", "layers", Key::Kind::kCount}};
+
+Mask mask_of(const KeyedLine& line) {
+  const std::string text = printable(line.value);
+  try {
+    if (const std::optional<Mask> mask = parse_sight(text)) return *mask;
+  } catch (const InvalidInput& error) {
+    throw InvalidInput(fmt::format("{}: {}", line.where, error.what()));
+  }
+  throw InvalidInput(fmt::format("{}: unknown mask '{}': possible are full, causal, window:W", line.where, text));
+}
+
+}  // namespace
+
+Model read_model(const std::string& name_or_path, const std::filesystem::path& directory) {
+  const std::filesystem::path path = find_ini("model", name_or_path, directory);
+  const KeyedFile file = KeyedFile::read(path, kKeys);
+  file.require_all();
+  Model model;
+  model.name = path.stem().string();
+  model.title = printable(file.text("model", "title"));
+  model.heads = file.count("model", "heads");
+  model.kv_heads = file.count("model", "kv_heads");
+  model.head_dim = file.count("model", "head_dim");
+  model.layers = file.count("model", "layers");
+  model.mask = mask_of(file.line("model", "mask"));
+  if (model.heads % model.kv_heads != 0)
+    throw InvalidInput(fmt::format("{}: {} kv_heads for {} heads: must divide them",
+                                   file.line("model", "kv_heads").where, model.kv_heads, model.heads));
+  for (const KeyedLine& line : file.lines())
+    if (line.key->kind == Key::Kind::kCount) model.sources[std::string(line.key->name)] = line.source;
+  return model;
+}
+
+std::vector<std::string> model_names(const std::filesystem::path& directory) { return ini_names(directory); }
+
+}  // namespace meshattn

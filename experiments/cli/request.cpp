@@ -1,0 +1,264 @@
+#include "experiments/cli/request.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <cstdlib>
+#include <utility>
+
+#include "core/algorithms/catalogue.h"
+#include "core/base/enum_names.h"
+#include "core/base/error.h"
+#include "core/base/format.h"
+#include "core/base/ini_file.h"
+#include "core/base/output_file.h"
+#include "core/cluster/cluster_file.h"
+#include "core/cluster/uncertainty.h"
+#include "experiments/cli/masks.h"
+#include "experiments/cli/models.h"
+#include "experiments/cli/units.h"
+
+namespace meshattn {
+
+namespace {
+
+namespace po = boost::program_options;
+using Values = std::vector<std::string>;
+
+/// A data folder: by environment, else of the source tree that this program was built from.
+std::filesystem::path folder(const char* variable, const char* in_source) {
+  const char* given = std::getenv(variable);
+  return given != nullptr && *given != '\0' ? std::filesystem::path(given)
+                                            : std::filesystem::path(MESHATTN_SOURCE_DIR) / in_source;
+}
+
+std::vector<Pass> parse_passes(const std::string& given) {
+  if (given == "both") return {Pass::kForward, Pass::kBackward};
+  if (given != name_of(Pass::kForward) && given != name_of(Pass::kBackward))
+    throw InvalidInput(fmt::format("unknown pass '{}': possible are forward, backward, both", given));
+  return {parse_pass(given)};
+}
+
+/// Heads of the model, or given in numbers; a number overrides the model's.
+AttentionShape read_shape(const po::variables_map& given, const std::optional<Model>& model) {
+  AttentionShape shape;
+  if (model) {
+    shape.heads = model->heads;
+    shape.kv_heads = model->kv_heads;
+    shape.head_dim = model->head_dim;
+  }
+  if (!model && (!given.count("heads") || !given.count("head-dim")))
+    throw InvalidInput("--model NAME is missing, or --heads N and --head-dim N instead of it");
+  shape.heads = count_of(given, "heads", shape.heads);
+  shape.kv_heads = count_of(given, "kv-heads", model ? shape.kv_heads : shape.heads);
+  shape.head_dim = count_of(given, "head-dim", shape.head_dim);
+  shape.batch = count_of(given, "batch", 1);
+  shape.seq_q = shape.seq_kv = parse_tokens(required(given, "seq", "64K"), "--seq");
+  if (given.count("prefix")) shape.seq_kv += parse_tokens(given["prefix"].as<std::string>(), "--prefix");
+  shape.dtype = parse_dtype(optional(given, "dtype", "bf16"));
+  return shape;
+}
+
+/// Those that suit the mask: even work for a causal one; neighbours together where they see neighbours only, or all see
+/// all. Documents: what is best depends on their lengths and on the network.
+std::vector<Partition> usual_partitions(const Mask& mask, std::string_view algorithm) {
+  if (mask.window > 0 || mask.is_full()) return {Partition::kContiguous};
+  if (!algorithm.empty() && algorithm_of(algorithm).partition) return {*algorithm_of(algorithm).partition};
+  if (mask.documents.empty()) return {Partition::kZigzag};
+  return {Partition::kContiguous, Partition::kZigzag, Partition::kDocumentZigzag};
+}
+
+Problem read_problem(const po::variables_map& given, Pass pass) {
+  std::optional<Model> model;
+  if (given.count("model"))
+    model = read_model(given["model"].as<std::string>(), folder("MESHATTN_MODELS", "experiments/models"));
+  Problem problem;
+  problem.shape = read_shape(given, model);
+  if (model) problem.mask = model->mask;
+  if (given.count("mask")) problem.mask = parse_mask(given["mask"].as<std::string>(), problem.shape.seq_q);
+  const std::string usual(name_of(usual_partitions(problem.mask, optional(given, "algorithm")).front()));
+  problem.partition = parse_partition(optional(given, "partition", usual));
+  problem.pass = pass;
+  problem.ranks = parse_count(required(given, "gpus", "256"), "--gpus");
+  check(problem);
+  return problem;
+}
+
+void count_figures(const Cluster& cluster, Question& question) {
+  const auto count = [&](const std::string& source) {
+    ++question.figures;
+    if (source.starts_with("assumed")) ++question.assumed;
+  };
+  for (const auto& [key, figure] : cluster.figures) count(figure.source);
+  for (const AttentionPoint& point : cluster.gpu.attention) count(point.source);
+}
+
+constexpr NameTable<Travel, 2> kTravels{{{Travel::kRing, "ring"}, {Travel::kDirect, "direct"}}};
+
+void read_choices(const po::variables_map& given, Request& request) {
+  const auto text = [&](const char* option) { return given[option].as<std::string>(); };
+  Choices& choices = request.choices;
+  if (given.count("tile")) choices.tile = parse_tile(text("tile"), "--tile");
+  if (given.count("ulysses")) choices.ulysses = parse_count(text("ulysses"), "--ulysses");
+  if (given.count("inner")) choices.inner = parse_count(text("inner"), "--inner");
+  if (given.count("slices"))
+    choices.slices = text("slices") == "auto" ? 0 : parse_count(text("slices"), "--slices, unless auto,");
+  if (given.count("exchange")) choices.travel = kTravels.parse("--exchange", text("exchange"));
+  if (!given.count("tile-backward")) return;
+  choices.tile_backward = parse_tile(text("tile-backward"), "--tile-backward");
+  if (request.question.passes.back() != Pass::kBackward)
+    throw InvalidInput("--tile-backward is given without a backward pass: give --pass both or backward");
+  if (request.question.passes.size() == 1 && choices.tile)
+    throw InvalidInput("--tile and --tile-backward are two tiles for one pass: give one, or --pass both");
+  if (request.question.passes.size() == 1) choices.tile = std::exchange(choices.tile_backward, std::nullopt);
+}
+
+}  // namespace
+
+std::vector<Method> Request::methods(std::string_view name, const Choices& given) const {
+  std::vector<Method> methods;
+  for (Pass pass : question.passes) {
+    Problem problem = question.problem;
+    problem.pass = pass;
+    methods.push_back(method_of(name, problem, given, cluster.node.gpus));
+  }
+  return methods;
+}
+
+Arrangement Request::arranged(std::span<const Method> methods, const PlacementRule& placement) const {
+  const Problem& problem = question.problem;
+  std::vector<Partition> partitions{problem.partition};
+  if (!partition_given) partitions = usual_partitions(problem.mask, methods.front().algorithm);
+  std::vector<Passes> alternatives;
+  for (Partition partition : partitions) {
+    Passes& passes = alternatives.emplace_back();
+    for (std::size_t i = 0; i < methods.size(); ++i) {
+      passes.push_back({problem, methods[i], question.order, question.wire, memory_limit});
+      passes.back().problem.pass = question.passes[i];
+      passes.back().problem.partition = partition;
+      passes.back().problem = cut_for(methods[i], passes.back().problem);
+    }
+  }
+  return arrange(placement, alternatives, cluster);
+}
+
+std::string required(const po::variables_map& given, const std::string& option, const std::string& example) {
+  if (!given.count(option))
+    throw InvalidInput(fmt::format("--{} is missing, such as --{} {}", option, option, example));
+  return given[option].as<std::string>();
+}
+
+std::string optional(const po::variables_map& given, const std::string& option, const std::string& otherwise) {
+  return given.count(option) ? given[option].as<std::string>() : otherwise;
+}
+
+int count_of(const po::variables_map& given, const std::string& option, int usual, int least) {
+  return given.count(option) ? parse_count(given[option].as<std::string>(), "--" + option, least) : usual;
+}
+
+std::filesystem::path topologies_of(const po::variables_map& given) {
+  return optional(given, "topologies", folder("MESHATTN_TOPOLOGIES", "topologies").string());
+}
+
+Cluster read_cluster_of(const po::variables_map& given, const std::vector<std::string>& more) {
+  auto settings = given.count("set") ? given["set"].as<Values>() : Values();
+  settings.insert(settings.end(), more.begin(), more.end());
+  return read_cluster(required(given, "cluster", "dgx-h100"), topologies_of(given), settings,
+                      optional(given, "framework"));
+}
+
+void read_cluster_into(const po::variables_map& given, Request& request) {
+  request.cluster = read_cluster_of(given);
+  for (const std::vector<std::string>& settings : corners_of(request.cluster))
+    request.corners.push_back(read_cluster_of(given, settings));
+  request.question.cluster = request.cluster.name;
+  request.question.framework = optional(given, "framework");
+  count_figures(request.cluster, request.question);
+}
+
+Request read_request(const std::string& verb, const po::variables_map& given) {
+  Request request;
+  Question& question = request.question;
+  question.version = MESHATTN_VERSION;
+  question.command = verb;
+  question.model = optional(given, "model");
+  question.passes = parse_passes(optional(given, "pass", "forward"));
+  question.problem = read_problem(given, question.passes.front());
+  if (given.count("order")) question.order = parse_order(given["order"].as<std::string>());
+  question.wire = parse_dtype(optional(given, "wire-dtype", "fp32"));
+  if (question.wire == Dtype::kFp16) throw InvalidInput("--wire-dtype fp16: partial results travel in fp32 or bf16");
+  question.placement = parse_placement(optional(given, "placement", "linear"), "--placement");
+  read_cluster_into(given, request);
+  request.algorithm = optional(given, "algorithm");
+  if (!request.algorithm.empty()) (void)algorithm_of(request.algorithm);  // refused even if nothing is planned
+  request.partition_given = given.count("partition") > 0;
+  question.partition_open =
+      !request.partition_given && usual_partitions(question.problem.mask, request.algorithm).size() > 1;
+  read_choices(given, request);
+  if (given.count("memory-limit"))
+    request.memory_limit = parse_bytes(given["memory-limit"].as<std::string>(), "--memory-limit");
+  else if (request.cluster.gpu.memory_bytes > 0)
+    request.memory_limit = static_cast<std::uint64_t>(request.cluster.gpu.memory_bytes);
+  return request;
+}
+
+void check_outputs(const std::vector<std::pair<std::string, std::string>>& outputs) {
+  const auto resolved = [](const std::string& path) {
+    return path == "-" ? std::filesystem::path("-")
+                       : std::filesystem::weakly_canonical(std::filesystem::absolute(path));
+  };
+  for (auto it = outputs.begin(); it != outputs.end(); ++it) {
+    if (it->second.empty()) continue;
+    check_writable(it->second);
+    for (auto other = outputs.begin(); other != it; ++other)
+      if (!other->second.empty() && resolved(other->second) == resolved(it->second))
+        throw InvalidInput(fmt::format("{} and {} cannot both write to {}", other->first, it->first,
+                                       it->second == "-" ? "standard output" : it->second));
+  }
+}
+
+Arrangement settle(Request& request) {
+  if (request.algorithm.empty() && !request.choices.tile)
+    throw InvalidInput("--algorithm is missing: ring, or mesh with --tile AxB, … (meshattn compare tries them all)");
+  Question& question = request.question;
+  const auto methods = request.methods(request.algorithm.empty() ? "mesh" : request.algorithm, request.choices);
+  Arrangement arrangement = request.arranged(methods, question.placement);
+  question.problem.partition = arrangement.passes.front().problem.partition;
+  question.partition_open = false;
+  return arrangement;
+}
+
+std::vector<MeshForm> forms_of(std::span<const PlanRequest> passes) {
+  std::vector<MeshForm> forms;
+  for (const PlanRequest& pass : passes) forms.push_back(pass.method.form);
+  return forms;
+}
+
+std::string text_of(std::span<const MeshForm> forms) {
+  const std::string first = text_of(forms.front()), last = text_of(forms.back());
+  return first == last ? first : fmt::format("{} forward, {} backward", first, last);
+}
+
+std::string headline(const Request& request) {
+  const Question& q = request.question;
+  const AttentionShape& s = q.problem.shape;
+  const auto pass = q.passes.size() > 1 ? std::string_view("forward and backward") : name_of(q.passes.front());
+  return fmt::format(
+      "attention {}{}: {} tokens{}{}, {} heads ({} of keys) of {}, {}, {} mask, {}\n"
+      "on {} GPUs of {}{} ({} of {} figures assumed): {}, placement {}\n",
+      pass, q.model.empty() ? "" : " of " + q.model, count_text(static_cast<std::uint64_t>(s.seq_q)),
+      s.seq_kv > s.seq_q ? fmt::format(" after {} cached", count_text(static_cast<std::uint64_t>(s.seq_kv - s.seq_q)))
+                         : "",
+      s.batch > 1 ? fmt::format(" x {} sequences", s.batch) : "", s.heads, s.kv_heads, s.head_dim, name_of(s.dtype),
+      name_of(q.problem.mask), q.partition_open ? "fastest partition" : name_of(q.problem.partition), q.problem.ranks,
+      q.cluster, q.framework.empty() ? "" : " with " + q.framework, q.assumed, q.figures,
+      q.is_planned
+          ? fmt::format("{} order, partial results in {}", q.order ? name_of(*q.order) : "fastest", name_of(q.wire))
+          : "the schedule as given",
+      name_of(q.placement));
+}
+
+std::string placed_text(const Request& request, const std::string& placed) {
+  return std::holds_alternative<SearchRule>(request.question.placement) ? ", placed " + placed : std::string();
+}
+
+}  // namespace meshattn

@@ -1,0 +1,181 @@
+#include "experiments/measure/calibration.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/cluster/kernel_rates.h"
+#include "core/execution/cost_model.h"
+#include "experiments/measure/calibration_bench.h"
+
+namespace meshattn {
+
+namespace {
+
+/// Of several kernels of attention in a row on rank 0: the first, which the host may still be issuing others behind,
+/// does not count in their median.
+double attention_s(const Schedule& s, const Trace& trace) {
+  return median(s.problem.pass == Pass::kForward ? seconds_of<Attend>(s, trace, 0)
+                                                 : seconds_of<AttendBackward>(s, trace, 0));
+}
+
+/// Operations per second of dense attention on one rank.
+double rate_of(const Bench& bench, const AttentionShape& shape, Pass pass, KernelMask mask,
+               std::vector<double>* spreads = nullptr) {
+  const Problem p{shape, mask == KernelMask::kFull ? Mask::kFull : Mask::kCausal, Partition::kContiguous, pass, 1};
+  const Schedule s = schedule_of({.shape = shape, .mask = p.mask, .pass = pass, .attends = 4});
+  const gpu::RunResult result = bench.run(s);
+  if (spreads != nullptr) spreads->push_back(spread_of(result.makespans_s));
+  return flops(total_pairs(p), shape.head_dim, pass) * shape.heads / attention_s(s, result.trace);
+}
+
+void attention(const Bench& bench, Calibration& made) {
+  const AttentionShape& all = bench.request().shape;
+  std::vector<double> spreads;
+  for (std::int64_t length : bench.request().lengths)
+    for (Pass pass : {Pass::kForward, Pass::kBackward})
+      for (KernelMask mask : {KernelMask::kFull, KernelMask::kCausal})
+        made.points.push_back({pass, mask, all.dtype, length, length, all.heads, all.kv_heads, all.head_dim, 1,
+                               rate_of(bench, bench.shape(length), pass, mask, &spreads), bench.request().source});
+  made.attention_spread = median(spreads);
+  std::ranges::stable_sort(made.points, {}, [](const AttentionPoint& p) { return std::pair(p.pass, p.mask); });
+}
+
+/// A kernel of few tiles, of the heads that share one of keys, beside that of all: which has a longer end.
+void tails(const Bench& bench, Calibration& made) {
+  const double sms = bench.request().devices.sms;
+  for (Pass pass : {Pass::kForward, Pass::kBackward}) {
+    std::vector<double> found;
+    for (const AttentionPoint& p : made.points) {
+      AttentionShape few = bench.shape(p.q_tokens);
+      few.heads /= few.kv_heads;
+      few.kv_heads = 1;
+      const auto length = static_cast<double>(p.q_tokens);
+      const double waves = kernel_tiles(length, few.heads) / sms, all_waves = kernel_tiles(length, p.heads) / sms;
+      if (p.pass != pass || p.mask != KernelMask::kCausal || waves < 1 || waves > 16) continue;
+      if (const auto tail = tail_of(p.flops_per_s / rate_of(bench, few, pass, p.mask), waves, all_waves))
+        found.push_back(*tail);
+    }
+    if (!found.empty()) made.tails[pass] = median(found);
+  }
+}
+
+/// Kernels of four times as many keys as queries, and the other way round, full mask: how far they are from what the
+/// cost model makes of the points, which are squares.
+void rectangles(const Bench& bench, Calibration& made) {
+  GpuProfile gpu;
+  gpu.attention = made.points;
+  gpu.tails = made.tails;
+  gpu.sms = bench.request().devices.sms;
+  constexpr int kSides = 4;
+  for (std::int64_t length : bench.request().lengths)
+    for (Pass pass : {Pass::kForward, Pass::kBackward})
+      for (int pieces : {1, kSides}) {
+        if (length / kSides < bench.request().lengths.front()) continue;
+        const std::int64_t queries = pieces == 1 ? length / kSides : length;
+        const Schedule s =
+            schedule_of({.shape = bench.shape(queries, length), .pass = pass, .attends = 4, .pieces = pieces});
+        const std::vector<double> modelled = CostModel(gpu, s.problem).times(s).seconds;
+        const double measured_s = attention_s(s, bench.run(s).trace);
+        made.rectangle_errors.push_back(std::abs(modelled.back() / measured_s - 1));
+      }
+  std::ranges::sort(made.rectangle_errors);
+}
+
+/// Bytes/s, and their spread, of two sums in fp32 into one in the dtype of outputs, as CostModel counts bytes: outputs
+/// with their log-sum-exp, or gradients of queries.
+std::pair<double, double> merging(const Bench& bench, Pass pass) {
+  const Schedule s =
+      schedule_of({.shape = bench.shape(bench.request().lengths.back()), .pass = pass, .attends = 2, .merges = 9});
+  const std::vector<double> times = seconds_of<Combine>(s, bench.run(s).trace, 0);
+  double bytes = 0;
+  for (const Op& op : s.ops)
+    if (const auto* c = std::get_if<Combine>(&op)) {
+      bytes = static_cast<double>(s.bytes(c->made));
+      for (ValueId source : s.sources_of(*c)) bytes += static_cast<double>(s.bytes(source));
+    }
+  return {bytes / median(times), spread_of(times)};
+}
+
+/// At the first length whose kernels keep the device busy while the host issues the next: 100 µs. Timed and untimed
+/// runs take turns, and the fastest of each count: what an op's events cost is less than what runs differ.
+void launch(const Bench& bench, Calibration& made) {
+  constexpr double kBusy_s = 100e-6;
+  std::int64_t tokens = bench.request().lengths.back();
+  for (const AttentionPoint& p : made.points) {
+    const auto length = static_cast<double>(p.q_tokens);
+    const double seconds = flops(length * length * p.heads, p.head_dim, p.pass) / p.flops_per_s;
+    if (p.pass == Pass::kForward && p.mask == KernelMask::kFull && seconds >= kBusy_s)
+      tokens = std::min(tokens, p.q_tokens);
+  }
+  const AttentionShape shape = bench.shape(tokens);
+  const int attends = static_cast<int>(std::clamp(bench.sums_that_fit(shape), 3.0, 50.0));
+  const Schedule s = schedule_of({.shape = shape, .attends = attends});
+  std::vector<double> gaps, timed_s, untimed_s, issue_s;
+  for (int turn = 0; turn < 3; ++turn) {
+    const gpu::RunResult timed = bench.run(s), untimed = bench.run(s, false);
+    for (OpId op = s.ops_begin(0); op + 1 < s.ops_end(0); ++op)
+      gaps.push_back(timed.trace.start_s[op + 1] - timed.trace.end_s[op]);
+    timed_s.insert(timed_s.end(), timed.host_s.begin(), timed.host_s.end());
+    untimed_s.insert(untimed_s.end(), untimed.host_s.begin(), untimed.host_s.end());
+    issue_s.insert(issue_s.end(), untimed.issue_s.begin(), untimed.issue_s.end());
+  }
+  const auto ops = static_cast<double>(s.ops.size());
+  const double gap_s = std::max(0.0, median(gaps)), least_s = std::ranges::min(untimed_s);
+  made.event_s = std::clamp((std::ranges::min(timed_s) - least_s) / ops, 0.0, gap_s);
+  made.event_noise_s = spread_of(untimed_s) * median(untimed_s) / ops;
+  made.timing_overhead = made.event_s * ops / least_s;
+  made.launch_s = gap_s - made.event_s;
+  made.issue_s = median(issue_s) / ops;
+}
+
+void sharing(const Bench& bench, Calibration& made) {
+  if (bench.request().options.ranks_per_device == 1) return;
+  const int ranks = bench.request().ranks;
+  const std::vector<std::int64_t>& lengths = bench.request().lengths;
+  const auto makespans_s = [&](int attending) {
+    return bench
+        .run(schedule_of({.shape = bench.shape(lengths[lengths.size() / 2]), .attends = 3, .attending = attending}))
+        .makespans_s;
+  };
+  const std::vector<double> all_s = makespans_s(ranks);
+  made.processors = std::max(1.0, ranks * median(makespans_s(1)) / median(all_s));
+  made.processors_spread = spread_of(all_s);
+}
+
+}  // namespace
+
+std::optional<double> tail_of(double slower, double waves, double all_waves) {
+  const double unlike = 1 / waves - slower / all_waves;  // slower = (1 + tail / waves) / (1 + tail / all_waves)
+  if (unlike <= 0) return std::nullopt;
+  return std::clamp((slower - 1) / unlike, 0.0, 1000.0);
+}
+
+Calibration calibrate(const CalibrationRequest& request, const Runner& run,
+                      const std::function<void(std::string)>& tell) {
+  const Bench bench(request, run, 0);
+  Calibration made;
+  tell("attention");
+  attention(bench, made);
+  if (request.devices.sms > 0 && request.shape.kv_heads > 1) tails(bench, made);
+  rectangles(bench, made);
+  tell("merging, gaps between kernels, events");
+  std::tie(made.combine_bytes_per_s, made.combine_spread) = merging(bench, Pass::kForward);
+  std::tie(made.accumulate_bytes_per_s, made.accumulate_spread) = merging(bench, Pass::kBackward);
+  launch(bench, made);
+  if (request.ranks == 1) return made;
+  tell("ranks that compute at once");
+  sharing(bench, made);
+  for (int ctas : request.ctas) {
+    tell(ctas > 0 ? fmt::format("messages with {} CTAs", ctas) : "messages");
+    const Bench of_ctas(request, run, ctas);
+    made.links[ctas] = calibrate_links(of_ctas);
+    calibrate_beside(of_ctas, made.processors, made.links[ctas]);
+    if (ctas == request.ctas.front() && request.options.ranks_per_device == 1)
+      made.paths = calibrate_paths(of_ctas, made.links[ctas]);
+  }
+  return made;
+}
+
+}  // namespace meshattn

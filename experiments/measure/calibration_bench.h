@@ -1,0 +1,84 @@
+#pragma once
+
+#include <algorithm>
+#include <variant>
+#include <vector>
+
+#include "core/base/median.h"
+#include "experiments/measure/calibration.h"
+#include "experiments/measure/probes.h"
+
+namespace meshattn {
+
+/// Runs probes and reads their times.
+class Bench {
+ public:
+  /// Both must outlive it. @param ctas thread blocks of an NCCL kernel; 0: there are none
+  Bench(const CalibrationRequest& request, const Runner& runner, int ctas)
+      : request_(request), runner_(runner), options_(request.options) {
+    options_.numbers = false;
+    if (ctas > 0) options_.most_ctas = ctas;
+  }
+
+  [[nodiscard]] const CalibrationRequest& request() const { return request_; }
+  [[nodiscard]] AttentionShape shape(std::int64_t tokens) const { return shape(tokens, tokens); }
+  [[nodiscard]] AttentionShape shape(std::int64_t queries, std::int64_t keys) const {
+    AttentionShape shape = request_.shape;
+    shape.seq_q = queries;
+    shape.seq_kv = keys;
+    return shape;
+  }
+  /// So many sums of attention of such a shape that they take a quarter of a device.
+  [[nodiscard]] double sums_that_fit(const AttentionShape& s) const {
+    return request_.devices.memory_bytes / 4 / (4.0 * static_cast<double>(s.seq_q) * s.heads * (s.head_dim + 1));
+  }
+  [[nodiscard]] gpu::RunResult run(const Schedule& s, bool timed = true) const {
+    gpu::RunOptions options = options_;
+    options.timed = timed;
+    return runner_(s, options);
+  }
+
+ private:
+  const CalibrationRequest& request_;
+  const Runner& runner_;
+  gpu::RunOptions options_;
+};
+
+/// Half of what the middle half of times differ, by their median.
+[[nodiscard]] inline double spread_of(std::vector<double> times) {
+  std::ranges::sort(times);
+  const std::size_t quarter = times.size() / 4;
+  return (times[times.size() - 1 - quarter] - times[quarter]) / 2 / median(times);
+}
+
+/// Durations of a rank's ops of a kind.
+template <typename Kind>
+[[nodiscard]] std::vector<double> seconds_of(const Schedule& s, const Trace& trace, Rank rank) {
+  std::vector<double> times;
+  for (OpId op = s.ops_begin(rank); op < s.ops_end(rank); ++op)
+    if (std::holds_alternative<Kind>(s.ops[op])) times.push_back(trace.end_s[op] - trace.start_s[op]);
+  return times;
+}
+
+/// When each of several exchanges in a row had begun at both ends, and when it ended.
+struct Exchanges {
+  std::vector<double> begin_s, end_s;
+
+  [[nodiscard]] std::vector<double> seconds() const {
+    std::vector<double> seconds;
+    for (std::size_t k = 0; k < end_s.size(); ++k) seconds.push_back(end_s[k] - begin_s[k]);
+    return seconds;
+  }
+};
+
+/// @param from which of a rank's exchanges are the first that count
+[[nodiscard]] Exchanges exchanges(const Schedule& s, const Trace& trace, std::size_t from = 0);
+
+/// Messages by themselves.
+[[nodiscard]] LinkCalibration calibrate_links(const Bench& bench);
+/// What messages and attention take from each other. `processors`: of Calibration.
+void calibrate_beside(const Bench& bench, double processors, LinkCalibration& made);
+/// Of any two ranks, ascending by rate. `links`: of the same.
+[[nodiscard]] std::vector<PathRate> calibrate_paths(const Bench& bench, const LinkCalibration& links);
+
+}  // namespace meshattn

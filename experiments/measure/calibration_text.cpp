@@ -1,0 +1,125 @@
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/cluster/cluster.h"
+#include "experiments/measure/calibration.h"
+
+namespace meshattn {
+
+namespace {
+
+/// A line of a topology file.
+std::string line(const std::string& key, const std::string& value, const std::string& source) {
+  return fmt::format("{:<21} = {}  # {}\n", key, value, source);
+}
+
+/// "0.8 +- 0.02", without a spread where there is none.
+std::string ranging(double value, double relative_spread) {
+  const std::string text = fmt::format("{:.6g}", value);
+  return relative_spread > 1e-6 ? fmt::format("{} +- {:.3g}", text, value * std::clamp(relative_spread, 0.001, 0.9))
+                                : text;
+}
+
+}  // namespace
+
+std::string profile_text(const CalibrationRequest& request, const Calibration& m) {
+  const std::string& source = request.source;
+  const double hbm = std::max(m.combine_bytes_per_s, m.accumulate_bytes_per_s);
+  std::string text = fmt::format(
+      "# By meshattn calibrate. Medians; behind +- stands half of what the middle half of them differ.\n"
+      "# {}\n# Timing an op by events adds {:.2f} +- {:.2f} us, which the gap between ops does not contain. The host "
+      "issues an\n# op in {:.2f} us.\n\n[gpu]\n",
+      source, 1e6 * m.event_s, 1e6 * m.event_noise_s, 1e6 * m.issue_s);
+  text += line("memory_GB", fmt::format("{:.6g}", request.devices.memory_bytes / 1e9), "as the device says");
+  text += line("hbm_GBps", ranging(hbm / 1e9, std::max(m.combine_spread, m.accumulate_spread)),
+               source + ": the faster of the next two");
+  text += line("combine_efficiency", ranging(m.combine_bytes_per_s / hbm, 0), source + ": merging two partial outputs");
+  text += line("accumulate_efficiency", ranging(m.accumulate_bytes_per_s / hbm, 0),
+               source + ": summing two partial gradients");
+  if (request.devices.sms > 0) text += line("sms", std::to_string(request.devices.sms), "as the device says");
+  text += line("launch_us", fmt::format("{:.3f}", m.launch_s * 1e6),
+               source + ": gap between two ops, beyond what a kernel needs to start");
+  text += line("attention_scale", ranging(1, m.attention_spread), "the points as they are; spread of repeats");
+  text += "\n[attention]\n";
+  for (const AttentionPoint& p : m.points)
+    text += fmt::format("point = {} {} {} q {} kv {} heads {}/{} dim {} {:.6g} TFLOPs  # {}\n", name_of(p.pass),
+                        name_of(p.mask), name_of(p.dtype), p.q_tokens, p.kv_tokens, p.heads, p.kv_heads, p.head_dim,
+                        p.flops_per_s / 1e12, p.source);
+  for (const auto& [pass, waves] : m.tails)
+    text += line("tail", fmt::format("{} {:.3g}", name_of(pass), waves), source + ": few heads beside all");
+  return text;
+}
+
+namespace {
+
+/// Of a box of several ranks.
+std::string link_text(const CalibrationRequest& request, const LinkCalibration& m) {
+  const std::string& source = request.source;
+  std::string text = "\n[link]\n" + line("bandwidth_GBps", ranging(m.bytes_per_s / 1e9, m.spread), source);
+  text += line("efficiency", "1", "as bandwidth_GBps was measured");
+  text += line("busy_efficiency", ranging(m.busy_efficiency, 0), source + ": messages while all ranks attend");
+  text += line("startup_us", fmt::format("{:.3f}", m.startups.front().seconds * 1e6), source + ": the smallest");
+  for (const StartupPoint& s : m.startups)
+    text += line("startup", fmt::format("{:.0f} bytes {:.3f} us", s.bytes, std::max(1e-3, s.seconds * 1e6)), source);
+  const std::string slowed =
+      fmt::format("{}: attention beside messages takes {:.1f} % longer", source, 100 * m.attention_slowed);
+  // Kernels of NCCL hold their SMs while they wait for each other, too; copies take nothing before their bytes flow.
+  if (request.options.transport == gpu::Transport::kCopies)
+    return text + line("compute_efficiency", ranging(m.compute_efficiency, 0), slowed);
+  const double taken = m.attention_slowed / (1 + m.attention_slowed);
+  return text + line("sms", fmt::format("{:.0f}", std::min(taken, 0.9) * request.devices.sms), slowed);
+}
+
+/// What was seen of links and is no part of a cluster, or in doubt: comments.
+std::string remarks(const CalibrationRequest& request, const Calibration& m, const LinkCalibration& links) {
+  std::string text;
+  if (request.options.ranks_per_device == 1)
+    text += fmt::format("# Not modelled: two ranks that send to each other reach {:.0f} % of one way.\n",
+                        100 * links.both_ways);
+  if (!m.paths.empty() && m.paths.front().bytes_per_s < 0.9 * m.paths.back().bytes_per_s) {
+    const PathRate &least = m.paths.front(), &most = m.paths.back();
+    text += fmt::format("# Not modelled: paths differ, from {:.6g} GB/s (GPU {} to {}) to {:.6g} (GPU {} to {}).\n",
+                        least.bytes_per_s / 1e9, least.from, least.to, most.bytes_per_s / 1e9, most.from, most.to);
+  }
+  if (links.each_to_each_bytes_per_s > 0 && links.each_to_each_bytes_per_s < 0.9 * links.shared_bytes_per_s)
+    text += fmt::format(
+        "# Not modelled: where each sends to all others, all of them together reach {:.6g} GB/s, not {:.6g}.\n",
+        links.each_to_each_bytes_per_s / 1e9, links.shared_bytes_per_s / 1e9);
+  text += fmt::format("# Not modelled: a message beside attention waits {:.1f} us more.\n", 1e6 * links.busy_wait_s);
+  if (links.few_came_beside())
+    text += fmt::format(
+        "# In doubt: busy_efficiency. Of {} messages {} came before attention had ended: it seems to leave them no "
+        "room.\n",
+        kInARow, links.messages_beside);
+  return text;
+}
+
+}  // namespace
+
+std::string cluster_text(const CalibrationRequest& request, const Calibration& m, int ctas, const std::string& gpu) {
+  const std::string& source = request.source;
+  const bool shared = request.options.ranks_per_device > 1;
+  std::string text =
+      fmt::format("# By meshattn calibrate: {}{}.\n# {}\n",
+                  shared ? fmt::format("{} ranks that share one device", request.ranks)
+                         : fmt::format("one box of {} device{}", request.ranks, request.ranks > 1 ? "s" : ""),
+                  ctas > 0 ? fmt::format(", NCCL with at most {} CTAs", ctas) : "", source);
+  if (request.ranks > 1) text += remarks(request, m, m.links.at(ctas));
+  text += fmt::format("\n[cluster]\ngpu = {}\n\n[node]\n", gpu);
+  text += line("gpus", std::to_string(request.ranks), "as calibrated");
+  if (shared)
+    text += line("processors", ranging(m.processors, m.processors_spread), source + ": ranks that compute at once");
+  if (request.ranks == 1)
+    return text +
+           "\n[link]\nbandwidth_GBps = 1  # assumed: no link, one rank\n"
+           "efficiency = 1  # assumed: likewise\nstartup_us = 0  # assumed: likewise\n";
+  const LinkCalibration& links = m.links.at(ctas);
+  // Ports that pass less both ways at once are no pool of the node.
+  if (shared || links.shared_bytes_per_s < 0.95 * request.ranks * links.bytes_per_s * links.both_ways)
+    text += line("shared_GBps", ranging(links.shared_bytes_per_s / 1e9, links.shared_spread), source + ": all at once");
+  return text + link_text(request, links);
+}
+
+}  // namespace meshattn

@@ -1,0 +1,94 @@
+#include "experiments/measure/probes.h"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "core/planner/plan.h"
+#include "core/schedule/passes/assign_memory.h"
+#include "core/schedule/schedule_builder.h"
+
+namespace meshattn {
+
+Schedule dense_schedule(Problem p) {
+  p.ranks = p.cuts = 1;
+  p.partition = Partition::kContiguous;
+  Cluster one;  // whose kernels take whatever they take: there is nothing to choose
+  one.gpu.attention_flops_per_s = 1;
+  one.node.gpus = 1;
+  return make_plan({p, method_of("ring", p, {}, 1)}, Network(one, 1), CostModel(one.gpu, p)).schedule;
+}
+
+namespace {
+
+ValueId input(ScheduleBuilder& b, Rank rank, Tensor tensor) {
+  return b.input(rank, tensor, b.chunk_region(rank, tensor), b.problem().shape.dtype);
+}
+ValueId sum(ScheduleBuilder& b, Rank rank, Tensor tensor) {
+  return b.declare(rank, tensor, b.chunk_region(rank, tensor), Dtype::kFp32);
+}
+
+/// @returns the sums that are made
+std::vector<ValueId> attend(ScheduleBuilder& b, Rank rank, ValueId kv, int times) {
+  const ValueId q = input(b, rank, Tensor::kQ);
+  std::vector<ValueId> sums;
+  for (int i = 0; i < times; ++i) {
+    sums.push_back(sum(b, rank, Tensor::kO));
+    b.attend(rank, std::vector{AttendRow{q, sums.back()}}, std::vector{kv});
+  }
+  return sums;
+}
+
+std::vector<ValueId> attend_backward(ScheduleBuilder& b, Rank rank, ValueId kv, int times) {
+  const ValueId q = input(b, rank, Tensor::kQ), d_o = input(b, rank, Tensor::kDO);
+  const ValueId delta = b.delta(input(b, rank, Tensor::kO), d_o);
+  std::vector<ValueId> sums;
+  for (int i = 0; i < times; ++i) {
+    const ValueId dq = sum(b, rank, Tensor::kDQ);
+    const ValueId dkv = b.declare(rank, Tensor::kDKV, b.value(kv).region, Dtype::kFp32);
+    b.attend_backward(rank, std::vector{BackwardRow{q, d_o, delta, dq}}, std::vector{BackwardColumn{kv, dkv}});
+    sums.insert(sums.end(), {dq, dkv});
+  }
+  return sums;
+}
+
+}  // namespace
+
+Schedule schedule_of(const Probe& probe) {
+  Problem p{probe.shape, probe.mask, Partition::kContiguous, probe.pass, probe.attending};
+  for (const auto& [from, to] : probe.pairs) p.ranks = std::max({p.ranks, from + 1, to + 1});
+  p.cuts = probe.pieces;
+  p.shape.seq_q *= p.ranks;
+  p.shape.seq_kv *= p.ranks;
+  ScheduleBuilder b(p);
+  std::vector<ValueId> whole, piece;  // of KV, by rank
+  for (Rank rank = 0; rank < p.ranks; ++rank) {
+    whole.push_back(input(b, rank, Tensor::kKV));
+    const auto first = static_cast<Cell>(rank * p.pieces());
+    piece.push_back(
+        p.cuts == 1 ? whole.back()
+                    : b.input(rank, Tensor::kKV, b.region(std::span(&first, 1), {0, p.shape.kv_heads}), p.shape.dtype));
+  }
+  std::vector<ValueId> sums;
+  for (Rank rank = 0; rank < (probe.attends > 0 ? probe.attending : 0); ++rank) {
+    const ValueId kv = piece[static_cast<std::size_t>(rank)];
+    for (ValueId sum :
+         p.pass == Pass::kForward ? attend(b, rank, kv, probe.attends) : attend_backward(b, rank, kv, probe.attends)) {
+      b.output(sum);
+      sums.push_back(sum);
+    }
+  }
+  const std::size_t second = p.pass == Pass::kForward ? 1 : 2;
+  for (int i = 0; i < probe.merges; ++i) b.output(b.combine(std::vector{sums[0], sums[second]}, p.shape.dtype));
+  for (int i = 0; i < probe.exchanges; ++i) {
+    std::vector<TransferId> transfers;
+    for (const auto& [from, to] : probe.pairs)
+      transfers.push_back(b.transfer((i < probe.whole ? whole : piece)[static_cast<std::size_t>(from)], to, 1));
+    b.exchange_all(transfers);
+  }
+  Schedule s = b.finish();
+  assign_memory(s);
+  return s;
+}
+
+}  // namespace meshattn

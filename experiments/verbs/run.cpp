@@ -1,0 +1,42 @@
+#include <iostream>
+
+#include "core/base/output_file.h"
+#include "core/report/chrome_trace.h"
+#include "experiments/cli/verb.h"
+#include "experiments/verbs/run_report.h"
+#include "experiments/verbs/run_request.h"
+
+namespace meshattn {
+
+namespace {
+
+namespace po = boost::program_options;
+
+void report(const RunRequest& asked, std::vector<PassRun> passes, const std::string& device, int processes) {
+  if (!asked.trace.empty())
+    write_file(asked.trace, [&](std::ostream& out) {
+      write_chrome_trace(out, passes.front().schedule, Network(asked.request.cluster, asked.placement),
+                         passes.front().result.trace, all_ranks(asked.problem().ranks));
+    });
+  if (!asked.json.empty())
+    write_file(asked.json, [&](std::ostream& out) { write_json(out, asked, passes, device, processes); });
+  if (asked.json != "-" && asked.trace != "-") print(std::cout, asked, passes, device, processes);
+}
+
+int run_on_devices(const po::variables_map& given) { return measure(given, report); }
+
+}  // namespace
+
+Verb run_verb() {
+  Verb verb{
+      "run", "a schedule on the GPUs of this machine, or of a job of mpirun or srun; checks the numbers",
+      "  meshattn run --cluster dgx-h100 --gpus 8 --ranks-per-gpu 8 --heads 32 --kv-heads 8 --head-dim 128 \\\n"
+      "      --seq 32K --mask causal --algorithm mesh --tile 2x4 --pass both\n"
+      "  mpirun -n 16 meshattn run --schedule schedule.txt --cluster dgx-h100 --transport nccl\n"
+      "  meshattn run --device cpu --cluster ideal-8x50 --gpus 4 --heads 4 --head-dim 64 --seq 512 --algorithm ring\n",
+      po::options_description("options"), run_on_devices};
+  add_run_options(verb.options);
+  return verb;
+}
+
+}  // namespace meshattn

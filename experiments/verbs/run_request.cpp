@@ -1,0 +1,83 @@
+#include "experiments/verbs/run_request.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <fstream>
+#include <iterator>
+#include <string>
+
+#include "core/base/error.h"
+#include "core/base/ini_file.h"
+#include "core/base/input_file.h"
+#include "core/schedule/text.h"
+#include "experiments/cli/device_options.h"
+
+namespace meshattn {
+
+namespace {
+
+namespace po = boost::program_options;
+
+/// The request of a schedule that is read: its problem, and the cluster that it is compared with.
+Request request_of(const Schedule& schedule, const po::variables_map& given) {
+  po::options_description planned, cluster;
+  add_request_options(planned);
+  add_cluster_options(cluster);
+  for (const auto& option : planned.options())
+    if (given.count(option->long_name()) && cluster.find_nothrow(option->long_name(), false) == nullptr)
+      throw InvalidInput(fmt::format("--{} is for planning a schedule; --schedule gives one", option->long_name()));
+  Request request;
+  request.question.version = MESHATTN_VERSION;
+  request.question.command = "run";
+  request.question.problem = schedule.problem;
+  request.question.passes = {schedule.problem.pass};
+  request.question.is_planned = false;
+  read_cluster_into(given, request);
+  request.algorithm = "schedule";
+  return request;
+}
+
+Schedule read_schedule(const std::string& path) {
+  std::ifstream in = open_file(path);
+  const std::string text{std::istreambuf_iterator<char>(in), {}};
+  return read_text(text, path);
+}
+
+}  // namespace
+
+void add_run_options(po::options_description& options) {
+  add_request_options(options);
+  add_device_options(options);
+  const auto text = [](const char* name) { return po::value<std::string>()->value_name(name); };
+  options.add_options()                                                                                           //
+      ("schedule", text("FILE"), "run this schedule (plan --text writes one) instead of planning one")            //
+      ("seed", text("N"), "of the random inputs (1)")                                                             //
+      ("check", text("YES|NO"), "compare with dense attention (yes); no: O and log-sum-exp go backward made up")  //
+      ("json", text("FILE"), "results as JSON; - is standard output")                                             //
+      ("trace", text("FILE"), "what ran when, for Perfetto or chrome://tracing; - is standard output");
+}
+
+RunRequest read_run_request(const po::variables_map& given) {
+  RunRequest asked;
+  asked.options = read_device_options(given);
+  asked.seed = static_cast<std::uint64_t>(count_of(given, "seed", 1));
+  asked.check = one_of(given, "check", true, NameTable<bool, 2>{{{true, "yes"}, {false, "no"}}});
+  asked.json = optional(given, "json");
+  asked.trace = optional(given, "trace");
+  if (given.count("schedule")) {
+    asked.schedule = read_schedule(given["schedule"].as<std::string>());
+    asked.request = request_of(*asked.schedule, given);
+    asked.placement = linear(asked.problem().ranks);
+  } else {
+    asked.request = read_request("run", given);
+    auto [placement, passes] = settle(asked.request);
+    asked.placement = std::move(placement);
+    asked.passes = std::move(passes);
+    asked.options.gpu_of = asked.placement.gpu;
+  }
+  if (!asked.trace.empty() && asked.request.question.passes.size() > 1)
+    throw InvalidInput("--trace shows one pass: give --pass forward or --pass backward");
+  return asked;
+}
+
+}  // namespace meshattn

@@ -1,0 +1,91 @@
+#include <spdlog/fmt/fmt.h>
+
+#include <iostream>
+
+#include "core/base/error.h"
+#include "core/base/format.h"
+#include "core/base/output_file.h"
+#include "core/report/chrome_trace.h"
+#include "core/report/json.h"
+#include "experiments/cli/request.h"
+#include "experiments/cli/summary_text.h"
+#include "experiments/cli/units.h"
+#include "experiments/cli/verb.h"
+#include "experiments/evaluate.h"
+
+namespace meshattn {
+
+namespace {
+
+namespace po = boost::program_options;
+
+/// Where results go besides standard output.
+struct Files {
+  std::string json;
+  std::string trace;
+  std::vector<Rank> trace_ranks;
+};
+
+Files read_files(const po::variables_map& given, const Request& request) {
+  Files files{optional(given, "json"), optional(given, "trace"), {}};
+  if (files.trace.empty() && given.count("trace-ranks")) throw InvalidInput("--trace-ranks needs --trace FILE");
+  if (!files.trace.empty() && request.question.passes.size() > 1)
+    throw InvalidInput("--trace shows one pass: give --pass forward or --pass backward");
+  files.trace_ranks = all_ranks(request.ranks());
+  if (given.count("trace-ranks"))
+    files.trace_ranks = parse_ranks(given["trace-ranks"].as<std::string>(), "--trace-ranks", request.ranks());
+  check_outputs({{"--json", files.json}, {"--trace", files.trace}});
+  return files;
+}
+
+void print(const Request& request, const Outcome& outcome) {
+  std::cout << headline(request) << outcome.algorithm << ' ' << outcome.choice
+            << placed_text(request, outcome.passes.front().placed) << '\n';
+  for (std::size_t i = 0; outcome.passes.size() > 1 && i < outcome.passes.size(); ++i)
+    std::cout << '\n' << name_of(request.question.passes[i]) << '\n' << text_of(outcome.passes[i]);
+  std::cout << (outcome.passes.size() > 1 ? "\nboth\n" : "\n") << text_of(outcome.total());
+}
+
+int simulate(const po::variables_map& given) {
+  require_simulator();
+  Request request = read_request("simulate", given);
+  const auto [placement, passes] = settle(request);
+  const Network network(request.cluster, placement);
+  const Files files = read_files(given, request);
+  Outcome outcome{std::string(passes.front().method.algorithm),
+                  text_of(forms_of(passes)),
+                  request.question.problem.partition,
+                  forms_of(passes),
+                  {},
+                  {}};
+  for (const PlanRequest& pass : passes) {
+    const Evaluation done = evaluate(pass, network, request.cluster.gpu, request.corners);
+    outcome.passes.push_back(done.summary);
+    if (!files.trace.empty())
+      write_file(files.trace, [&](std::ostream& out) {
+        write_chrome_trace(out, done.schedule, network, done.trace, files.trace_ranks);
+      });
+  }
+  if (!files.json.empty())
+    write_file(files.json, [&](std::ostream& out) { write_json(out, request.question, outcome); });
+  if (files.json != "-" && files.trace != "-") print(request, outcome);
+  return 0;
+}
+
+}  // namespace
+
+Verb simulate_verb() {
+  Verb verb{"simulate", "one schedule on one cluster: how long, what bounds it, which links, where it waits",
+            "  meshattn simulate --cluster dgx-h100 --gpus 64 --model llama-3.1-8b --seq 256K --mask causal \\\n"
+            "      --algorithm mesh --tile 8x8 --trace trace.json     (open it in https://ui.perfetto.dev)\n",
+            po::options_description("options"), simulate};
+  add_request_options(verb.options);
+  verb.options.add_options()                                                                           //
+      ("json", po::value<std::string>()->value_name("FILE"), "results as JSON; - is standard output")  //
+      ("trace", po::value<std::string>()->value_name("FILE"),
+       "what ran when, for Perfetto or chrome://tracing; - is standard output")  //
+      ("trace-ranks", po::value<std::string>()->value_name("LIST"), "only these ranks: 0-7,64");
+  return verb;
+}
+
+}  // namespace meshattn

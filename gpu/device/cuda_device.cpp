@@ -1,0 +1,188 @@
+#include "gpu/device/cuda_device.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+#include <chrono>
+#include <thread>
+
+#include "core/base/error.h"
+#include "gpu/issue/pending.h"
+
+namespace meshattn::gpu {
+
+namespace {
+
+constexpr std::size_t kPoints = 3;
+
+}  // namespace
+
+CudaDevice::CudaDevice(const Schedule& s, std::span<const CudaRank> ranks, std::span<const Program> programs,
+                       std::span<NcclLanes* const> lanes, WayOut& out, bool timed)
+    : s_(s),
+      ranks_(ranks),
+      lanes_(lanes),
+      out_(out),
+      timed_(timed),
+      awaited_(s.ops.size()),
+      issued_(s.ops.size()),
+      events_(s.ops.size() * kPoints) {
+  for (const Program& program : programs)
+    for (const Command& command : program.commands)
+      if (const auto* record = std::get_if<Record>(&command)) awaited_[record->op] = true;
+  for (const CudaRank& rank : ranks) {
+    rank.use();
+    zero_.emplace_back(true);
+    clock_.push_back(
+        static_cast<std::size_t>(std::ranges::find(ranks, rank.device(), &CudaRank::device) - ranks.begin()));
+    for (OpId op = s.ops_begin(rank.rank()); op < s.ops_end(rank.rank()); ++op)
+      for (Mark::Point point : {Mark::Point::kBegin, Mark::Point::kReceived, Mark::Point::kEnd})
+        if (is_needed({op, point})) events_[op * kPoints + static_cast<std::size_t>(point)].emplace(timed);
+  }
+  zero_s_.resize(ranks.size());
+  zero_within_s_.resize(ranks.size());
+}
+
+std::size_t CudaDevice::index_of(Rank rank) const {
+  const auto found = std::ranges::find(ranks_, rank, &CudaRank::rank);
+  if (found == ranks_.end()) throw DeviceError(fmt::format("rank {} is not served here", rank));
+  return static_cast<std::size_t>(found - ranks_.begin());
+}
+
+/// Copies wait for both ends of an exchange; a group of messages does that by itself.
+bool CudaDevice::is_needed(Mark mark) const {
+  const bool copies = lanes_.empty() && std::holds_alternative<Exchange>(s_.ops[mark.op]);
+  if (mark.point == Mark::Point::kReceived) return copies;
+  if (timed_) return true;
+  return mark.point == Mark::Point::kBegin ? copies : awaited_[mark.op];
+}
+
+Event& CudaDevice::event(Mark mark) {
+  std::optional<Event>& event = events_[mark.op * kPoints + static_cast<std::size_t>(mark.point)];
+  if (!event) throw DeviceError(fmt::format("op {} is waited for but not marked", mark.op));
+  return *event;
+}
+
+const Event* CudaDevice::find(Mark mark) const {
+  const std::optional<Event>& event = events_[mark.op * kPoints + static_cast<std::size_t>(mark.point)];
+  return event ? &*event : nullptr;
+}
+
+void CudaDevice::launch(Rank rank, Lane lane, OpId op) { at(rank).launch(op, lane); }
+
+void CudaDevice::copy(Rank rank, Lane lane, const Message& m) {
+  const CudaRank &to = at(rank), &from = at(m.peer);
+  to.use();
+  std::byte *target = to.arena() + m.offset, *source = from.arena() + m.peer_offset;
+  check(to.device() == from.device()
+            ? cudaMemcpyAsync(target, source, m.bytes, cudaMemcpyDeviceToDevice, to.stream(lane))
+            : cudaMemcpyPeerAsync(target, to.device(), source, from.device(), m.bytes, to.stream(lane)),
+        "a copy");
+}
+
+void CudaDevice::exchange(Rank rank, Lane lane, OpId, std::span<const Message> messages) {
+  try {
+    lanes_[index_of(rank)]->exchange(lane, messages, deadline_);
+  } catch (const DeviceError& e) {
+    give_up(e.what());
+  }
+}
+
+void CudaDevice::mark(Rank rank, Lane lane, Mark mark) {
+  if (mark.point == Mark::Point::kEnd) issued_[mark.op] = true;
+  if (!is_needed(mark)) return;
+  at(rank).use();
+  check(cudaEventRecord(event(mark).get(), at(rank).stream(lane)), "recording an event");
+}
+
+void CudaDevice::wait(Rank rank, Lane lane, Mark mark) {
+  at(rank).use();
+  check(cudaStreamWaitEvent(at(rank).stream(lane), event(mark).get(), 0), "waiting for an event");
+}
+
+/// The host's time just before and just after an event that a waiting device meets at once: of several tries the one
+/// that took least, halfway.
+void CudaDevice::set_clocks() {
+  for (std::size_t i = 0; i < ranks_.size(); ++i) {
+    if (clock_[i] != i) continue;
+    ranks_[i].use();
+    double least = 1e9;
+    for (int tries = 0; tries < 10; ++tries) {
+      Event event(true);
+      const double before = now_s();
+      check(cudaEventRecord(event.get(), ranks_[i].stream(kComputeLane)), "setting a clock");
+      check(cudaEventSynchronize(event.get()), "setting a clock");
+      const double took = now_s() - before;
+      if (took >= least) continue;
+      least = took;
+      zero_[i] = std::move(event);
+      zero_s_[i] = before + took / 2;
+      zero_within_s_[i] = took / 2;
+    }
+  }
+}
+
+std::vector<double> CudaDevice::clocks_within_s() const {
+  std::vector<double> within_s;
+  for (std::size_t i = 0; i < ranks_.size(); ++i)
+    if (clock_[i] == i) within_s.push_back(zero_within_s_[i]);
+  return within_s;
+}
+
+void CudaDevice::give_up(const std::string& why) {
+  const std::string text = fmt::format("{}; pending: {}", why, pending());
+  out_.take(text);
+  for (NcclLanes* lanes : lanes_) lanes->abort();
+  throw DeviceError(text);
+}
+
+void CudaDevice::finish(Deadline deadline) {
+  for (const CudaRank& rank : ranks_) {
+    rank.use();
+    for (int lane = 0; lane < s_.lanes(); ++lane) {
+      while (!has_finished(rank.stream(static_cast<Lane>(lane)))) {
+        for (NcclLanes* lanes : lanes_)
+          if (const std::string trouble = lanes->trouble(); !trouble.empty()) give_up(trouble);
+        if (out_.is_taken()) give_up(kOtherFailed);
+        if (std::chrono::steady_clock::now() > deadline) give_up("timed out");
+      }
+    }
+  }
+  issued_.assign(issued_.size(), false);
+}
+
+/// Waits a little. An error of the device is one of the op that it is at.
+bool CudaDevice::has_finished(cudaStream_t stream) {
+  try {
+    return wait_for(stream, std::chrono::steady_clock::now() + std::chrono::milliseconds(20));
+  } catch (const DeviceError& e) {
+    give_up(e.what());
+  }
+}
+
+std::string CudaDevice::pending() const {
+  std::vector<Rank> ranks;
+  for (const CudaRank& rank : ranks_) ranks.push_back(rank.rank());
+  return pending_text(s_, ranks, [&](OpId op) {
+    // What has been issued and has no event (untimed, nobody waits for it) counts as ended: its lane's next one tells.
+    const Event* end = find({op, Mark::Point::kEnd});
+    return issued_[op] && (end == nullptr || cudaEventQuery(end->get()) == cudaSuccess);
+  });
+}
+
+void CudaDevice::read_times(Trace& trace) const {
+  trace.start_s.resize(s_.ops.size());
+  trace.end_s.resize(s_.ops.size());
+  for (std::size_t i = 0; i < ranks_.size(); ++i)
+    for (OpId op = s_.ops_begin(ranks_[i].rank()); op < s_.ops_end(ranks_[i].rank()); ++op) {
+      const auto time = [&](Mark::Point point) {
+        float ms = 0;
+        check(cudaEventElapsedTime(&ms, zero_[clock_[i]].get(), find({op, point})->get()), "reading a time");
+        return zero_s_[clock_[i]] + static_cast<double>(ms) * 1e-3;
+      };
+      trace.start_s[op] = time(Mark::Point::kBegin);
+      trace.end_s[op] = time(Mark::Point::kEnd);
+    }
+}
+
+}  // namespace meshattn::gpu

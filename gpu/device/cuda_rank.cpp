@@ -1,0 +1,62 @@
+#include "gpu/device/cuda_rank.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include "core/base/error.h"
+#include "core/schedule/passes/arena.h"
+#include "gpu/kernels/kernels.h"
+#include "gpu/kernels/value_bytes.h"
+
+namespace meshattn::gpu {
+
+CudaRank::CudaRank(const Schedule& s, Rank rank, int device, Kernels kernels)
+    : s_(s), rank_(rank), device_(device), calls_(s, rank) {
+  for (const Call& call : calls_.all())
+    if (const auto* sum = std::get_if<CombineCall>(&call); sum != nullptr && sum->summands.size() > kMostSummands)
+      throw InvalidInput(fmt::format("rank {} merges {} partials at once: the kernel takes up to {}", rank,
+                                     sum->summands.size(), kMostSummands));
+  use();
+  for (int lane = 0; lane < s.lanes(); ++lane)
+    streams_.emplace_back(lane == kComputeLane ? Stream::Priority::kUsual : Stream::Priority::kHigh);
+  const std::uint64_t scratch = Arena::aligned(s.peak_bytes);
+  if (kernels != Kernels::kReference) fast_.emplace(calls_.all(), scratch, kernels == Kernels::kRepeatable);
+  memory_ = DeviceBytes(scratch + (fast_ ? fast_->scratch_bytes() : 0) + 256);
+  if (fast_) fast_->place(arena());
+}
+
+void CudaRank::use() const {
+  // Before every call: nothing is written that is only for an error.
+  if (const cudaError_t status = cudaSetDevice(device_); status != cudaSuccess)
+    check(status, fmt::format("device {}", device_));
+}
+
+void CudaRank::load(const cpu::Tensors* given) {
+  use();
+  check(cudaMemset(arena(), 0xFF, memory_.size()), "clearing memory");
+  for (ValueId v : s_.inputs) {
+    if (s_.values[v].rank != rank_) continue;
+    const std::vector<std::byte> bytes = bytes_of(s_, v, given);
+    check(cudaMemcpy(arena() + s_.offset[v], bytes.data(), bytes.size(), cudaMemcpyHostToDevice), "copying an input");
+  }
+  check(cudaDeviceSynchronize(), "copying inputs");  // streams of kernels do not wait for the default one
+}
+
+void CudaRank::store(cpu::Tensors& to) const {
+  use();
+  for (ValueId v : s_.outputs) {
+    if (s_.values[v].rank != rank_) continue;
+    std::vector<std::byte> bytes(s_.bytes(v));
+    check(cudaMemcpy(bytes.data(), arena() + s_.offset[v], bytes.size(), cudaMemcpyDeviceToHost), "copying an output");
+    read_value(s_, v, bytes, to);
+  }
+}
+
+void CudaRank::launch(OpId op, Lane lane) const {
+  use();
+  for (const Call& call : calls_.of(op)) {
+    const auto index = static_cast<std::size_t>(&call - calls_.all().data());
+    if (!fast_ || !fast_->run(index, arena(), stream(lane))) gpu::launch(call, arena(), stream(lane));
+  }
+}
+
+}  // namespace meshattn::gpu

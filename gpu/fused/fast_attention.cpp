@@ -1,0 +1,113 @@
+#include "gpu/fused/fast_attention.h"
+
+#include <spdlog/fmt/fmt.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <optional>
+#include <vector>
+
+#include "core/base/error.h"
+#include "core/schedule/passes/arena.h"
+#include "gpu/device/cuda.h"
+#include "gpu/fused/attention_plans.h"
+#include "gpu/kernels/kernels.h"
+
+namespace meshattn::gpu {
+
+namespace {
+
+/// A group of heads may be too large for the sum that follows.
+bool may_sum(const FusedKernel& kernel) {
+  return std::ranges::all_of(kernel.after, [](const CombineCall& c) { return c.summands.size() <= kMostSummands; });
+}
+
+bool is_attention(const Call& call) {
+  return std::holds_alternative<AttendCall>(call) || std::holds_alternative<BackwardCall>(call);
+}
+
+}  // namespace
+
+/// The kernels of every call, with their plans; none where the reference kernels are to run.
+class FastAttention::Plans {
+ public:
+  Plans(std::span<const Call> calls, std::uint64_t scratch, bool repeatable)
+      : device_(AttentionPlans::of_device()), workspace_(scratch) {
+    std::uint64_t scratch_bytes = 0;
+    std::size_t left = 0;
+    for (const Call& call : calls) {
+      FusedCall made = fused(call, scratch, repeatable);
+      if (!std::ranges::all_of(made.kernels, may_sum)) made = {};
+      std::vector<Planned>& planned = kernels_.emplace_back();
+      if (made.kernels.empty()) left += is_attention(call);
+      for (FusedKernel& kernel : made.kernels)
+        if (const GraphPlan* plan = device_.plan(kernel.key)) planned.push_back({std::move(kernel), plan, {}, {}});
+      if (planned.size() < made.kernels.size()) planned.clear();  // all of a call, or nothing of it
+      for (const Planned& p : planned)
+        workspace_bytes_ = std::max(workspace_bytes_, static_cast<std::uint64_t>(p.plan->workspace_bytes()));
+      scratch_bytes = std::max(scratch_bytes, made.scratch_bytes);
+    }
+    workspace_ = scratch + scratch_bytes;
+    bytes_ = scratch_bytes + Arena::aligned(workspace_bytes_);
+    if (left > 0)
+      spdlog::warn(
+          "{} attention kernels of a rank on the reference kernels, slowly: fused ones take 16-bit inputs whose "
+          "head dim is a multiple of 8, at most 256, and backward groups of fewer than {} heads",
+          left, kMostSummands);
+  }
+
+  [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
+
+  void place(std::byte* arena) {
+    for (std::vector<Planned>& of_call : kernels_)
+      for (Planned& p : of_call) {
+        p.scalars = scalars_of(p.kernel);
+        p.pack = GraphPlan::pack(graph_tensors(p.kernel, p.scalars, arena), arena + workspace_);
+      }
+  }
+
+  bool run(std::size_t call, std::byte* arena, cudaStream_t stream) const {
+    for (const auto& [kernel, plan, scalars, pack] : kernels_[call]) {
+      if (kernel.before) launch(*kernel.before, arena, stream);
+      if (kernel.before && !kernel.key.repeatable)
+        check(cudaMemsetAsync(arena + kernel.dq_sum, 0, dq_sum_bytes(kernel.key), stream), "clearing a sum of dq");
+      if (cudnnSetStream(device_.handle(), stream) != CUDNN_STATUS_SUCCESS)
+        throw DeviceError("cuDNN does not take a stream");
+      plan->run(device_.handle(), *pack);
+      for (const CombineCall& sum : kernel.after) launch(sum, arena, stream);
+    }
+    return !kernels_[call].empty();
+  }
+
+ private:
+  struct Planned {
+    FusedKernel kernel;
+    const GraphPlan* plan;
+    GraphScalars scalars;            ///< that the pack points to
+    std::optional<Descriptor> pack;  ///< once it is placed
+  };
+
+  AttentionPlans& device_;
+  std::vector<std::vector<Planned>> kernels_;  ///< by call
+  std::uint64_t workspace_ = 0, workspace_bytes_ = 0, bytes_ = 0;
+};
+
+FastAttention::FastAttention(std::span<const Call> calls, std::uint64_t scratch, bool repeatable)
+    : plans_(std::make_unique<Plans>(calls, scratch, repeatable)) {}
+FastAttention::FastAttention(FastAttention&&) noexcept = default;
+FastAttention::~FastAttention() = default;
+
+std::uint64_t FastAttention::scratch_bytes() const { return plans_->bytes(); }
+
+void FastAttention::place(std::byte* arena) { plans_->place(arena); }
+
+bool FastAttention::run(std::size_t call, std::byte* arena, cudaStream_t stream) const {
+  return plans_->run(call, arena, stream);
+}
+
+std::string fast_attention_version() {
+  const std::size_t version = cudnnGetVersion();
+  return fmt::format("cuDNN {}.{}.{}", version / 10000, version / 100 % 100, version % 100);
+}
+
+}  // namespace meshattn::gpu

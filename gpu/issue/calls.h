@@ -1,0 +1,81 @@
+#pragma once
+
+#include <span>
+#include <variant>
+#include <vector>
+
+#include "core/schedule/schedule.h"
+#include "gpu/kernels/rows.h"
+
+namespace meshattn::gpu {
+
+/// Sets all numbers of rows.
+struct Clear {
+  Rows rows;
+  float to = 0;
+};
+
+/// Attention of a block of queries × keys. Of the heads of q, o and lse, `q.heads / k.heads` neighbours share one of k
+/// and v. Softmax scale 1/√width; log-sum-exp (natural) and sums in fp32.
+struct AttendCall {
+  Rows q, k, v;
+  Rows o, lse;
+  Band band;
+  bool merge = false;  ///< into what o and lse hold (log-sum-exp merge); else written over it
+};
+
+/// The gradients of such a block, from the log-sum-exp and delta of the whole sequence.
+struct BackwardCall {
+  Rows q, d_o, lse, delta, k, v;
+  Rows dq, dk, dv;
+  Band band;
+  bool add_dq = false, add_dkv = false;  ///< to what dq, dk and dv hold; else written over it
+};
+
+/// made_lse = lse, made_delta = rowsum(dO∘O).
+struct DeltaCall {
+  Rows o, lse, d_o;
+  Rows made_lse, made_delta;
+};
+
+/// made = an O' of which dO has the row sum delta, as it has of O: for kernels that make delta from O themselves.
+struct SurrogateCall {
+  Rows d_o, delta;
+  Rows made;
+};
+
+/// One of the summands of a CombineCall; `lse` has no width for gradients.
+struct Summand {
+  Rows rows, lse;
+};
+
+/// made = the summands, in this order: log-sum-exp merge if there is a log-sum-exp, sum if not; in fp32, rounded once.
+struct CombineCall {
+  std::vector<Summand> summands;
+  Rows made, made_lse;
+};
+
+/// One kernel on one rank's arena.
+using Call = std::variant<Clear, AttendCall, BackwardCall, DeltaCall, SurrogateCall, CombineCall>;
+
+/// The kernels of a rank's compute ops, to be run in this order.
+class Calls {
+ public:
+  /// The schedule must have its memory assigned. @throws InvalidInput if heads are longer than kMaxWidth
+  Calls(const Schedule& schedule, Rank rank);
+
+  [[nodiscard]] std::span<const Call> of(OpId op) const& {
+    const std::size_t i = op - first_op_;
+    return {calls_.data() + first_[i], calls_.data() + first_[i + 1]};
+  }
+  [[nodiscard]] std::span<const Call> all() const& { return calls_; }
+  void of(OpId op) const&& = delete;
+  void all() const&& = delete;
+
+ private:
+  OpId first_op_;
+  std::vector<Call> calls_;
+  std::vector<std::size_t> first_;  ///< by op of the rank, and one more
+};
+
+}  // namespace meshattn::gpu

@@ -1,0 +1,54 @@
+#pragma once
+
+#include <algorithm>
+#include <vector>
+
+#include "core/schedule/region.h"
+#include "gpu/kernels/rows.h"
+
+namespace meshattn::gpu {
+
+/// Which rows of a sum have been written.
+class Written {
+ public:
+  enum class Before { kNothing, kAll, kPart };
+
+  explicit Written(const Rows& rows) : of_head_(static_cast<std::size_t>(rows.heads)), tokens_(rows.tokens) {}
+
+  /// What had been written of these rows (heads counted from the first); from now on all of them are.
+  Before add(HeadRange heads, Interval tokens) {
+    bool any = false, all = true;
+    for (std::int32_t h = heads.begin; h < heads.end; ++h) {
+      std::vector<Interval>& written = of_head_[static_cast<std::size_t>(h)];
+      bool inside = false;
+      for (const Interval& w : written) {
+        any |= w.begin < tokens.end && tokens.begin < w.end;
+        inside |= w.begin <= tokens.begin && tokens.end <= w.end;
+      }
+      all &= inside;
+      if (!inside) join(written, tokens);
+    }
+    return !any ? Before::kNothing : all ? Before::kAll : Before::kPart;
+  }
+
+  [[nodiscard]] bool everything() const {
+    return std::ranges::all_of(of_head_, [this](const std::vector<Interval>& written) {
+      return written.size() == 1 && written.front() == Interval{0, tokens_};
+    });
+  }
+
+ private:
+  static void join(std::vector<Interval>& written, Interval more) {
+    std::erase_if(written, [&](const Interval& w) {
+      if (w.end < more.begin || more.end < w.begin) return false;
+      more = {std::min(w.begin, more.begin), std::max(w.end, more.end)};
+      return true;
+    });
+    written.push_back(more);
+  }
+
+  std::vector<std::vector<Interval>> of_head_;  ///< disjoint, not touching
+  std::int64_t tokens_;
+};
+
+}  // namespace meshattn::gpu

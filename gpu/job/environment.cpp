@@ -1,0 +1,24 @@
+#include "gpu/job/environment.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <cstdlib>
+
+namespace meshattn::gpu {
+
+void prepare_environment() {
+  // Streams beyond the usual 8 queues would wait for each other.
+  setenv("CUDA_DEVICE_MAX_CONNECTIONS", "32", 0);
+  // Kernels of several communicators must start in the order in which they were issued, the same on all ranks (NCCL
+  // user guide, environment variables). NCCL reads it once: it is the same for every run of a process.
+  setenv("NCCL_LAUNCH_ORDER_IMPLICIT", "1", 0);
+}
+
+std::string launched_as() {
+  for (const char* variable : {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"})
+    if (const char* size = std::getenv(variable); size != nullptr && std::atoi(size) > 1)
+      return fmt::format("one of {} processes ({})", size, variable);
+  return "";
+}
+
+}  // namespace meshattn::gpu

@@ -1,0 +1,12 @@
+#pragma once
+
+#include <cstddef>
+
+#include "gpu/issue/calls.h"
+
+namespace meshattn::gpu {
+
+/// The reference kernels on this CPU, one thread: what devices run of the same source.
+void run_on_host(const Call& call, std::byte* arena);
+
+}  // namespace meshattn::gpu

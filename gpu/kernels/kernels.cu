@@ -1,0 +1,134 @@
+#include <string>
+
+#include "core/base/error.h"
+#include "gpu/device/cuda.h"
+#include "gpu/kernels/kernels.h"
+#include "gpu/kernels/row_kernels.h"
+
+namespace meshattn::gpu {
+
+namespace {
+
+constexpr int kWarp = 32, kWarpsOfBlock = 8;
+
+/// A warp has a row.
+struct Warp {
+  static constexpr int kMembers = kWarp;
+  __device__ int member() const { return static_cast<int>(threadIdx.x) % kWarp; }
+  __device__ float sum(float x) const {
+    for (int distance = kWarp / 2; distance > 0; distance /= 2) x += __shfl_xor_sync(0xFFFFFFFFu, x, distance);
+    return x;
+  }
+  __device__ void meet() const { __syncwarp(); }
+};
+
+/// Which row a warp of a grid over `rows` has: neighbours have neighbouring tokens.
+struct Place {
+  int item, head;
+  std::int64_t token;
+  bool inside;
+
+  __device__ explicit Place(const Rows& rows) {
+    const std::int64_t row = static_cast<std::int64_t>(blockIdx.x) * kWarpsOfBlock + threadIdx.x / kWarp;
+    inside = row < rows.count();
+    token = row % rows.tokens;
+    head = static_cast<int>(row / rows.tokens % rows.heads);
+    item = static_cast<int>(row / rows.tokens / rows.heads);
+  }
+};
+
+__global__ void clear(Clear call, std::byte* arena) {
+  const Place p(call.rows);
+  if (!p.inside) return;
+  float* row = at<float>(arena, call.rows, p.item, p.head, p.token);
+  for (int c = Warp{}.member(); c < call.rows.width; c += kWarp) row[c] = call.to;
+}
+
+template <typename T>
+__global__ void attend(AttendCall call, std::byte* arena) {
+  if (const Place p(call.q); p.inside) attend_row<T>(Warp{}, call, arena, p.item, p.head, p.token);
+}
+
+template <typename T>
+__global__ void backward_queries(BackwardCall call, std::byte* arena) {
+  if (const Place p(call.q); p.inside) backward_query_row<T>(Warp{}, call, arena, p.item, p.head, p.token);
+}
+
+template <typename T>
+__global__ void backward_keys(BackwardCall call, std::byte* arena) {
+  if (const Place p(call.k); p.inside) backward_key_row<T>(Warp{}, call, arena, p.item, p.head, p.token);
+}
+
+template <typename T>
+__global__ void delta(DeltaCall call, std::byte* arena) {
+  if (const Place p(call.o); p.inside) delta_row<T>(Warp{}, call, arena, p.item, p.head, p.token);
+}
+
+template <typename T>
+__global__ void surrogate(SurrogateCall call, std::byte* arena) {
+  if (const Place p(call.made); p.inside) surrogate_row<T>(Warp{}, call, arena, p.item, p.head, p.token);
+}
+
+template <int kMost>
+struct Summands {
+  Summand summand[kMost];
+  int count;
+};
+
+template <int kMost>
+__global__ void combine(const __grid_constant__ Summands<kMost> summands, Rows made, Rows made_lse, std::byte* arena) {
+  if (const Place p(made); p.inside)
+    combine_row(Warp{}, summands.summand, summands.count, made, made_lse, arena, p.item, p.head, p.token);
+}
+
+/// Launches a kernel with a warp for each row.
+template <typename... Parameters, typename... Arguments>
+void over(const Rows& rows, cudaStream_t stream, void (*kernel)(Parameters...), const Arguments&... arguments) {
+  const std::int64_t blocks = (rows.count() + kWarpsOfBlock - 1) / kWarpsOfBlock;
+  if (blocks == 0) return;
+  kernel<<<static_cast<unsigned>(blocks), kWarpsOfBlock * kWarp, 0, stream>>>(arguments...);
+  check(cudaGetLastError(), "a kernel");
+}
+
+struct OnDevice {
+  std::byte* arena;
+  cudaStream_t stream;
+
+  void operator()(const Clear& call) const { over(call.rows, stream, clear, call, arena); }
+  void operator()(const AttendCall& call) const {
+    with_type(call.q.dtype, [&]<typename T>(T) { over(call.q, stream, attend<T>, call, arena); });
+  }
+  void operator()(const BackwardCall& call) const {
+    with_type(call.q.dtype, [&]<typename T>(T) {
+      over(call.q, stream, backward_queries<T>, call, arena);
+      over(call.k, stream, backward_keys<T>, call, arena);
+    });
+  }
+  void operator()(const DeltaCall& call) const {
+    with_type(call.o.dtype, [&]<typename T>(T) { over(call.o, stream, delta<T>, call, arena); });
+  }
+  void operator()(const SurrogateCall& call) const {
+    with_type(call.d_o.dtype, [&]<typename T>(T) { over(call.made, stream, surrogate<T>, call, arena); });
+  }
+  void operator()(const CombineCall& call) const {
+    if (call.summands.size() <= 4) return sum<4>(call);
+    if (call.summands.size() <= 32) return sum<32>(call);
+    if (call.summands.size() <= kMostSummands) return sum<kMostSummands>(call);
+    throw DeviceError("a sum of " + std::to_string(call.summands.size()) + " partials: the kernel takes up to " +
+                      std::to_string(kMostSummands));
+  }
+
+ private:
+  template <int kMost>
+  void sum(const CombineCall& call) const {
+    Summands<kMost> summands{};
+    for (const Summand& s : call.summands) summands.summand[summands.count++] = s;
+    over(call.made, stream, combine<kMost>, summands, call.made, call.made_lse, arena);
+  }
+};
+
+}  // namespace
+
+void launch(const Call& call, std::byte* arena, cudaStream_t stream) { std::visit(OnDevice{arena, stream}, call); }
+
+}  // namespace meshattn::gpu

@@ -1,0 +1,16 @@
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include "gpu/issue/calls.h"
+
+namespace meshattn::gpu {
+
+/// The most summands of a CombineCall on a device: they travel as arguments of its kernel.
+inline constexpr int kMostSummands = 256;
+
+/// Launches the reference kernels of a call on the current device.
+/// @throws DeviceError if a launch is refused, or a call has too many summands.
+void launch(const Call& call, std::byte* arena, cudaStream_t stream);
+
+}  // namespace meshattn::gpu

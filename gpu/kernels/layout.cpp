@@ -1,0 +1,112 @@
+#include "gpu/kernels/layout.h"
+
+#include <algorithm>
+#include <array>
+
+namespace meshattn::gpu {
+
+namespace {
+
+struct Format {
+  std::int32_t width = 0;  ///< 0: there is no such matrix
+  Dtype dtype = Dtype::kFp32;
+};
+
+std::array<Format, 2> formats_of(const Schedule& s, const Value& value) {
+  const Format row{s.problem.shape.head_dim, value.dtype}, number{1, Dtype::kFp32};
+  switch (value.tensor) {
+    case Tensor::kO:
+      return {row, number};
+    case Tensor::kDelta:
+      return {number, number};
+    case Tensor::kKV:
+    case Tensor::kDKV:
+      return {row, row};
+    case Tensor::kQ:
+    case Tensor::kDO:
+    case Tensor::kDQ:
+      return {row, Format{}};
+  }
+  return {};
+}
+
+}  // namespace
+
+ValueLayout::ValueLayout(const Schedule& s, ValueId v)
+    : s_(&s), region_(s.region(v)), kv_(on_kv_side(s.values[v].tensor)) {
+  std::int64_t tokens = 0;
+  first_tokens_.reserve(region_.cells.size());
+  for (Cell cell : region_.cells) {
+    first_tokens_.push_back(tokens);
+    tokens += tokens_of(cell);
+  }
+  const std::int32_t heads = region_.heads.end - region_.heads.begin, items = s.problem.shape.batch;
+  std::uint64_t offset = s.offset[v];
+  const std::array<Format, 2> formats = formats_of(s, s.values[v]);
+  for (std::size_t k = 0; k < 2; ++k) {
+    matrix_[k] = packed_rows(offset, items, heads, tokens, formats[k].width, formats[k].dtype);
+    offset += static_cast<std::uint64_t>(matrix_[k].count()) * matrix_[k].row_bytes();
+  }
+}
+
+std::int64_t ValueLayout::tokens_of(Cell cell) const {
+  return (kv_ ? s_->problem.kv_run(cell) : s_->problem.q_run(cell)).count;
+}
+
+std::optional<std::int64_t> ValueLayout::first_token(Cell cell) const {
+  const auto at = std::ranges::lower_bound(region_.cells, cell);
+  if (at == region_.cells.end() || *at != cell) return std::nullopt;
+  return first_tokens_[static_cast<std::size_t>(at - region_.cells.begin())];
+}
+
+namespace {
+
+/// Tokens of neighbouring cells that follow each other in two values.
+struct Strip {
+  std::int64_t source = 0, made = 0, tokens = 0;
+};
+
+/// Adds one, to the last if it follows it on both sides.
+template <typename T, typename Length>
+void join(std::vector<T>& all, const T& next, Length T::*length) {
+  if (!all.empty() && all.back().source + all.back().*length == next.source &&
+      all.back().made + all.back().*length == next.made)
+    all.back().*length += next.*length;
+  else
+    all.push_back(next);
+}
+
+std::vector<Strip> strips_of(const ValueLayout& source, const ValueLayout& made) {
+  std::vector<Strip> strips;
+  for (Cell cell : made.region().cells) {
+    const Strip strip{source.first_token(cell).value(), made.first_token(cell).value(), made.tokens_of(cell)};
+    if (strip.tokens > 0) join(strips, strip, &Strip::tokens);
+  }
+  return strips;
+}
+
+}  // namespace
+
+std::vector<Piece> pieces_of(const Schedule& s, TransferId transfer) {
+  const ValueLayout source(s, s.transfers[transfer].source), made(s, s.transfers[transfer].made);
+  const std::int32_t first_head = made.region().heads.begin - source.region().heads.begin;
+  const std::vector<Strip> strips = strips_of(source, made);
+  std::vector<Piece> pieces;
+  for (int k = 0; k < made.matrices(); ++k) {
+    const Rows &from = source.matrix(k), &to = made.matrix(k);
+    for (int item = 0; item < to.items; ++item)
+      for (int head = 0; head < to.heads; ++head)
+        for (const Strip& strip : strips) {
+          const auto at = [&](const Rows& rows, int h, std::int64_t token) {
+            return rows.offset + static_cast<std::uint64_t>(rows.row(item, h, token)) * rows.row_bytes();
+          };
+          join(pieces,
+               Piece{at(from, first_head + head, strip.source), at(to, head, strip.made),
+                     static_cast<std::uint64_t>(strip.tokens) * to.row_bytes()},
+               &Piece::bytes);
+        }
+  }
+  return pieces;
+}
+
+}  // namespace meshattn::gpu

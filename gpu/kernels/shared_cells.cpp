@@ -1,0 +1,36 @@
+#include "gpu/kernels/shared_cells.h"
+
+#include <algorithm>
+
+namespace meshattn::gpu {
+
+SharedCells::SharedCells(const Schedule& s, const std::vector<ValueId>& values)
+    : SharedCells(s, values, s.region(values.front()).cells) {}
+
+SharedCells::SharedCells(const Schedule& s, const std::vector<ValueId>& values, std::span<const Cell> cells) {
+  for (ValueId v : values) values_.emplace_back(s, v);
+  for (Cell cell : cells) add(cell);
+}
+
+void SharedCells::add(Cell cell) {
+  std::vector<std::int64_t> at;
+  for (const ValueLayout& value : values_) {
+    const auto first = value.first_token(cell);
+    if (!first) return;
+    at.push_back(*first);
+  }
+  bool joined = !strips_.empty();
+  for (std::size_t v = 0; joined && v < at.size(); ++v)
+    joined = at[v] == at_.back()[v] + values_[v].tokens_of(strips_.back().cell);
+  strips_.push_back({cell, joined});
+  first_.push_back(tokens_);
+  at_.push_back(std::move(at));
+  tokens_ += values_.front().tokens_of(cell);
+}
+
+std::int64_t SharedCells::token_in(std::size_t v, std::int64_t token) const {
+  const auto strip = static_cast<std::size_t>(std::ranges::upper_bound(first_, token) - first_.begin()) - 1;
+  return at_[strip][v] + token - first_[strip];
+}
+
+}  // namespace meshattn::gpu

@@ -1,0 +1,356 @@
+#include "core/cluster/network.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "core/base/error.h"
+
+namespace meshattn {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+/// Nodes of 4 GPUs with a 400 GB/s port and a 50 GB/s NIC each.
+Cluster cluster(Fabric fabric = {}) {
+  Cluster c;
+  c.node = {.gpus = 4,
+            .link_bytes_per_s = 400e9,
+            .link_startup_s = 1e-6,
+            .gpus_per_nic = 1,
+            .nic_bytes_per_s = 50e9,
+            .nic_startup_s = 3e-6};
+  c.fabric = fabric;
+  return c;
+}
+
+std::vector<std::string> names(const Network& network, int from, int to) {
+  std::vector<std::string> names;
+  for (LinkId link : network.route(from, to)) names.push_back(network.links()[link].name);
+  return names;
+}
+
+/// Seconds of a message alone on its route: start-up + bytes / slowest link.
+double alone_s(const Network& network, Rank from, Rank to, double bytes) {
+  const Route way = network.route(from, to);
+  double slowest = network.links()[way.links[0]].bytes_per_s;
+  for (LinkId link : way.span()) slowest = std::min(slowest, network.links()[link].bytes_per_s);
+  return network.startup_s(way, bytes) + bytes / slowest;
+}
+
+std::string refusal(const Cluster& c, int gpus) {
+  try {
+    Network network(c, gpus);
+  } catch (const InvalidInput& e) {
+    return e.what();
+  }
+  return "accepted";
+}
+
+TEST(Network, PortsInsideANodeNicsBetweenNodes) {
+  const Network network(cluster(), 8);
+  EXPECT_THAT(names(network, 1, 2), ElementsAre("gpu 1 out", "gpu 2 in"));
+  EXPECT_THAT(names(network, 3, 4), ElementsAre("node 0 nic 3 out", "node 1 nic 0 in"));
+  EXPECT_FALSE(network.route(1, 2).inter_node);
+  EXPECT_TRUE(network.route(3, 4).inter_node);
+  EXPECT_EQ(network.startup_s(network.route(1, 2), 1e6), 1e-6);
+  EXPECT_EQ(network.startup_s(network.route(3, 4), 1e6), 3e-6);
+  // 10 MB: 1 µs + 10e6 / 400e9 = 26 µs; 3 µs + 10e6 / 50e9 = 203 µs.
+  EXPECT_DOUBLE_EQ(alone_s(network, 1, 2, 10e6), 26e-6);
+  EXPECT_DOUBLE_EQ(alone_s(network, 3, 4, 10e6), 203e-6);
+}
+
+TEST(Network, SwitchesOfANodeAreCrossedOnlyBetweenThem) {
+  Cluster c = cluster();
+  c.node.gpus_per_switch = 2;
+  c.node.switch_bytes_per_s = 25e9;
+  const Network network(c, 8);
+  EXPECT_THAT(names(network, 4, 5), ElementsAre("gpu 4 out", "gpu 5 in"));
+  EXPECT_THAT(names(network, 5, 6), ElementsAre("gpu 5 out", "node 1 switch 0 out", "node 1 switch 1 in", "gpu 6 in"));
+  EXPECT_DOUBLE_EQ(alone_s(network, 5, 6, 10e6), 1e-6 + 10e6 / 25e9);
+}
+
+TEST(Network, GpusShareANic) {
+  Cluster c = cluster();
+  c.node.gpus_per_nic = 2;
+  const Network network(c, 8);
+  EXPECT_THAT(names(network, 0, 7), ElementsAre("node 0 nic 0 out", "node 1 nic 1 in"));
+  EXPECT_THAT(names(network, 1, 6), ElementsAre("node 0 nic 0 out", "node 1 nic 1 in"));
+}
+
+TEST(Network, FatTreeCrossesTrunksBetweenLeavesOnly) {
+  const Network network(cluster({Fabric::Kind::kFatTree, 2, 4}), 16);
+  EXPECT_THAT(names(network, 0, 7), ElementsAre("node 0 nic 0 out", "node 1 nic 3 in"));
+  EXPECT_THAT(names(network, 5, 8), ElementsAre("node 1 nic 1 out", "leaf 0 up", "leaf 1 down", "node 2 nic 0 in"));
+  // 2 nodes × 4 NICs × 50 GB/s / 4
+  EXPECT_EQ(network.links()[network.route(5, 8).links[1]].bytes_per_s, 100e9);
+}
+
+TEST(Network, RailsCrossTheSpineBetweenRailsAndGroups) {
+  const Network network(cluster({Fabric::Kind::kRail, 2, 4}), 16);
+  EXPECT_THAT(names(network, 1, 5), ElementsAre("node 0 nic 1 out", "node 1 nic 1 in"));
+  EXPECT_THAT(names(network, 1, 6),
+              ElementsAre("node 0 nic 1 out", "rail 1 of group 0 up", "rail 2 of group 0 down", "node 1 nic 2 in"));
+  EXPECT_THAT(names(network, 1, 9),
+              ElementsAre("node 0 nic 1 out", "rail 1 of group 0 up", "rail 1 of group 1 down", "node 2 nic 1 in"));
+  // 2 nodes × 50 GB/s / 4
+  EXPECT_EQ(network.links()[network.route(1, 6).links[1]].bytes_per_s, 25e9);
+}
+
+/// Every fabric: no link twice on a way, a way and its return share none, and every link has a name of its own.
+TEST(Network, DirectionsAreApart) {
+  for (auto kind : {Fabric::Kind::kNonBlocking, Fabric::Kind::kFatTree, Fabric::Kind::kRail})
+    for (int gpus_per_switch : {0, 1, 2, 4})
+      for (int gpus_per_nic : {1, 2, 4}) {
+        Cluster c = cluster({kind, 2, 2});
+        c.node.gpus_per_switch = gpus_per_switch;
+        c.node.switch_bytes_per_s = 1e9;
+        c.node.gpus_per_nic = gpus_per_nic;
+        const Network network(c, 20);  // the last leaf is half filled
+        std::set<std::string> all;
+        for (const Link& link : network.links()) EXPECT_TRUE(all.insert(link.name).second) << link.name;
+        std::set<LinkId> used;
+        for (int from = 0; from < network.gpus(); ++from)
+          for (int to = 0; to < network.gpus(); ++to) {
+            if (from == to) continue;
+            const Route there = network.route(from, to), back = network.route(to, from);
+            std::set<LinkId> both;
+            for (const Route& route : {there, back})
+              for (LinkId link : route.span()) both.insert(link);
+            EXPECT_EQ(static_cast<int>(both.size()), there.count + back.count) << from << " " << to;
+            used.insert(both.begin(), both.end());
+          }
+        EXPECT_EQ(used.size(), network.links().size());
+      }
+}
+
+TEST(Network, OneNodeMayBePartFilledAndOneGpuNeedsNoLinks) {
+  EXPECT_EQ(Network(cluster(), 1).links().size(), 0u);
+  EXPECT_EQ(Network(cluster(), 3).links().size(), 6u);
+  EXPECT_EQ(Network(Cluster(), 1).gpus(), 1);
+  Cluster one_node = cluster();
+  one_node.node.nic_bytes_per_s = 0;
+  EXPECT_EQ(Network(one_node, 4).node_of(3), 0);
+  EXPECT_THAT(refusal(one_node, 8), HasSubstr("has no network, it is one box of 4 GPUs"));
+}
+
+/// Ranks 0 … 7 on GPUs 7 … 0: what was said of GPU g holds of rank 7 − g, and links keep the names of GPUs.
+TEST(Network, SpeaksOfRanksWhereverTheySit) {
+  const Network network(cluster(), Placement{"reversed", {7, 6, 5, 4, 3, 2, 1, 0}});
+  EXPECT_THAT(names(network, 6, 5), ElementsAre("gpu 1 out", "gpu 2 in"));
+  EXPECT_THAT(names(network, 4, 3), ElementsAre("node 0 nic 3 out", "node 1 nic 0 in"));
+  EXPECT_TRUE(network.share_node(4, 7));
+  EXPECT_FALSE(network.share_node(3, 4));
+  EXPECT_EQ(network.node_of(0), 1);
+  EXPECT_EQ(network.gpu_of(6), 1);
+  EXPECT_EQ(network.nodes(), 2);
+}
+
+TEST(Network, RefusesAPlacementThatIsNoPermutation) {
+  const auto refused = [](std::vector<int> gpu) -> std::string {
+    try {
+      Network network(cluster(), Placement{"bad", std::move(gpu)});
+    } catch (const InvalidInput& e) {
+      return e.what();
+    }
+    return "accepted";
+  };
+  EXPECT_THAT(refused({0, 1, 2, 1}), HasSubstr("two ranks on GPU 1, one of them rank 3"));
+  EXPECT_THAT(refused({0, 1, 2, 4}), HasSubstr("rank 3 on GPU 4 of 4: GPUs are 0 to 3"));
+  EXPECT_THAT(refused({0, -1}), HasSubstr("rank 1 on GPU -1 of 2"));
+  EXPECT_THAT(refused({}), HasSubstr("no ranks"));
+  EXPECT_THAT(refused({1, 0, 2, 3, 4, 5}), HasSubstr("6 GPUs on nodes of 4"));
+}
+
+TEST(Network, RefusesWhatDoesNotFit) {
+  EXPECT_THAT(refusal(cluster(), 0), HasSubstr("0 GPUs"));
+  EXPECT_THAT(refusal(cluster(), 6), HasSubstr("6 GPUs on nodes of 4: must be at most 4 or a multiple of it"));
+  Cluster c = cluster();
+  c.node.gpus_per_nic = 3;
+  EXPECT_THAT(refusal(c, 8), HasSubstr("3 GPUs per NIC does not divide"));
+  c = cluster();
+  c.node.gpus_per_switch = 3;
+  EXPECT_THAT(refusal(c, 4), HasSubstr("3 GPUs per switch does not divide"));
+  c.node.gpus_per_switch = 2;
+  EXPECT_THAT(refusal(c, 4), HasSubstr("a link between switches of 0 bytes/s"));
+  c = cluster();
+  c.node.link_bytes_per_s = 0;
+  EXPECT_THAT(refusal(c, 2), HasSubstr("a GPU link of 0 bytes/s"));
+  EXPECT_THAT(refusal(cluster({Fabric::Kind::kRail, 0, 1}), 8), HasSubstr("0 nodes per leaf"));
+  EXPECT_THAT(refusal(cluster({Fabric::Kind::kFatTree, 2, 0}), 8), HasSubstr("oversubscription 0"));
+}
+
+/// Leaves of a node of two NICs, with 8 spines: a message takes the same of them up and down, that of its two NICs. All
+/// of them together pass what a leaf did.
+TEST(Network, MessagesTakeOnePathEach) {
+  Cluster c = cluster({Fabric::Kind::kFatTree, 1, 1});
+  c.node.gpus_per_nic = 2;
+  const Network spread(c, 16);
+  c.fabric.paths = 8;
+  const Network network(c, 16);
+  double up_bytes_per_s = 0;
+  for (const Link& link : network.links())
+    if (link.name.starts_with("leaf 0 up")) up_bytes_per_s += link.bytes_per_s;
+  EXPECT_DOUBLE_EQ(up_bytes_per_s, spread.links()[spread.route(0, 4).links[1]].bytes_per_s);
+  for (Rank from = 0; from < 16; ++from)
+    for (Rank to = 0; to < 16; ++to) {
+      if (from / 4 == to / 4) continue;
+      const std::vector<std::string> way = names(network, from, to);
+      ASSERT_EQ(way.size(), 4u);
+      EXPECT_EQ(way[1], fmt::format("leaf {} up to spine {}", from / 4, way[1].back()));
+      EXPECT_EQ(way[2], fmt::format("leaf {} down from spine {}", to / 4, way[1].back()));
+      EXPECT_EQ(names(network, from / 2 * 2, to / 2 * 2), way);
+    }
+}
+
+/// 64 nodes of one NIC each, a leaf each: 4,032 pairs over 32 spines are 126 each, give or take 11 (a binomial's √(n
+/// p)).
+TEST(Network, PathsAreTakenEvenly) {
+  Cluster c = cluster({Fabric::Kind::kFatTree, 1, 1, 32});
+  c.node.gpus = 1;
+  const Network network(c, 64);
+  std::map<std::string, int> pairs;
+  for (Rank from = 0; from < 64; ++from)
+    for (Rank to = 0; to < 64; ++to)
+      if (from != to) {
+        const std::string up = names(network, from, to)[1];
+        ++pairs[up.substr(up.find("spine"))];
+      }
+  ASSERT_EQ(pairs.size(), 32u);
+  for (const auto& [spine, number] : pairs) EXPECT_NEAR(number, 126, 5 * 11) << spine;
+}
+
+/// 1 µs to start, 5 µs for 1 MB, 2 µs for 3 MB: half of the way is 3 µs; beyond the largest as that; between nodes
+/// apart.
+TEST(Network, StartUpMayDependOnTheSize) {
+  Cluster c;
+  c.node = {.gpus = 2, .link_bytes_per_s = 1e9, .link_startup_s = 1e-6, .nic_bytes_per_s = 1e9, .nic_startup_s = 7e-6};
+  c.node.link_startups = {{1e6, 5e-6}, {3e6, 2e-6}};
+  c.node.nic_startups = {{1e6, 9e-6}};
+  const Network network(c, 4);
+  const Route near = network.route(0, 1), far = network.route(0, 2);
+  for (auto [bytes, in_node, between] :
+       {std::tuple{0.0, 1e-6, 7e-6}, {5e5, 3e-6, 8e-6}, {1e6, 5e-6, 9e-6}, {2e6, 3.5e-6, 9e-6}, {1e9, 2e-6, 9e-6}}) {
+    EXPECT_NEAR(network.startup_s(near, bytes), in_node, 1e-15) << bytes;
+    EXPECT_NEAR(network.startup_s(far, bytes), between, 1e-15) << bytes;
+  }
+}
+
+/// GPUs on the ports of two CPUs: a message crosses the roots of both ends, once where they are one. A root bears all
+/// its ports of as many pairs as two a GPU, and less of more.
+TEST(Network, GpusOnCpusMeetAtTheirRoots) {
+  Cluster c;
+  c.node = {.gpus = 4, .link_bytes_per_s = 10e9, .gpus_per_root = 2, .root_bytes_per_s = 3e9};
+  const Network network(c, 4);
+  const auto crossed = [&](Rank from, Rank to) {
+    std::vector<std::string> names;
+    for (LinkId link : network.route(from, to)) names.push_back(network.links()[link].name);
+    return names;
+  };
+  EXPECT_THAT(crossed(0, 1), testing::ElementsAre("gpu 0 out", "node 0 root 0", "gpu 1 in"));
+  EXPECT_THAT(crossed(0, 3), testing::ElementsAre("gpu 0 out", "node 0 root 0", "node 0 root 1", "gpu 3 in"));
+  const Route route = network.route(0, 1);
+  const Link& root = network.links()[route.links[1]];
+  EXPECT_EQ(root.capacity(4, true), 40e9);
+  EXPECT_EQ(root.capacity(5, true), 3e9);
+  c.node.root_bytes_per_s = 50e9;  // never less of few than of many
+  EXPECT_EQ(Network(c, 4).links()[route.links[1]].capacity(1, false), 50e9);
+
+  Capacities capacities(network);  // of few pairs 40 GB/s, of more than four 3
+  const auto of_root = [&] { return capacities.of(route.links[1]); };
+  const std::pair<Rank, Rank> pairs[] = {{0, 1}, {1, 0}, {0, 2}, {2, 0}, {3, 0}};
+  for (const auto& [from, to] : pairs) {
+    EXPECT_EQ(of_root(), 40e9);
+    capacities.come(from, to, network.route(from, to));
+  }
+  EXPECT_EQ(of_root(), 3e9);
+  capacities.come(0, 1, route);  // a second message of a pair
+  capacities.leave(0, 1, route);
+  EXPECT_EQ(of_root(), 3e9);
+  capacities.leave(0, 1, route);
+  EXPECT_EQ(of_root(), 40e9);
+}
+
+/// Two switches on each of two CPUs: within a switch nothing gets to a CPU.
+TEST(Network, SwitchesOnCpusMeetAtTheirRoots) {
+  Cluster c;
+  c.node = {.gpus = 8,
+            .link_bytes_per_s = 10e9,
+            .gpus_per_switch = 2,
+            .switch_bytes_per_s = 5e9,
+            .gpus_per_root = 4,
+            .root_bytes_per_s = 3e9};
+  const Network network(c, 8);
+  const auto crossed = [&](Rank from, Rank to) {
+    std::vector<std::string> names;
+    for (LinkId link : network.route(from, to)) names.push_back(network.links()[link].name);
+    return names;
+  };
+  EXPECT_THAT(crossed(0, 1), testing::ElementsAre("gpu 0 out", "gpu 1 in"));
+  EXPECT_THAT(crossed(1, 2), testing::ElementsAre("gpu 1 out", "node 0 switch 0 out", "node 0 switch 1 in",
+                                                  "node 0 root 0", "gpu 2 in"));
+  EXPECT_THAT(crossed(7, 0), testing::ElementsAre("gpu 7 out", "node 0 switch 3 out", "node 0 switch 0 in",
+                                                  "node 0 root 1", "node 0 root 0", "gpu 0 in"));
+  c.node.gpus_per_switch = 4;
+  c.node.gpus_per_root = 2;
+  EXPECT_THROW(Network(c, 8), InvalidInput);  // a switch hangs on one CPU
+}
+
+/// Ports of 10 GB/s pass 8 while their GPU computes; what a node's messages share 15, then 12; NICs as ever.
+TEST(Network, ComputeSlowsPortsDown) {
+  Cluster c;
+  c.node = {.gpus = 2,
+            .link_bytes_per_s = 10e9,
+            .nic_bytes_per_s = 5e9,
+            .shared_bytes_per_s = 15e9,
+            .link_busy_efficiency = 0.8};
+  const Network network(c, 4);
+  EXPECT_TRUE(network.can_slow_messages());
+  Capacities capacities(network);
+  const auto of = [&](Rank from, Rank to) {
+    std::vector<double> bytes_per_s;
+    const Route route = network.route(from, to);
+    for (LinkId link : route) bytes_per_s.push_back(capacities.of(link));
+    return bytes_per_s;
+  };
+  capacities.compute(1, 1);
+  EXPECT_THAT(of(0, 1), testing::ElementsAre(10e9, 12e9, 8e9));
+  EXPECT_THAT(of(1, 0), testing::ElementsAre(8e9, 12e9, 10e9));
+  EXPECT_THAT(of(2, 3), testing::ElementsAre(10e9, 15e9, 10e9));
+  EXPECT_THAT(of(1, 2), testing::ElementsAre(5e9, 5e9));
+  capacities.compute(0, 1);
+  capacities.compute(1, -1);
+  EXPECT_THAT(of(0, 1), testing::ElementsAre(8e9, 12e9, 10e9));  // rank 0 computes
+  capacities.compute(0, -1);
+  EXPECT_THAT(of(0, 1), testing::ElementsAre(10e9, 15e9, 10e9));
+  EXPECT_FALSE(Network(c, 1).can_slow_messages());
+  c.node.link_busy_efficiency = 1;
+  EXPECT_FALSE(Network(c, 4).can_slow_messages());
+}
+
+TEST(Network, SharesOfOneDevice) {
+  Cluster c;
+  c.node = {.gpus = 4, .link_bytes_per_s = 10e9, .processors = 2, .shared_bytes_per_s = 15e9};
+  const Network network(c, 4);
+  const Route route = network.route(3, 1);
+  std::vector<std::string> names;
+  for (LinkId link : route) names.push_back(network.links()[link].name);
+  EXPECT_THAT(names, testing::ElementsAre("gpu 3 out", "node 0 shared", "gpu 1 in"));
+  EXPECT_EQ(network.links()[route.links[1]].bytes_per_s, 15e9);
+  EXPECT_TRUE(network.can_slow_compute());
+  EXPECT_EQ(network.share(1), 1);
+  EXPECT_EQ(network.share(2), 1);
+  EXPECT_EQ(network.share(4), 0.5);
+  EXPECT_FALSE(Network(c, 2).can_slow_compute());  // two ranks on two processors
+  c.node.gpus_per_root = 2;
+  c.node.root_bytes_per_s = 3e9;
+  EXPECT_THROW(Network(c, 4), InvalidInput);
+}
+
+}  // namespace
+}  // namespace meshattn

@@ -1,0 +1,93 @@
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <map>
+#include <random>
+#include <set>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "core/execution/cpu/reference.h"
+#include "gpu/device/device.h"
+#include "gpu/issue/calls.h"
+#include "gpu/kernels/host_kernels.h"
+
+namespace meshattn::testing {
+
+/// Devices that are not there: records what streams are given, then runs them in any order that streams and marks
+/// allow. Memory is bytes, full of NaN to begin with, and so is what an op is the first to make when it begins; kernels
+/// are the reference kernels. Of a communicator the k-th send from a rank to another gets to its k-th receive there
+/// once both have begun; a group ends with the last of its messages. A copy must find the exchange that sends begun,
+/// and that must not end before it.
+class MockDevice : public gpu::Device {
+ public:
+  /// How a call is run on an arena.
+  using Kernel = std::function<void(const gpu::Call& call, std::byte* arena)>;
+
+  /// @param scratch bytes behind each arena, for kernels
+  MockDevice(const Schedule& schedule, const cpu::Tensors& given, Kernel kernel = gpu::run_on_host,
+             std::uint64_t scratch = 0);
+
+  void launch(Rank rank, Lane lane, OpId op) override;
+  void copy(Rank rank, Lane lane, const gpu::Message& message) override;
+  void exchange(Rank rank, Lane lane, OpId op, std::span<const gpu::Message> messages) override;
+  void mark(Rank rank, Lane lane, gpu::Mark mark) override;
+  void wait(Rank rank, Lane lane, gpu::Mark mark) override;
+
+  /// Leaves out the k-th wait that is given to streams; there are `waits()`.
+  void leave_out(std::size_t k) { left_out_ = k; }
+  [[nodiscard]] std::size_t waits() const { return waits_; }
+
+  /// Runs what was recorded; `random` chooses the stream that takes the next step.
+  /// @returns what went wrong: a wait for what was not marked before, messages that do not fit, copies at the wrong
+  /// time, what is stuck.
+  [[nodiscard]] std::string run(std::mt19937& random);
+  [[nodiscard]] cpu::Tensors outputs() const;
+
+ private:
+  struct Wait {
+    gpu::Mark mark;
+  };
+  struct Work {
+    std::function<void()> run;
+  };
+  struct Messages {
+    std::vector<gpu::Message> messages;
+  };
+  using Step = std::variant<Wait, Work, Messages>;
+  struct Stream {
+    std::vector<Step> steps;
+    std::size_t next = 0;
+    bool begun = false;         ///< the next step is a group that has begun
+    std::size_t unmatched = 0;  ///< messages of that group
+  };
+  using StreamId = std::pair<Rank, Lane>;
+  using Channel = std::tuple<Lane, Rank, Rank>;  ///< communicator, from, to
+  struct End {
+    Stream* stream;
+    gpu::Message message;
+  };
+
+  void pass(Rank rank, gpu::Mark mark);
+  [[nodiscard]] std::byte* arena(Rank rank) { return arenas_[static_cast<std::size_t>(rank)].data(); }
+  [[nodiscard]] bool may_step(const Stream& stream) const;
+  void step(const StreamId& id, Stream& stream);
+  void match(const Channel& channel);
+
+  const Schedule& s_;
+  Kernel kernel_;
+  std::vector<gpu::Calls> calls_;
+  std::vector<std::vector<std::byte>> arenas_;
+  std::map<StreamId, Stream> streams_;
+  std::set<gpu::Mark> given_, passed_;
+  std::map<Channel, std::vector<End>> sends_, receives_;
+  std::vector<OpId> sender_;            ///< by transfer
+  std::vector<OpId> first_maker_;       ///< by value
+  std::vector<std::uint64_t> arrived_;  ///< by transfer: bytes
+  std::size_t waits_ = 0, left_out_ = SIZE_MAX;
+  std::string problem_;
+};
+
+}  // namespace meshattn::testing

@@ -1,0 +1,235 @@
+#include "gpu/fused/fused_calls.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "gpu/issue/issue.h"
+#include "gpu/kernels/host_kernels.h"
+#include "gpu/kernels/value_bytes.h"
+#include "tests/gpu/device/mock_device.h"
+#include "tests/gpu/schedules.h"
+#include "tests/support/proof.h"
+
+namespace meshattn {
+namespace {
+
+using gpu::FusedKey;
+using gpu::Rows;
+using Sight = FusedKey::Sight;
+
+/// What must be true of a key, for a library that knows nothing but the key and where matrices begin.
+void expect_told(const FusedKey& key, const Rows& q, const Rows& k, const Rows& o, const Rows& lse) {
+  EXPECT_EQ(std::tuple(key.items, key.heads, key.kv_heads, key.queries, key.keys, key.width),
+            std::tuple(q.items, q.heads, k.heads, q.tokens, k.tokens, q.width));
+  EXPECT_EQ(key.q, gpu::strides_of(q));
+  EXPECT_EQ(key.k, gpu::strides_of(k));
+  EXPECT_EQ(key.o, gpu::strides_of(o));
+  EXPECT_EQ(key.lse, gpu::strides_of(lse));
+  EXPECT_EQ(key.heads % key.kv_heads, 0);
+  for (const Rows& rows : {q, k, o}) EXPECT_EQ(rows.offset % 16, 0u);
+}
+
+/// Runs calls as fused kernels do: the reference kernels in their place. Scratch memory holds nothing before a call.
+class FusedOnHost {
+ public:
+  FusedOnHost(std::uint64_t scratch, bool repeatable) : scratch_(scratch), repeatable_(repeatable) {}
+
+  void operator()(const gpu::Call& call, std::byte* arena) {
+    std::fill_n(arena + scratch_, kScratch, std::byte{0xFF});
+    const gpu::FusedCall made = gpu::fused(call, scratch_, repeatable_);
+    for (const gpu::FusedKernel& kernel : made.kernels) run(kernel, arena);
+    if (made.kernels.empty()) gpu::run_on_host(call, arena);
+    fused_ += made.kernels.size();
+    ASSERT_LE(made.scratch_bytes, kScratch);
+    const std::span rest(arena + scratch_ + made.scratch_bytes, kScratch - made.scratch_bytes);
+    EXPECT_TRUE(std::ranges::all_of(rest, [](std::byte b) { return b == std::byte{0xFF}; })) << "beyond scratch memory";
+  }
+  [[nodiscard]] std::size_t fused() const { return fused_; }
+
+  static constexpr std::uint64_t kScratch = 1 << 18;
+
+ private:
+  void run(const gpu::FusedKernel& kernel, std::byte* arena) const {
+    if (kernel.before) gpu::run_on_host(*kernel.before, arena);
+    std::visit([&](const auto& call) { run(kernel, call, arena); }, kernel.call);
+    for (const gpu::CombineCall& sum : kernel.after) gpu::run_on_host(sum, arena);
+  }
+  void run(const gpu::FusedKernel& kernel, const gpu::AttendCall& call, std::byte* arena) const {
+    expect_told(kernel.key, call.q, call.k, call.o, call.lse);
+    EXPECT_FALSE(call.merge);
+    gpu::run_on_host(call, arena);
+  }
+  /// Makes delta from what it is given as O, behind all scratch memory.
+  void run(const gpu::FusedKernel& kernel, gpu::BackwardCall call, std::byte* arena) const {
+    const FusedKey& key = kernel.key;
+    expect_told(key, call.q, call.k, kernel.before->made, call.lse);
+    EXPECT_EQ(key.d_o, gpu::strides_of(call.d_o));
+    EXPECT_EQ(key.dq, gpu::strides_of(call.dq));
+    EXPECT_EQ(key.dk, gpu::strides_of(call.dk));
+    EXPECT_EQ(gpu::strides_of(call.dk), gpu::strides_of(call.dv));
+    EXPECT_EQ(key.heads, key.kv_heads);
+    EXPECT_FALSE(call.add_dq || call.add_dkv);
+    if (!key.repeatable) std::fill_n(arena + kernel.dq_sum, gpu::dq_sum_bytes(key), std::byte{0x7F});  // what it leaves
+    const Rows& q = call.q;
+    const auto numbers = [&](std::uint64_t at) {
+      return gpu::packed_rows(at, q.items, q.heads, q.tokens, 1, Dtype::kFp32);
+    };
+    const std::uint64_t free = scratch_ + kScratch, lse = free + 4 * static_cast<std::uint64_t>(q.count());
+    call.delta = numbers(free);
+    gpu::run_on_host(gpu::DeltaCall{kernel.before->made, call.lse, call.d_o, numbers(lse), call.delta}, arena);
+    gpu::run_on_host(call, arena);
+  }
+
+  std::uint64_t scratch_;
+  bool repeatable_;
+  std::size_t fused_ = 0;
+};
+
+/// Every algorithm, each call as a fused kernel takes it. A row's delta comes back from a dO·O' that was rounded to 16
+/// bits: 2^-9 of it in bf16; all in all the results stay within what outputs in 16 bits may be off, twice.
+TEST(FusedCalls, EveryScheduleEndsAsDenseAttention) {
+  std::mt19937 random(1);
+  for (bool repeatable : {false, true})
+    for (int ranks : {2, 4})
+      for (const auto& [name, s] : testing::schedules_of(ranks, Dtype::kBf16, 8)) {
+        SCOPED_TRACE(name);
+        const AttentionShape& shape = s.problem.shape;
+        cpu::Tensors dense = gpu::rounded(shape, cpu::random_tensors(shape, 7));
+        cpu::dense_forward(shape, s.problem.mask, dense);
+        dense = gpu::rounded(shape, std::move(dense));
+        cpu::dense_backward(shape, s.problem.mask, dense);
+        const std::uint64_t scratch = (s.peak_bytes + 255) / 256 * 256;
+        auto kernels = std::make_shared<FusedOnHost>(scratch, repeatable);
+        testing::MockDevice device(
+            s, dense, [kernels](const gpu::Call& call, std::byte* arena) { (*kernels)(call, arena); },
+            256 + 2 * FusedOnHost::kScratch);
+        gpu::issue_copies(s, gpu::issue(s), device);
+        ASSERT_EQ(device.run(random), "");
+        ASSERT_LE(testing::error_of(device.outputs(), dense, s.problem.pass), 0x1p-7);
+        ASSERT_GT(kernels->fused(), 0u);
+      }
+}
+
+/// 6 query heads on 2 of keys, 2 items: backward each item is 2 items of 3 heads that share one; two kernels.
+TEST(FusedCalls, GroupedHeadsAreItemsOfTheirOwn) {
+  const Rows q = gpu::packed_rows(0, 2, 6, 16, 8, Dtype::kBf16), k = gpu::packed_rows(8192, 2, 2, 16, 8, Dtype::kBf16);
+  gpu::BackwardCall call{};
+  call.q = call.d_o = q;
+  call.k = call.v = k;
+  call.lse = call.delta = gpu::packed_rows(16384, 2, 6, 16, 1, Dtype::kFp32);
+  call.dq = gpu::packed_rows(20480, 2, 6, 16, 8, Dtype::kFp32);
+  call.dk = call.dv = gpu::packed_rows(40960, 2, 2, 16, 8, Dtype::kFp32);
+  const std::vector<gpu::FusedKernel> kernels = gpu::fused(call, 65536, false).kernels;
+  ASSERT_EQ(kernels.size(), 2u);
+  for (std::size_t item = 0; item < 2; ++item) {
+    const gpu::FusedKernel& b = kernels[item];
+    EXPECT_EQ(std::tuple(b.key.items, b.key.heads, b.key.kv_heads), std::tuple(2, 3, 3));
+    EXPECT_EQ(std::get<gpu::BackwardCall>(b.call).q.offset, item * 6 * 16 * 8 * 2);
+    EXPECT_EQ(b.key.k.head, 0);  // one for all of the group
+    ASSERT_EQ(b.after.size(), 2u);
+    EXPECT_EQ(b.after[0].summands.size(), 3u);
+    EXPECT_EQ(b.after[0].made.offset, call.dk.offset + item * 2 * 16 * 8 * 4);
+  }
+}
+
+/// Bytes of rows that lie in scratch memory, which begins at kFree.
+constexpr std::uint64_t kFree = 1 << 20;
+using Bytes = std::pair<std::uint64_t, std::uint64_t>;
+
+void take(std::vector<Bytes>& taken, std::uint64_t begin, std::uint64_t bytes) {
+  if (begin >= kFree && bytes > 0) taken.emplace_back(begin, begin + bytes);
+}
+
+void take(std::vector<Bytes>& taken, const Rows& rows) {
+  take(taken, rows.offset, static_cast<std::uint64_t>(rows.count()) * rows.row_bytes());
+}
+
+/// What a kernel has in scratch memory while it runs: cuDNN may write one result before it has read all it needs.
+std::vector<Bytes> scratch_of(const gpu::FusedKernel& kernel) {
+  std::vector<Bytes> taken;
+  if (const auto* a = std::get_if<gpu::AttendCall>(&kernel.call))
+    for (const Rows* rows : {&a->o, &a->lse}) take(taken, *rows);
+  if (const auto* b = std::get_if<gpu::BackwardCall>(&kernel.call)) {
+    for (const Rows* rows : {&kernel.before->made, &b->dq, &b->dk, &b->dv}) take(taken, *rows);
+    if (!kernel.key.repeatable) take(taken, kernel.dq_sum, gpu::dq_sum_bytes(kernel.key));
+  }
+  return taken;
+}
+
+void expect_apart(std::vector<Bytes> taken, std::size_t pieces, std::uint64_t scratch_bytes) {
+  ASSERT_EQ(taken.size(), pieces);
+  std::ranges::sort(taken);
+  for (std::size_t i = 0; i + 1 < taken.size(); ++i) EXPECT_LE(taken[i].second, taken[i + 1].first);
+  EXPECT_LE(taken.back().second, kFree + scratch_bytes);
+  for (const Bytes& bytes : taken) EXPECT_EQ(bytes.first % 16, 0u);
+}
+
+TEST(FusedCalls, WhatAKernelHasInScratchMemoryIsApart) {
+  const auto rows = [](std::int32_t heads, std::int32_t width, Dtype dtype) {
+    return gpu::packed_rows(0, 2, heads, 16, width, dtype);
+  };
+  for (std::int32_t kv_heads : {6, 2}) {
+    gpu::BackwardCall b{};
+    b.q = b.d_o = rows(6, 8, Dtype::kBf16);
+    b.k = b.v = rows(kv_heads, 8, Dtype::kBf16);
+    b.lse = b.delta = rows(6, 1, Dtype::kFp32);
+    b.dq = rows(6, 8, Dtype::kFp32);
+    b.dk = b.dv = rows(kv_heads, 8, Dtype::kFp32);
+    b.add_dq = b.add_dkv = true;
+    for (bool repeatable : {false, true}) {
+      const gpu::FusedCall made = gpu::fused(b, kFree, repeatable);
+      for (const gpu::FusedKernel& kernel : made.kernels)  // O', dq, dk, dv, and the sum of dq
+        expect_apart(scratch_of(kernel), repeatable ? 4 : 5, made.scratch_bytes);
+    }
+    const gpu::AttendCall a{b.q, b.k, b.v, b.dq, b.lse, {}, true};
+    const gpu::FusedCall made = gpu::fused(a, kFree, false);
+    expect_apart(scratch_of(made.kernels.at(0)), 2, made.scratch_bytes);
+  }
+}
+
+/// Rows of which dO is zero have no O' of the right delta, and need none: theirs is zero, not NaN.
+TEST(Surrogates, AreZeroWhereDOIs) {
+  std::vector<float> arena{3, 4, 0, 0, /* delta */ 50, 7, /* made */ NAN, NAN, NAN, NAN};
+  const Rows d_o = gpu::packed_rows(0, 1, 1, 2, 2, Dtype::kFp32),
+             delta = gpu::packed_rows(16, 1, 1, 2, 1, Dtype::kFp32);
+  const Rows made = gpu::packed_rows(24, 1, 1, 2, 2, Dtype::kFp32);
+  gpu::run_on_host(gpu::SurrogateCall{d_o, delta, made}, reinterpret_cast<std::byte*>(arena.data()));
+  EXPECT_THAT(std::span(arena).subspan(6), ::testing::ElementsAre(6, 8, 0, 0));  // 3·6 + 4·8 = 50
+}
+
+/// What cuDNN adds dq up in: whole tiles of 128 rows and 16 numbers in fp32.
+TEST(FusedCalls, TheSumOfDqHasWholeTiles) {
+  FusedKey key;
+  key.items = 2;
+  key.heads = 3;
+  key.queries = 129;
+  key.width = 72;
+  EXPECT_EQ(gpu::dq_sum_bytes(key), 2u * 3 * 256 * 80 * 4);
+}
+
+TEST(FusedCalls, WhatTheyDoNotTakeIsLeft) {
+  gpu::AttendCall call{};
+  for (const auto& [width, dtype, taken] : {std::tuple{128, Dtype::kBf16, true},
+                                            {128, Dtype::kFp16, true},
+                                            {128, Dtype::kFp32, false},
+                                            {12, Dtype::kBf16, false},
+                                            {264, Dtype::kBf16, false}}) {
+    call.q = call.k = call.v = gpu::packed_rows(0, 1, 2, 64, width, dtype);
+    EXPECT_EQ(!gpu::fused(call, 0, false).kernels.empty(), taken) << width;
+  }
+}
+
+TEST(Sights, AreTheEndsThatABandHas) {
+  using gpu::Band;
+  EXPECT_EQ(gpu::sight_of({}), Sight::kFull);
+  EXPECT_EQ(gpu::sight_of({-Band::kUnbounded, 0}), Sight::kCausal);
+  EXPECT_EQ(gpu::sight_of({-Band::kUnbounded, 5}), Sight::kUpper);
+  EXPECT_EQ(gpu::sight_of({-3, Band::kUnbounded}), Sight::kLower);
+  EXPECT_EQ(gpu::sight_of({-3, 0}), Sight::kBoth);
+}
+
+}  // namespace
+}  // namespace meshattn

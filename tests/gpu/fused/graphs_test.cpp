@@ -1,0 +1,194 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <spdlog/fmt/fmt.h>
+
+#include <cmath>
+#include <cstring>
+#include <fstream>
+#include <random>
+#include <sstream>
+
+#include "core/base/error.h"
+#include "gpu/fused/attention_graph.h"
+#include "gpu/kernels/host_kernels.h"
+#include "gpu/kernels/numbers.h"
+#include "tests/gpu/fused/graph_interpreter.h"
+
+namespace meshattn::gpu {
+namespace {
+
+using Sight = FusedKey::Sight;
+
+/// Without a device cuDNN plans for the properties of one. Where it has a kernel it goes on to load it, and fails at
+/// the toolkit's driver without a driver in it (CUDA_ERROR_STUB_LIBRARY, 34); where it has none it says so before. With
+/// a driver it loads. @returns "taken", or what cuDNN said
+std::string plan(const FusedKey& key, const char* device) {
+  std::ostringstream properties;
+  properties << std::ifstream(fmt::format("{}/{}.json", MESHATTN_DEVICES, device)).rdbuf();
+  try {
+    Graph graph = key.pass == Pass::kForward ? forward_graph(key) : backward_graph(key);
+    (void)graph.plan({nullptr, properties.str()});
+  } catch (const DeviceError& e) {
+    if (std::string(e.what()).find("cuLibraryLoadData returned error  (34)") == std::string::npos) return e.what();
+  }
+  return "taken";
+}
+
+/// Heads × tokens in the layout of values: token follows token, head follows head.
+MatrixStrides strides(std::int64_t heads, std::int64_t tokens, std::int64_t width) {
+  return {heads * tokens * width, tokens * width, width};
+}
+
+FusedKey key(Pass pass, Sight sight, std::int64_t heads, std::int64_t kv_heads, std::int64_t queries, std::int64_t keys,
+             std::int64_t width) {
+  FusedKey k;
+  k.pass = pass;
+  k.sight = sight;
+  k.items = 1;
+  k.heads = heads;
+  k.kv_heads = kv_heads;
+  k.queries = queries;
+  k.keys = keys;
+  k.width = width;
+  k.q = k.o = k.d_o = k.dq = strides(heads, queries, width);
+  k.k = k.dk = strides(kv_heads, keys, width);
+  k.lse = strides(heads, queries, 1);
+  return k;
+}
+
+class Graphs : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(Graphs, EverySightIsTaken) {
+  for (Sight sight : {Sight::kFull, Sight::kCausal, Sight::kUpper, Sight::kLower, Sight::kBoth})
+    for (bool repeatable : {false, true}) {  // each compiles for seconds: the types share the two
+      FusedKey forward = key(Pass::kForward, sight, 32, 8, 4096, 4096, 128);
+      FusedKey backward = key(Pass::kBackward, sight, 32, 32, 4096, 4096, 128);
+      forward.dtype = backward.dtype = repeatable ? Dtype::kFp16 : Dtype::kBf16;
+      backward.repeatable = repeatable;
+      EXPECT_EQ(plan(forward, GetParam()), "taken") << static_cast<int>(sight);
+      EXPECT_EQ(plan(backward, GetParam()), "taken") << static_cast<int>(sight);
+    }
+}
+
+TEST_P(Graphs, SizesThatSchedulesHaveAreTaken) {
+  for (const auto& [queries, keys] : {std::pair{4001, 3999}, {512, 16384}, {16384, 512}, {256, 256}})
+    for (int width : {64, 128}) {
+      EXPECT_EQ(plan(key(Pass::kForward, Sight::kCausal, 8, 2, queries, keys, width), GetParam()), "taken");
+      EXPECT_EQ(plan(key(Pass::kBackward, Sight::kCausal, 8, 8, queries, keys, width), GetParam()), "taken");
+    }
+}
+
+/// Part of the tokens of a longer value, and heads folded into groups that share a key/value head.
+TEST_P(Graphs, StridesThatSchedulesHaveAreTaken) {
+  FusedKey part = key(Pass::kForward, Sight::kFull, 8, 2, 2048, 1024, 128);
+  part.q = strides(8, 4096, 128);
+  part.k = strides(2, 8192, 128);
+  part.lse = strides(8, 4096, 1);
+  EXPECT_EQ(plan(part, GetParam()), "taken");
+  FusedKey folded = key(Pass::kBackward, Sight::kCausal, 4, 4, 4096, 4096, 128);
+  folded.items = 8;  // key/value heads
+  folded.k = {4096 * 128, 0, 128};
+  EXPECT_EQ(plan(folded, GetParam()), "taken");
+}
+
+/// What may_take and the fall-back to the reference kernels are for.
+TEST_P(Graphs, WhatNoKernelDoesIsSaid) {
+  EXPECT_NE(plan(key(Pass::kForward, Sight::kFull, 8, 8, 256, 256, 12), GetParam()), "taken");
+  EXPECT_NE(plan(key(Pass::kBackward, Sight::kFull, 8, 8, 256, 256, 12), GetParam()), "taken");
+}
+
+INSTANTIATE_TEST_SUITE_P(Devices, Graphs, ::testing::Values("sm80", "sm90", "sm100"),
+                         [](const auto& device) { return std::string(device.param); });
+
+/// cuDNN itself plans all of these.
+TEST(Shapes, WithoutAMeaningAreRefused) {
+  EXPECT_THROW((void)forward_graph(key(Pass::kForward, Sight::kFull, 8, 3, 256, 256, 128)), DeviceError);
+  EXPECT_THROW((void)forward_graph(key(Pass::kForward, Sight::kFull, 8, 0, 256, 256, 128)), DeviceError);
+  EXPECT_THROW((void)forward_graph(key(Pass::kForward, Sight::kFull, 8, 8, 0, 256, 128)), DeviceError);
+  EXPECT_THROW((void)backward_graph(key(Pass::kBackward, Sight::kFull, 8, 2, 256, 256, 128)), DeviceError);
+}
+
+/// What graphs compute, as they are written, against the reference kernels: 2 items, 6 query heads on 2 or 6 of keys,
+/// 20 queries × 28 keys of 16 numbers. Rows and columns that a band leaves empty are out of the way of what it leaves.
+class GraphMeaning : public ::testing::TestWithParam<std::tuple<int, Band>> {
+ protected:
+  static constexpr std::int32_t kItems = 2, kHeads = 6, kWidth = 16;
+  static constexpr std::int64_t kQueries = 20, kKeys = 28;
+  static constexpr std::uint64_t kScratch = 1 << 20;
+
+  GraphMeaning() : arena_(2 * kScratch) {
+    std::mt19937 random(3);
+    std::normal_distribution<float> normal;
+    for (std::uint64_t at = 0; at < kScratch / 2; at += 2) {
+      const Bf16 x = from_float<Bf16>(normal(random));
+      std::memcpy(arena_.data() + at, &x, 2);
+    }
+  }
+  Rows rows(std::int32_t heads, std::int64_t tokens, std::int32_t width, Dtype dtype) {
+    const Rows made = packed_rows(end_, kItems, heads, tokens, width, dtype);
+    end_ += (static_cast<std::uint64_t>(made.count()) * made.row_bytes() + 255) / 256 * 256;
+    return made;
+  }
+  static std::span<const float> numbers(std::vector<std::byte>& arena, const Rows& rows) {
+    return {reinterpret_cast<const float*>(arena.data() + rows.offset),
+            static_cast<std::size_t>(rows.count() * rows.width)};
+  }
+  static double deviation(std::span<const float> is, std::span<const float> should) {
+    double off = 0, all = 0;
+    for (std::size_t i = 0; i < is.size(); ++i) {
+      off += std::pow(static_cast<double>(is[i]) - static_cast<double>(should[i]), 2);
+      all += std::pow(static_cast<double>(should[i]), 2);
+    }
+    return std::sqrt(off / all);
+  }
+  /// By graphs, in the arena; by the reference kernels, in what is returned.
+  std::vector<std::byte> run(const Call& call, bool repeatable) {
+    std::vector<std::byte> reference = arena_;
+    run_on_host(call, reference.data());
+    for (FusedKernel& kernel : fused(call, kScratch, repeatable).kernels) {
+      if (kernel.before) run_on_host(*kernel.before, arena_.data());
+      GraphScalars scalars = scalars_of(kernel);
+      const auto tensors = graph_tensors(kernel, scalars, arena_.data());
+      EXPECT_NO_THROW((void)GraphPlan::pack(tensors, arena_.data()));  // needs no device
+      testing::interpret(kernel.key.pass == Pass::kForward ? forward_graph(kernel.key) : backward_graph(kernel.key),
+                         tensors);
+      for (const CombineCall& sum : kernel.after) run_on_host(sum, arena_.data());
+    }
+    return reference;
+  }
+
+  std::vector<std::byte> arena_;
+  std::uint64_t end_ = 0;
+};
+
+TEST_P(GraphMeaning, IsAttentionAndItsGradients) {
+  const auto& [kv_heads, band] = GetParam();
+  const Rows q = rows(kHeads, kQueries, kWidth, Dtype::kBf16), k = rows(kv_heads, kKeys, kWidth, Dtype::kBf16);
+  const Rows v = rows(kv_heads, kKeys, kWidth, Dtype::kBf16), d_o = rows(kHeads, kQueries, kWidth, Dtype::kBf16);
+  const Rows o = rows(kHeads, kQueries, kWidth, Dtype::kFp32), lse = rows(kHeads, kQueries, 1, Dtype::kFp32);
+  const Rows delta = rows(kHeads, kQueries, 1, Dtype::kFp32), dq = rows(kHeads, kQueries, kWidth, Dtype::kFp32);
+  const Rows dk = rows(kv_heads, kKeys, kWidth, Dtype::kFp32), dv = rows(kv_heads, kKeys, kWidth, Dtype::kFp32);
+  std::vector<std::byte> reference = run(AttendCall{q, k, v, o, lse, band, false}, false);
+  EXPECT_LE(deviation(numbers(arena_, o), numbers(reference, o)), 1e-6);
+  EXPECT_LE(deviation(numbers(arena_, lse), numbers(reference, lse)), 1e-6);
+  for (float& x :
+       std::span(reinterpret_cast<float*>(arena_.data() + delta.offset), static_cast<std::size_t>(delta.count())))
+    x = 0.25f;
+  for (bool repeatable : {false, true}) {
+    reference = run(BackwardCall{q, d_o, lse, delta, k, v, dq, dk, dv, band, false, false}, repeatable);
+    // Delta comes back from an O' in bf16: 2^-9 of it.
+    EXPECT_LE(deviation(numbers(arena_, dq), numbers(reference, dq)), 0x1p-8);
+    EXPECT_LE(deviation(numbers(arena_, dk), numbers(reference, dk)), 0x1p-8);
+    EXPECT_LE(deviation(numbers(arena_, dv), numbers(reference, dv)), 1e-6);
+  }
+}
+
+/// Each band leaves every query a key.
+INSTANTIATE_TEST_SUITE_P(Bands, GraphMeaning,
+                         ::testing::Combine(::testing::Values(6, 2),
+                                            ::testing::Values(Band{}, Band{-Band::kUnbounded, 0},
+                                                              Band{-Band::kUnbounded, 7}, Band{5, Band::kUnbounded},
+                                                              Band{-4, 0}, Band{2, 6})));
+
+}  // namespace
+}  // namespace meshattn::gpu

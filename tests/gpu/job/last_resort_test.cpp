@@ -1,0 +1,59 @@
+#include "gpu/job/last_resort.h"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <thread>
+
+#include "gpu/job/way_out.h"
+
+namespace meshattn::gpu {
+namespace {
+
+TEST(LastResort, DoesNothingWhereThingsAreLeftInTime) {
+  LastResort unarmed(0.01), armed(3600);
+  armed.arm("stuck");
+  armed.arm("again");
+}
+
+TEST(LastResortDeathTest, EndsTheProcessWithTheFirstError) {
+  EXPECT_EXIT(
+      {
+        LastResort last(0.05);
+        last.arm("rank 3 is stuck");
+        last.arm("rank 4 is stuck");
+        std::this_thread::sleep_for(std::chrono::seconds(30));  // a device that does not answer
+      },
+      ::testing::ExitedWithCode(1), "meshattn: rank 3 is stuck; nor can it be left");
+}
+
+/// The first thread fails and has left at once; the second sees it, and takes longer than any last resort to leave, for
+/// it has something else to end first.
+TEST(WayOut, OfOneThreadDoesNotEndThoseThatLeaveLater) {
+  std::atomic<bool> failed = false;
+  std::jthread second([&] {
+    WayOut out(failed, 0.02);
+    while (!out.is_taken()) std::this_thread::yield();
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    out.take("the first has failed");
+  });
+  std::jthread first([&] {
+    WayOut out(failed, 0.02);
+    EXPECT_FALSE(out.is_taken());
+    out.take("stuck");
+  });
+}
+
+TEST(WayOutDeathTest, HasALastResort) {
+  EXPECT_EXIT(
+      {
+        std::atomic<bool> failed = false;
+        WayOut out(failed, 0.05);
+        out.take("rank 3 is stuck");
+        std::this_thread::sleep_for(std::chrono::seconds(30));
+      },
+      ::testing::ExitedWithCode(1), "rank 3 is stuck; nor can it be left");
+}
+
+}  // namespace
+}  // namespace meshattn::gpu

@@ -1,0 +1,141 @@
+#include "gpu/kernels/bands.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "tests/support/masks.h"
+
+namespace meshattn {
+namespace {
+
+using gpu::Band;
+using gpu::BandBlock;
+using gpu::Strip;
+
+/// All cells of a chunk, joined.
+std::vector<Strip> chunk(const Problem& p, Rank rank) {
+  std::vector<Strip> strips;
+  for (int piece = 0; piece < p.pieces(); ++piece)
+    strips.push_back({static_cast<Cell>(rank * p.pieces() + piece), piece > 0});
+  return strips;
+}
+
+Problem problem_of(std::int64_t tokens, Mask mask, Partition partition, int ranks) {
+  return {{tokens, tokens, 1, 1, 1, 2, Dtype::kBf16}, std::move(mask), partition, Pass::kForward, ranks};
+}
+
+/// What blocks leave of the tokens of strips, by (query, key): how often.
+std::map<std::pair<std::int64_t, std::int64_t>, int> pairs_of(const std::vector<BandBlock>& blocks) {
+  std::map<std::pair<std::int64_t, std::int64_t>, int> pairs;
+  for (const BandBlock& b : blocks)
+    for (std::int64_t i = 0; i < b.queries; ++i)
+      for (std::int64_t j = b.band.keys_begin(i); j < b.band.keys_end(i, b.keys); ++j)
+        ++pairs[{b.first_query + i, b.first_key + j}];
+  return pairs;
+}
+
+/// The same by keys: what the backward pass goes through.
+std::map<std::pair<std::int64_t, std::int64_t>, int> pairs_by_key(const std::vector<BandBlock>& blocks) {
+  std::map<std::pair<std::int64_t, std::int64_t>, int> pairs;
+  for (const BandBlock& b : blocks)
+    for (std::int64_t j = 0; j < b.keys; ++j)
+      for (std::int64_t i = b.band.queries_begin(j); i < b.band.queries_end(j, b.queries); ++i)
+        ++pairs[{b.first_query + i, b.first_key + j}];
+  return pairs;
+}
+
+std::vector<std::int64_t> positions(const Problem& p, const std::vector<Strip>& strips, bool keys) {
+  std::vector<std::int64_t> all;
+  for (const Strip& strip : strips) {
+    const TokenRun run = keys ? p.kv_run(strip.cell) : p.q_run(strip.cell);
+    for (std::int64_t i = 0; i < run.count; ++i) all.push_back(run.start + i * run.stride);
+  }
+  return all;
+}
+
+/// Every pair that the mask leaves is in one block, no other is, no row or column at an end of a block is empty, and no
+/// block reaches over a gap.
+TEST(Bands, AreWhatTheMaskLeaves) {
+  std::mt19937 random(1);
+  for (int times = 0; times < 400; ++times) {
+    const Problem p = testing::random_problem(random, 6);
+    SCOPED_TRACE(testing::describe(p));
+    const auto any = [&] { return std::uniform_int_distribution<Rank>(0, p.ranks - 1)(random); };
+    std::vector<Strip> queries = chunk(p, any()), keys = chunk(p, any());
+    for (std::vector<Strip>* strips : {&queries, &keys})
+      for (std::size_t i = 1; i < strips->size(); ++i) (*strips)[i].joined = random() % 3 != 0;
+    const std::vector<std::int64_t> q = positions(p, queries, false), k = positions(p, keys, true);
+    std::map<std::pair<std::int64_t, std::int64_t>, int> should;
+    for (std::size_t i = 0; i < q.size(); ++i)
+      for (std::size_t j = 0; j < k.size(); ++j) {
+        const Interval seen = p.mask.keys_of(q[i]);
+        if (seen.begin <= k[j] && k[j] < seen.end) should[{i, j}] = 1;
+      }
+    const std::vector<BandBlock> blocks = bands_of(p, queries, keys);
+    ASSERT_EQ(pairs_of(blocks), should);
+    ASSERT_EQ(pairs_by_key(blocks), should);
+    for (const BandBlock& b : blocks) {
+      for (std::int64_t i : {std::int64_t{0}, b.queries - 1})
+        ASSERT_LT(b.band.keys_begin(i), b.band.keys_end(i, b.keys));
+      for (std::int64_t j : {std::int64_t{0}, b.keys - 1})
+        ASSERT_LT(b.band.queries_begin(j), b.band.queries_end(j, b.queries));
+      std::int64_t at = 0;
+      for (const Strip& strip : queries) {
+        ASSERT_FALSE(!strip.joined && b.first_query < at && at < b.first_query + b.queries);
+        at += p.q_run(strip.cell).count;
+      }
+      at = 0;
+      for (const Strip& strip : keys) {
+        ASSERT_FALSE(!strip.joined && b.first_key < at && at < b.first_key + b.keys);
+        at += p.kv_run(strip.cell).count;
+      }
+    }
+  }
+}
+
+/// Chunk r of zigzag has run r and run 2n-1-r, of 4 tokens each. With itself: one triangle of 8. With one before it,
+/// both runs see that one's first run and none its second, but for the late run which sees both... of ranks 1 and 0 of
+/// 2: runs {1, 2} and {0, 3}: run 1 sees run 0, run 2 sees run 0: one rectangle of 8 x 4. Of ranks 0 and 1: run 0 sees
+/// neither, run 3 both: 4 x 8.
+TEST(Bands, ZigzagChunksAreOneBlock) {
+  const Problem p = problem_of(16, Mask::kCausal, Partition::kZigzag, 2);
+  EXPECT_EQ(bands_of(p, chunk(p, 0), chunk(p, 0)), (std::vector{BandBlock{0, 8, 0, 8, {-Band::kUnbounded, 0}}}));
+  EXPECT_EQ(bands_of(p, chunk(p, 1), chunk(p, 1)), (std::vector{BandBlock{0, 8, 0, 8, {-Band::kUnbounded, 0}}}));
+  EXPECT_EQ(bands_of(p, chunk(p, 1), chunk(p, 0)), (std::vector{BandBlock{0, 8, 0, 4, {}}}));
+  EXPECT_EQ(bands_of(p, chunk(p, 0), chunk(p, 1)), (std::vector{BandBlock{4, 4, 0, 8, {}}}));
+}
+
+/// Of striped chunks the queries of an earlier one see one key less: the first none. The block begins where there is
+/// something to do.
+TEST(Bands, StripedChunksAreTriangles) {
+  const Problem p = problem_of(16, Mask::kCausal, Partition::kStriped, 2);
+  EXPECT_EQ(bands_of(p, chunk(p, 1), chunk(p, 0)), (std::vector{BandBlock{0, 8, 0, 8, {-Band::kUnbounded, 0}}}));
+  EXPECT_EQ(bands_of(p, chunk(p, 0), chunk(p, 1)), (std::vector{BandBlock{1, 7, 0, 7, {-Band::kUnbounded, 0}}}));
+}
+
+/// A window of 3 over a chunk of 8: the first queries see 1, 2, 3 keys, the others 3: one band, key j from i - 2 to i.
+/// Into the chunk before: the first query sees the last two keys, the second the last: j from i + 6, in block terms the
+/// keys 6 and 7.
+TEST(Bands, AWindowIsABand) {
+  Mask mask;
+  mask.causal = true;
+  mask.window = 3;
+  const Problem p = problem_of(16, mask, Partition::kContiguous, 2);
+  EXPECT_EQ(bands_of(p, chunk(p, 1), chunk(p, 1)), (std::vector{BandBlock{0, 8, 0, 8, {-2, 0}}}));
+  EXPECT_EQ(bands_of(p, chunk(p, 1), chunk(p, 0)), (std::vector{BandBlock{0, 2, 6, 2, {0, Band::kUnbounded}}}));
+}
+
+/// Documents of 3, 2 and 3 tokens, causal in each: three triangles.
+TEST(Bands, DocumentsAreTriangles) {
+  Mask mask;
+  mask.causal = true;
+  mask.documents = Documents(std::vector<std::int64_t>{3, 2, 3});
+  const Problem p = problem_of(8, mask, Partition::kContiguous, 1);
+  const Band triangle{-Band::kUnbounded, 0};
+  EXPECT_EQ(bands_of(p, chunk(p, 0), chunk(p, 0)),
+            (std::vector<BandBlock>{{0, 3, 0, 3, triangle}, {3, 2, 3, 2, triangle}, {5, 3, 5, 3, triangle}}));
+}
+
+}  // namespace
+}  // namespace meshattn
