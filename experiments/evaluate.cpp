@@ -8,7 +8,7 @@
 
 #include "core/base/error.h"
 #include "core/schedule/passes/verify.h"
-#include "experiments/cli/findings.h"
+#include "experiments/cli/text/findings.h"
 #include "experiments/corners.h"
 #include "sim/simulator.h"
 

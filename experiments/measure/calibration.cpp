@@ -7,7 +7,7 @@
 
 #include "core/cluster/kernel_rates.h"
 #include "core/execution/cost_model.h"
-#include "experiments/measure/calibration_bench.h"
+#include "experiments/measure/benchmark_runner.h"
 
 namespace meshattn {
 

@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "experiments/measure/calibration_bench.h"
+#include "experiments/measure/benchmark_runner.h"
 
 namespace meshattn {
 

@@ -9,8 +9,8 @@
 #include "core/execution/estimate.h"
 #include "core/schedule/passes/verify.h"
 #include "experiments/cli/device_options.h"
-#include "experiments/cli/findings.h"
-#include "experiments/measure/probes.h"
+#include "experiments/cli/text/findings.h"
+#include "experiments/measure/microbenchmark.h"
 #include "gpu/device/clock.h"
 #include "gpu/kernels/value_bytes.h"
 

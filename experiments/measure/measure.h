@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "core/report/summary.h"
-#include "experiments/verbs/run_request.h"
+#include "experiments/cli/run_options.h"
 #include "gpu/deviation.h"
 
 namespace meshattn {

@@ -18,12 +18,12 @@
 #include "core/cluster/cluster_file.h"
 #include "experiments/cli/device_options.h"
 #include "experiments/cli/request.h"
-#include "experiments/cli/table.h"
-#include "experiments/cli/topology_text.h"
+#include "experiments/cli/text/table.h"
+#include "experiments/cli/text/topology_text.h"
 #include "experiments/cli/units.h"
 #include "experiments/cli/verb.h"
 #include "experiments/measure/calibration.h"
-#include "experiments/measure/probes.h"
+#include "experiments/measure/microbenchmark.h"
 
 namespace meshattn {
 

@@ -8,9 +8,9 @@
 #include "core/report/json.h"
 #include "core/report/plan_facts.h"
 #include "core/schedule/text.h"
-#include "experiments/cli/findings.h"
 #include "experiments/cli/request.h"
-#include "experiments/cli/table.h"
+#include "experiments/cli/text/findings.h"
+#include "experiments/cli/text/table.h"
 #include "experiments/cli/units.h"
 #include "experiments/cli/verb.h"
 

@@ -2,9 +2,9 @@
 
 #include "core/base/output_file.h"
 #include "core/report/chrome_trace.h"
+#include "experiments/cli/run_options.h"
 #include "experiments/cli/verb.h"
-#include "experiments/verbs/run_report.h"
-#include "experiments/verbs/run_request.h"
+#include "experiments/measure/run_report.h"
 
 namespace meshattn {
 

@@ -8,7 +8,7 @@
 #include "core/report/chrome_trace.h"
 #include "core/report/json.h"
 #include "experiments/cli/request.h"
-#include "experiments/cli/summary_text.h"
+#include "experiments/cli/text/summary_text.h"
 #include "experiments/cli/units.h"
 #include "experiments/cli/verb.h"
 #include "experiments/evaluate.h"

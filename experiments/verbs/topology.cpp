@@ -7,8 +7,8 @@
 #include "core/base/ini_file.h"
 #include "core/cluster/cluster_file.h"
 #include "experiments/cli/request.h"
-#include "experiments/cli/table.h"
-#include "experiments/cli/topology_text.h"
+#include "experiments/cli/text/table.h"
+#include "experiments/cli/text/topology_text.h"
 #include "experiments/cli/units.h"
 #include "experiments/cli/verb.h"
 

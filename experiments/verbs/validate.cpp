@@ -12,14 +12,14 @@
 #include "core/base/format.h"
 #include "core/base/median.h"
 #include "core/base/output_file.h"
-#include "experiments/cli/children.h"
+#include "experiments/cli/child_processes.h"
 #include "experiments/cli/request.h"
-#include "experiments/cli/table.h"
+#include "experiments/cli/run_options.h"
+#include "experiments/cli/text/table.h"
 #include "experiments/cli/verb.h"
 #include "experiments/evaluate.h"
-#include "experiments/verbs/published.h"
-#include "experiments/verbs/run_request.h"
-#include "experiments/verbs/validate_run.h"
+#include "experiments/measure/measurement_table.h"
+#include "experiments/measure/run_validation.h"
 
 namespace meshattn {
 

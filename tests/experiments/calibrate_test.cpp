@@ -4,7 +4,7 @@
 #include "core/cluster/cluster_file.h"
 #include "core/execution/cost_model.h"
 #include "core/report/leave_one_out.h"
-#include "experiments/measure/probes.h"
+#include "experiments/measure/microbenchmark.h"
 #include "tests/support/program.h"
 
 namespace meshattn {

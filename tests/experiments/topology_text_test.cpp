@@ -1,4 +1,4 @@
-#include "experiments/cli/topology_text.h"
+#include "experiments/cli/text/topology_text.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

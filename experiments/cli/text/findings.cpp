@@ -1,4 +1,4 @@
-#include "experiments/cli/findings.h"
+#include "experiments/cli/text/findings.h"
 
 #include <spdlog/fmt/fmt.h>
 

@@ -1,4 +1,4 @@
-#include "experiments/cli/topology_text.h"
+#include "experiments/cli/text/topology_text.h"
 
 #include <spdlog/fmt/fmt.h>
 
@@ -8,7 +8,7 @@
 #include "core/base/format.h"
 #include "core/base/median.h"
 #include "core/report/leave_one_out.h"
-#include "experiments/cli/table.h"
+#include "experiments/cli/text/table.h"
 #include "experiments/cli/units.h"
 
 namespace meshattn {

@@ -1,4 +1,4 @@
-#include "experiments/cli/table.h"
+#include "experiments/cli/text/table.h"
 
 #include <spdlog/fmt/fmt.h>
 

@@ -1,4 +1,4 @@
-#include "experiments/cli/children.h"
+#include "experiments/cli/child_processes.h"
 
 #include <poll.h>
 #include <spdlog/fmt/fmt.h>

@@ -3,7 +3,7 @@
 #include <limits>
 
 #include "core/cluster/kernel_rates.h"
-#include "experiments/measure/calibration_bench.h"
+#include "experiments/measure/benchmark_runner.h"
 
 namespace meshattn {
 

@@ -1,4 +1,4 @@
-#include "experiments/measure/probes.h"
+#include "experiments/measure/microbenchmark.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,9 +1,9 @@
-#include "experiments/cli/summary_text.h"
+#include "experiments/cli/text/summary_text.h"
 
 #include <spdlog/fmt/fmt.h>
 
 #include "core/base/format.h"
-#include "experiments/cli/table.h"
+#include "experiments/cli/text/table.h"
 #include "experiments/cli/units.h"
 
 namespace meshattn {

@@ -1,4 +1,4 @@
-#include "experiments/verbs/run_report.h"
+#include "experiments/measure/run_report.h"
 
 #include <spdlog/fmt/fmt.h>
 
@@ -9,8 +9,8 @@
 
 #include "core/base/format.h"
 #include "core/base/median.h"
-#include "experiments/cli/summary_text.h"
-#include "experiments/cli/table.h"
+#include "experiments/cli/text/summary_text.h"
+#include "experiments/cli/text/table.h"
 
 namespace meshattn {
 

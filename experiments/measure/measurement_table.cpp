@@ -1,4 +1,4 @@
-#include "experiments/verbs/published.h"
+#include "experiments/measure/measurement_table.h"
 
 #include <spdlog/fmt/fmt.h>
 

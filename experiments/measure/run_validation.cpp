@@ -1,4 +1,4 @@
-#include "experiments/verbs/validate_run.h"
+#include "experiments/measure/run_validation.h"
 
 #include <spdlog/fmt/fmt.h>
 
@@ -11,11 +11,11 @@
 #include "core/base/output_file.h"
 #include "core/report/chrome_trace.h"
 #include "core/report/trace_difference.h"
-#include "experiments/cli/table.h"
+#include "experiments/cli/text/table.h"
 #include "experiments/corners.h"
 #include "experiments/evaluate.h"
 #include "experiments/measure/measure.h"
-#include "experiments/verbs/run_report.h"
+#include "experiments/measure/run_report.h"
 
 namespace meshattn {
 

@@ -6,7 +6,7 @@
 
 #include "core/base/median.h"
 #include "experiments/measure/calibration.h"
-#include "experiments/measure/probes.h"
+#include "experiments/measure/microbenchmark.h"
 
 namespace meshattn {
 

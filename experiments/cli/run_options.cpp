@@ -1,4 +1,4 @@
-#include "experiments/verbs/run_request.h"
+#include "experiments/cli/run_options.h"
 
 #include <spdlog/fmt/fmt.h>
 
