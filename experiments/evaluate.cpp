@@ -50,10 +50,10 @@ Evaluation evaluate(const PlanRequest& request, const Network& network, const Gp
   wall.plan_s = watch.lap_s();
   spdlog::info("{} planned: {} ops in {:.3f} s", name_of(request.problem.pass), result.schedule.ops.size(),
                wall.plan_s);
-  if (const auto findings = validate(result.schedule); !findings.empty())
+  if (const auto findings = verify(result.schedule); !findings.empty())
     throw InvalidSchedule("the schedule is wrong: " + text_of(findings));
-  wall.validate_s = watch.lap_s();
-  spdlog::info("proved in {:.3f} s", wall.validate_s);
+  wall.verify_s = watch.lap_s();
+  spdlog::info("proved in {:.3f} s", wall.verify_s);
   result.trace = simulated(result.schedule, network, cost);
   wall.simulate_s = watch.lap_s();
   spdlog::info("simulated in {:.3f} s", wall.simulate_s);

@@ -55,7 +55,7 @@ struct RunResult {
   cpu::Tensors outputs;             ///< rows of these ranks; NaN elsewhere; none if `numbers` are made up
 };
 
-/// Executes a schedule that `validate` has proved. In a job of several processes process p serves the rank that is on
+/// Executes a schedule that `verify` has proved. In a job of several processes process p serves the rank that is on
 /// GPU p, on the device with its local number; else this process serves all ranks, `ranks_per_device` neighbours on
 /// each device.
 /// @throws InvalidInput if there are too few devices, processes do not fit ranks, or the backend was not built;

@@ -47,7 +47,7 @@ Json json_of(const Summary& s, std::size_t most_links) {
           {"peak_bytes", s.peak_bytes},
           {"transfers", s.transfers},
           {"ops", s.ops},
-          {"wall", {{"plan_s", s.wall.plan_s}, {"validate_s", s.wall.validate_s}, {"simulate_s", s.wall.simulate_s}}},
+          {"wall", {{"plan_s", s.wall.plan_s}, {"validate_s", s.wall.verify_s}, {"simulate_s", s.wall.simulate_s}}},
           {"links", links},
           {"waits", waits}};
 }
@@ -203,7 +203,7 @@ Summary summary_from(std::string_view text) {
   read(json, "transfers", s.transfers);
   read(json, "ops", s.ops);
   read(json.at("wall"), "plan_s", s.wall.plan_s);
-  read(json.at("wall"), "validate_s", s.wall.validate_s);
+  read(json.at("wall"), "validate_s", s.wall.verify_s);
   read(json.at("wall"), "simulate_s", s.wall.simulate_s);
   for (const Json& l : json.at("links"))
     s.links.push_back({l.at("name"), l.at("bytes"), l.at("busy_s"), l.at("utilisation")});

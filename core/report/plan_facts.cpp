@@ -43,7 +43,7 @@ PlanFacts facts_of(const Plan& plan, const PlanRequest& request, const Network& 
   facts.bytes = tile_bytes(request);
   if (request.method.form.steps == Steps::kPlanned && request.method.generator == Generator::kMesh)
     facts.one_lane = one_lane_times(request, tile_costs(request, network, cost), facts.bytes);
-  facts.findings = validate(s);
+  facts.findings = verify(s);
   return facts;
 }
 

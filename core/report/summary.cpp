@@ -125,8 +125,7 @@ Summary one_after_other(const Summary& a, const Summary& b) {
   sum.peak_bytes = std::max(a.peak_bytes, b.peak_bytes);
   sum.transfers = a.transfers + b.transfers;
   sum.ops = a.ops + b.ops;
-  sum.wall = {a.wall.plan_s + b.wall.plan_s, a.wall.validate_s + b.wall.validate_s,
-              a.wall.simulate_s + b.wall.simulate_s};
+  sum.wall = {a.wall.plan_s + b.wall.plan_s, a.wall.verify_s + b.wall.verify_s, a.wall.simulate_s + b.wall.simulate_s};
   sum.links = merged(a.links, b.links, &LinkLoad::name, [](LinkLoad& to, const LinkLoad& from) {
     to.bytes += from.bytes;
     to.busy_s += from.busy_s;

@@ -15,7 +15,7 @@ namespace meshattn {
 /// Seconds that this program itself took.
 struct WallTimes {
   double plan_s = 0;
-  double validate_s = 0;
+  double verify_s = 0;
   double simulate_s = 0;
 };
 

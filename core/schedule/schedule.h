@@ -154,7 +154,7 @@ struct ReuseWait {
 
 /// What every rank does, and what waits for what. Ops of one lane run in listed order; an op also waits for the values
 /// that it reads and for its reuse waits; nothing else. Never names a link, a stream or a second: how long an op takes
-/// is the executor's business. Plain data: `validate` proves that it makes sense.
+/// is the executor's business. Plain data: `verify` proves that it makes sense.
 struct Schedule {
   Problem problem;
   RegionTable regions;

@@ -33,7 +33,7 @@ void write_text(const Schedule& schedule, std::ostream& out);
 [[nodiscard]] std::string write_text(const Schedule& schedule);
 
 /// Reads what `write_text` wrote. All ids in the result exist and regions fit the problem; nothing else is proved:
-/// that is what `validate` is for. Memory is in proportion to the text.
+/// that is what `verify` is for. Memory is in proportion to the text.
 /// @throws InvalidInput "file:line:column: expected …, found …".
 [[nodiscard]] Schedule read_text(std::string_view text, std::string_view file_name);
 

@@ -58,7 +58,7 @@ cpu::Tensors reference_of(const RunRequest& asked, Pass pass, cpu::Tensors t, co
 
 PassRun run_pass(const RunRequest& asked, Pass pass, Schedule schedule, double plan_s, cpu::Tensors& tensors,
                  const Job& job) {
-  if (const auto findings = validate(schedule); !findings.empty())
+  if (const auto findings = verify(schedule); !findings.empty())
     throw InvalidSchedule("the schedule is wrong: " + text_of(findings));
   const Network network(asked.request.cluster, asked.placement);
   const CostModel cost(asked.request.cluster.gpu, schedule.problem);

@@ -16,7 +16,7 @@ namespace meshattn {
 /// From a rank to another.
 using Pair = std::pair<Rank, Rank>;
 
-/// What ranks do at the same time. `validate` would refuse most of it: blocks are attended again and again.
+/// What ranks do at the same time. `verify` would refuse most of it: blocks are attended again and again.
 struct Probe {
   AttentionShape shape;  ///< of one rank's tokens
   Mask mask = Mask::kFull;

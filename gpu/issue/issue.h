@@ -75,7 +75,7 @@ struct Program {
 /// Streams of a rank, and so communicators less one.
 inline constexpr int kMostStreams = 64;
 
-/// The programs of all ranks of a schedule that `validate` has proved and that has its memory assigned. An event is
+/// The programs of all ranks of a schedule that `verify` has proved and that has its memory assigned. An event is
 /// recorded before it is waited for, as a device needs it (a wait for one that never was recorded is no wait), and is
 /// waited for once a stream at most.
 /// @throws InvalidSchedule if memory is not assigned or not aligned, or there are too many lanes.

@@ -8,7 +8,7 @@
 namespace meshattn::testing {
 
 /// Runs a schedule with sets of blocks in place of numbers, under `runs` different timings, and looks at what comes
-/// out: the meaning of the IR, by brute force, sharing nothing with `validate`. Lanes run at the same time; which of
+/// out: the meaning of the IR, by brute force, sharing nothing with `verify`. Lanes run at the same time; which of
 /// the events that could happen comes next is random, with extremes (communication first, one lane last, …). A write
 /// destroys what was in its bytes when the op starts and again when it ends; a read looks at both moments. Sends and
 /// receives between two ranks on a lane are matched by order alone. Ids must exist; anything else may be wrong.

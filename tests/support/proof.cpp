@@ -46,7 +46,7 @@ void expect_proved(Schedule schedule, const cpu::Tensors& dense, const std::stri
 
 void expect_right(const Schedule& s, const cpu::Tensors& dense, const std::string& what) {
   std::string findings;
-  for (const Finding& finding : validate(s)) findings += finding.what + '\n';
+  for (const Finding& finding : verify(s)) findings += finding.what + '\n';
   EXPECT_EQ(findings, "") << what;
   EXPECT_LE(error_of(cpu::run(s, dense), dense, s.problem.pass), 1e-12) << what;
   const std::string text = write_text(s);

@@ -17,15 +17,15 @@ std::string describe_op(const Schedule& s, OpId op) { return fmt::format("op {} 
 
 }  // namespace validation
 
-std::vector<Finding> validate(const Schedule& schedule, std::size_t most) {
-  validation::Findings found(std::max<std::size_t>(most, 1));
-  validation::check_structure(schedule, found);
+std::vector<Finding> verify(const Schedule& schedule, std::size_t most) {
+  verification::Findings found(std::max<std::size_t>(most, 1));
+  verification::check_structure(schedule, found);
   if (!found.empty()) return found.take();
-  validation::check_operands(schedule, found);
-  validation::check_dataflow(schedule, found);
-  validation::check_coverage(schedule, found);
-  validation::check_progress(schedule, found);
-  if (found.empty()) validation::check_memory(schedule, found);
+  verification::check_operands(schedule, found);
+  verification::check_dataflow(schedule, found);
+  verification::check_coverage(schedule, found);
+  verification::check_progress(schedule, found);
+  if (found.empty()) verification::check_memory(schedule, found);
   return found.take();
 }
 

@@ -19,6 +19,6 @@ struct Finding {
 /// attended exactly once and reaches its owner's output; no deadlock however lanes are served; values that share bytes
 /// are ordered. Works on any content of the arrays, out-of-range ids included.
 /// @returns the first `most` findings; none means proved.
-[[nodiscard]] std::vector<Finding> validate(const Schedule& schedule, std::size_t most = 20);
+[[nodiscard]] std::vector<Finding> verify(const Schedule& schedule, std::size_t most = 20);
 
 }  // namespace meshattn

@@ -63,8 +63,8 @@ std::string text_of(const Summary& s) {
                     bytes_text(static_cast<double>(s.volume.inter_node_bytes_max)), s.volume.inter_node_chunks_max)},
        {"memory", bytes_text(static_cast<double>(s.peak_bytes)), "of attention values on the fullest GPU"},
        {"schedule", count_text(s.ops), fmt::format("ops, {} transfers over all GPUs", count_text(s.transfers))},
-       {"this program", time_text(s.wall.plan_s + s.wall.validate_s + s.wall.simulate_s),
-        fmt::format("planning {}, proving {}, simulating {}", time_text(s.wall.plan_s), time_text(s.wall.validate_s),
+       {"this program", time_text(s.wall.plan_s + s.wall.verify_s + s.wall.simulate_s),
+        fmt::format("planning {}, proving {}, simulating {}", time_text(s.wall.plan_s), time_text(s.wall.verify_s),
                     time_text(s.wall.simulate_s))}},
       1);
   if (s.links.empty()) return text;

@@ -28,7 +28,7 @@ using testing::ulysses;
 
 std::string all_of(const Schedule& s) {
   std::string text;
-  for (const Finding& f : validate(s)) text.append(f.what).append("\n");
+  for (const Finding& f : verify(s)) text.append(f.what).append("\n");
   return text;
 }
 
@@ -166,7 +166,7 @@ TEST(Parts, PruningKeepsPartsApart) {
   }
 }
 
-/// One broken rule a test: `validate` names it, and the interpreter finds it wrong.
+/// One broken rule a test: `verify` names it, and the interpreter finds it wrong.
 class PartRules : public ::testing::Test {
  protected:
   /// Two ranks of one cell each, four heads, each with key/value heads of its own. Rank 0 has heads 0 and 1 of all.

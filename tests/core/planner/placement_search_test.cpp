@@ -283,7 +283,7 @@ TEST(Placement, AGridIsOfItsTileOnly) {
       r.method.form.slices = slices;
       Cluster c = shared_nics(1e12);
       c.node.gpus = 8;
-      EXPECT_TRUE(validate(make_plan(r, Network(c, p), CostModel(c.gpu, r.problem)).schedule).empty());
+      EXPECT_TRUE(verify(make_plan(r, Network(c, p), CostModel(c.gpu, r.problem)).schedule).empty());
     }
 }
 

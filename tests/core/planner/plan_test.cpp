@@ -151,7 +151,7 @@ TEST(MakePlan, IsProvedForEveryTileOrderAndPass) {
           r.problem.mask = Mask::kCausal;
           r.problem.partition = Partition::kZigzag;
           const Plan plan = plan_on_small_cluster(r);
-          const std::vector<Finding> findings = validate(plan.schedule);
+          const std::vector<Finding> findings = verify(plan.schedule);
           EXPECT_TRUE(findings.empty()) << tile.rows << 'x' << tile.columns << ": " << findings.front().what;
         }
 }
@@ -207,7 +207,7 @@ TEST(MakePlan, KeepsToAMemoryLimitOrSaysTheLeast) {
             const Plan plan = plan_on_small_cluster(r);
             kept = plan.schedule.peak_bytes;
             EXPECT_LE(kept, limit);
-            EXPECT_TRUE(validate(plan.schedule).empty());
+            EXPECT_TRUE(verify(plan.schedule).empty());
             r.memory_limit = kept;
             EXPECT_LE(plan_on_small_cluster(r).estimate_s, plan.estimate_s * (1 + 1e-5));
           } catch (const MemoryLimitTooLow& e) {

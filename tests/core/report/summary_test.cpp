@@ -84,7 +84,7 @@ TEST(Summary, IsWhatItsDefinitionsSay) {
   EXPECT_EQ(s.volume.inter_node_bytes_avg, 0);
   EXPECT_EQ(s.transfers, 2u);
   EXPECT_EQ(s.ops, 6u);
-  EXPECT_EQ(s.wall.validate_s, 2);
+  EXPECT_EQ(s.wall.verify_s, 2);
 }
 
 /// On one processor: all four blocks of 4 s, and all of the arithmetic, one after the other.

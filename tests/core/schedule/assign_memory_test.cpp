@@ -100,7 +100,7 @@ TEST(Liveness, EverySchedulesMemoryIsProved) {
               for (Dtype wire : {Dtype::kBf16, Dtype::kFp32}) {
                 Schedule s = prune(mesh(p, plan_tile(tile, pass, order, costs, {}), wire));
                 assign_memory(s);
-                const std::vector<Finding> findings = validate(s);
+                const std::vector<Finding> findings = verify(s);
                 ASSERT_TRUE(findings.empty())
                     << name_of(pass) << ' ' << name_of(mask) << ' ' << name_of(partition) << ' ' << name_of(order)
                     << ' ' << tile.rows << 'x' << tile.columns << ": " << findings.front().what;

@@ -88,15 +88,15 @@ TEST_P(PartlyShared, EveryPartIsWaitedFor) {
     h.schedule.waits.push_back({h.receives_first[at(r)], h.attends_whole[at(r)]});
     h.schedule.waits.push_back({h.receives_second[at(r)], h.attends_whole[at(r)]});
   }
-  for (const Finding& finding : validate(h.schedule)) ADD_FAILURE() << finding.what;
+  for (const Finding& finding : verify(h.schedule)) ADD_FAILURE() << finding.what;
   for (std::size_t i = 0; i < h.schedule.waits.size(); ++i) {
     Schedule hasty = h.schedule;
     hasty.waits.erase(hasty.waits.begin() + static_cast<std::ptrdiff_t>(i));
-    EXPECT_THAT(validate(hasty), ::testing::Not(::testing::IsEmpty())) << "without wait " << i;
+    EXPECT_THAT(verify(hasty), ::testing::Not(::testing::IsEmpty())) << "without wait " << i;
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(ValidateMemory, PartlyShared, ::testing::Bool());
+INSTANTIATE_TEST_SUITE_P(VerifyMemory, PartlyShared, ::testing::Bool());
 
 }  // namespace
 }  // namespace meshattn

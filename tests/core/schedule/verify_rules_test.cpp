@@ -10,7 +10,7 @@
 #include "tests/support/interpreter.h"
 #include "tests/support/plans.h"
 
-/// One broken rule a test: `validate` names it.
+/// One broken rule a test: `verify` names it.
 namespace meshattn {
 namespace {
 
@@ -25,7 +25,7 @@ Schedule tile_2x2(Pass pass, Mask mask = Mask::kFull) {
 
 std::string all_of(const Schedule& s) {
   std::string text;
-  for (const Finding& f : validate(s)) text.append(f.what).append("\n");
+  for (const Finding& f : verify(s)) text.append(f.what).append("\n");
   return text;
 }
 
@@ -59,18 +59,18 @@ RegionId first_head(Schedule& s, ValueId v) {
   return s.regions.intern(std::vector(r.cells.begin(), r.cells.end()), {0, 1});
 }
 
-TEST(ValidateRules, WholeSchedulesArePassed) {
+TEST(VerifyRules, WholeSchedulesArePassed) {
   EXPECT_EQ(all_of(tile_2x2(Pass::kForward)), "");
   EXPECT_EQ(all_of(tile_2x2(Pass::kBackward)), "");
 }
 
-TEST(ValidateRules, FindingsNameRankOpAndValueAndAreLimited) {
+TEST(VerifyRules, FindingsNameRankOpAndValueAndAreLimited) {
   Schedule s = tile_2x2(Pass::kForward);
   // Rank 2 lists: row in, column in, rectangle of row 1. The rectangle goes before the row's exchange.
   const OpId exchange = find_op<Exchange>(s, 2), attend = find_op<Attend>(s, 2);
   std::swap(s.ops[exchange], s.ops[attend]);
   const ValueId q = s.rows_of(std::get<Attend>(s.ops[exchange]))[0].q;
-  const std::vector<Finding> found = validate(s);
+  const std::vector<Finding> found = verify(s);
   ASSERT_FALSE(found.empty());
   EXPECT_EQ(found[0].rank, 2);
   EXPECT_EQ(found[0].op, exchange);
@@ -79,11 +79,11 @@ TEST(ValidateRules, FindingsNameRankOpAndValueAndAreLimited) {
                                " of rank 2 before it is made");
   s.ops.clear();
   std::ranges::fill(s.first_op, 0);
-  EXPECT_EQ(validate(s, 3).size(), 3u);
-  EXPECT_EQ(validate(s, 20).size(), 20u);
+  EXPECT_EQ(verify(s, 3).size(), 3u);
+  EXPECT_EQ(verify(s, 20).size(), 20u);
 }
 
-TEST(ValidateRules, DataFlow) {
+TEST(VerifyRules, DataFlow) {
   Schedule s = tile_2x2(Pass::kForward);
   insert_op(s, 1, find_op<Combine>(s, 1), s.ops[find_op<Combine>(s, 1)]);
   EXPECT_THAT(all_of(s), HasSubstr("is made twice, by op"));
@@ -120,7 +120,7 @@ TEST(ValidateRules, DataFlow) {
   EXPECT_THAT(all_of(s), HasSubstr("is a sum, an output and read by op"));
 }
 
-TEST(ValidateRules, MadeValuesHaveLargerIds) {
+TEST(VerifyRules, MadeValuesHaveLargerIds) {
   ScheduleBuilder b(small_problem(1, Pass::kForward));
   const RegionId q_rows = b.chunk_region(0, Tensor::kQ), kv_rows = b.chunk_region(0, Tensor::kKV);
   const ValueId sum = b.declare(0, Tensor::kO, q_rows, Dtype::kFp32);
@@ -130,7 +130,7 @@ TEST(ValidateRules, MadeValuesHaveLargerIds) {
   EXPECT_THAT(all_of(b.finish()), HasSubstr("made values have larger ids"));
 }
 
-TEST(ValidateRules, Operands) {
+TEST(VerifyRules, Operands) {
   Schedule s = tile_2x2(Pass::kForward);
   s.rows[0].q = s.columns[0];
   EXPECT_THAT(all_of(s), HasSubstr("stands where Q is wanted"));
@@ -168,7 +168,7 @@ TEST(ValidateRules, Operands) {
   EXPECT_THAT(all_of(s), HasSubstr("attends backward in a forward pass"));
 }
 
-TEST(ValidateRules, CombinesAndTransfers) {
+TEST(VerifyRules, CombinesAndTransfers) {
   Schedule s = tile_2x2(Pass::kForward);
   const ValueId made = get_op<Combine>(s, 0, 1).made, first = s.sources_of(get_op<Combine>(s, 0, 1))[0];
   s.values[made].region = first_head(s, made);
@@ -195,7 +195,7 @@ TEST(ValidateRules, CombinesAndTransfers) {
   EXPECT_THAT(all_of(s), HasSubstr("is sent to its own rank"));
 }
 
-TEST(ValidateRules, Coverage) {
+TEST(VerifyRules, Coverage) {
   Schedule s = tile_2x2(Pass::kForward);
   --get_op<Attend>(s, 0).column_count;
   EXPECT_THAT(all_of(s), HasSubstr("is never attended"));
@@ -215,7 +215,7 @@ TEST(ValidateRules, Coverage) {
   EXPECT_THAT(all_of(s), HasSubstr("attends cell 0, which dKV value"));
 }
 
-TEST(ValidateRules, InputsAndOutputs) {
+TEST(VerifyRules, InputsAndOutputs) {
   Schedule s = tile_2x2(Pass::kForward);
   s.values[s.inputs[0]].region = s.values[s.inputs[1]].region;
   EXPECT_THAT(all_of(s), HasSubstr("is an input, but rank 0 does not own its cells"));
@@ -240,7 +240,7 @@ TEST(ValidateRules, InputsAndOutputs) {
 }
 
 /// One rank with two query cells: the gradients that they give to the same keys end in two outputs.
-TEST(ValidateRules, TwoOutputsOfTheSameKeys) {
+TEST(VerifyRules, TwoOutputsOfTheSameKeys) {
   Problem p = small_problem(1, Pass::kBackward, Mask::kFull, Partition::kZigzag);
   p.shape.dtype = Dtype::kFp32;
   ScheduleBuilder b(p);
@@ -263,7 +263,7 @@ TEST(ValidateRules, TwoOutputsOfTheSameKeys) {
   EXPECT_THAT(all_of(b.finish()), HasSubstr("is a second output of cell 0"));
 }
 
-TEST(ValidateRules, BothEndsOfATransfer) {
+TEST(VerifyRules, BothEndsOfATransfer) {
   Schedule s = tile_2x2(Pass::kForward);
   --get_op<Exchange>(s, 0).count;
   EXPECT_THAT(all_of(s), HasSubstr("is in no exchange of rank 0, which sends it"));
@@ -341,7 +341,7 @@ OpId hop_of(const Schedule& s, Rank rank, int hop, bool together, bool receives)
   return find_op<Exchange>(s, rank, together ? hop - 1 : 2 * (hop - 1) + (receives ? 1 : 0));
 }
 
-TEST(ValidateRules, ARingWithTwoSlotsRuns) {
+TEST(VerifyRules, ARingWithTwoSlotsRuns) {
   std::mt19937 random(4);
   Schedule s = slotted_ring(5, 2, true);
   // Hop s takes the slot of hop s − 2, which hop s − 1 sent on (same lane) and attend s − 2 reads.
@@ -358,7 +358,7 @@ TEST(ValidateRules, ARingWithTwoSlotsRuns) {
   }
 }
 
-TEST(ValidateRules, ARingWithOneSlotDeadlocks) {
+TEST(VerifyRules, ARingWithOneSlotDeadlocks) {
   std::mt19937 random(5);
   Schedule s = slotted_ring(4, 1, false);
   // What hop s brings takes the place of what hop s sends: a rank receives when it has sent, and so do all.
@@ -378,7 +378,7 @@ TEST(ValidateRules, ARingWithOneSlotDeadlocks) {
   EXPECT_NE(interpret(s, 1, random), "");
 }
 
-TEST(ValidateRules, Memory) {
+TEST(VerifyRules, Memory) {
   Schedule s = tile_2x2(Pass::kForward);
   assign_memory(s);
   EXPECT_EQ(all_of(s), "");
@@ -441,7 +441,7 @@ Schedule sliced_by_heads() {
   return b.finish();
 }
 
-TEST(ValidateRules, SlicesOfHeads) {
+TEST(VerifyRules, SlicesOfHeads) {
   std::mt19937 random(6);
   const Schedule s = sliced_by_heads();
   EXPECT_EQ(all_of(s), "");

@@ -83,25 +83,25 @@ void for_each_real_schedule(int most, std::mt19937& random, Visit&& visit) {
     }
 }
 
-TEST(Validate, AcceptsRealSchedules) {
+TEST(Verify, AcceptsRealSchedules) {
   std::mt19937 random(1);
   for_each_real_schedule(6, random, [&](Schedule s, const std::string& name) {
-    EXPECT_EQ(all_of(validate(s)), "") << name;
+    EXPECT_EQ(all_of(verify(s)), "") << name;
     EXPECT_EQ(interpret(s, 14, random), "") << name;
     s.offset.clear();
     s.waits.clear();
-    EXPECT_EQ(all_of(validate(s)), "") << name;
+    EXPECT_EQ(all_of(verify(s)), "") << name;
     EXPECT_EQ(interpret(s, 7, random), "") << name;
   });
 }
 
-TEST(Validate, RefusesAMaskThatDoesNotFitItsSequence) {
+TEST(Verify, RefusesAMaskThatDoesNotFitItsSequence) {
   const Schedule good = real_schedule(kSettings[1], simple_plan({2, 2}, Pass::kForward), Dtype::kFp32);  // 8 tokens
   const auto finding = [&](const Mask& mask, int cuts) {
     Schedule s = good;
     s.problem.mask = mask;
     s.problem.cuts = cuts;
-    return all_of(validate(s));
+    return all_of(verify(s));
   };
   const Documents seven(std::vector<std::int64_t>{3, 4});
   EXPECT_EQ(finding(Mask::kCausal, 1), "");
@@ -111,14 +111,14 @@ TEST(Validate, RefusesAMaskThatDoesNotFitItsSequence) {
 }
 
 /// Counted once: of these mutants four fifths are wrong; fewer than half would mean that the mutator has gone blunt.
-TEST(Validate, RejectsEveryMutantThatTheInterpreterFindsWrong) {
+TEST(Verify, RejectsEveryMutantThatTheInterpreterFindsWrong) {
   std::mt19937 random(2);
   int mutants = 0, wrong = 0;
   for_each_real_schedule(6, random, [&](const Schedule& s, const std::string& name) {
     if (s.problem.ranks == 1) return;
     for (int i = 0; i < 30; ++i) {
       const Mutant m = mutate(s, random);
-      const bool accepted = validate(m.schedule).empty();
+      const bool accepted = verify(m.schedule).empty();
       const std::string what = interpret(m.schedule, accepted ? 28 : 7, random);
       ++mutants;
       wrong += !what.empty();
@@ -236,8 +236,8 @@ class Vandal {
   std::mt19937& random_;
 };
 
-/// Whatever is in the arrays, `validate` answers; what it passes runs.
-TEST(Validate, SurvivesGarbage) {
+/// Whatever is in the arrays, `verify` answers; what it passes runs.
+TEST(Verify, SurvivesGarbage) {
   std::mt19937 random(7);
   int refused = 0, all = 0;
   for_each_real_schedule(4, random, [&](const Schedule& s, const std::string& name) {
@@ -245,7 +245,7 @@ TEST(Validate, SurvivesGarbage) {
       Schedule garbage = s;
       Vandal vandal(garbage, random);
       for (auto strikes = 1 + random() % 3; strikes > 0; --strikes) vandal.strike();
-      const bool accepted = validate(garbage).empty();
+      const bool accepted = verify(garbage).empty();
       refused += !accepted;
       EXPECT_TRUE(!accepted || interpret(garbage, 7, random).empty()) << name;
     }

@@ -84,7 +84,7 @@ TEST_P(Issue, EveryAlgorithmIsThere) {
 TEST_P(Issue, KeepsEveryOrder) {
   for (const auto& [name, s] : schedules_of(GetParam(), Dtype::kBf16)) {
     SCOPED_TRACE(name);
-    ASSERT_TRUE(validate(s).empty());
+    ASSERT_TRUE(verify(s).empty());
     const std::vector<Program> programs = gpu::issue(s);
     ASSERT_EQ(programs.size(), static_cast<std::size_t>(GetParam()));
     for (const Program& program : programs) ASSERT_EQ(missing_order(s, program), "");

@@ -9,8 +9,8 @@
 #include "core/schedule/passes/verify.h"
 #include "core/schedule/schedule.h"
 
-/// The parts of `validate`. Each comment says what a part proves and what it takes for granted.
-namespace meshattn::validation {
+/// The parts of `verify`. Each comment says what a part proves and what it takes for granted.
+namespace meshattn::verification {
 
 /// What was found so far. Once it is full, nobody need look on.
 class Findings {
@@ -67,4 +67,4 @@ void check_progress(const Schedule& s, Findings& found);
 /// Values that share bytes never meet; takes for granted that all other parts found nothing.
 void check_memory(const Schedule& s, Findings& found);
 
-}  // namespace meshattn::validation
+}  // namespace meshattn::verification

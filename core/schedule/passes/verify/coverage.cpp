@@ -14,7 +14,7 @@
 /// block that the mask leaves is attended exactly once, that its accumulators have its cell (their heads are
 /// `check_operands`'), and that outputs cover every (cell, head). What forward made (O of a backward pass) is no sum
 /// and exempt: it is copied at will.
-namespace meshattn::validation {
+namespace meshattn::verification {
 
 namespace {
 
@@ -259,4 +259,4 @@ void CoverageCheck::run() {
 
 void check_coverage(const Schedule& s, Findings& found) { CoverageCheck(s, found).run(); }
 
-}  // namespace meshattn::validation
+}  // namespace meshattn::verification

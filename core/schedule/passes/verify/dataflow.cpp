@@ -4,7 +4,7 @@
 
 #include "core/schedule/passes/verify/checks.h"
 
-namespace meshattn::validation {
+namespace meshattn::verification {
 
 namespace {
 
@@ -194,4 +194,4 @@ void DataflowCheck::check_ends() {
 
 void check_dataflow(const Schedule& s, Findings& found) { DataflowCheck(s, found).run(); }
 
-}  // namespace meshattn::validation
+}  // namespace meshattn::verification

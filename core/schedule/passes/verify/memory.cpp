@@ -12,7 +12,7 @@
 /// every lane, before that maker starts. Comparing with the last holder is enough: the holder before it had ended
 /// when the last one was first made, which happened before. Inputs hold their bytes from the start; nobody may follow
 /// an input or an output.
-namespace meshattn::validation {
+namespace meshattn::verification {
 
 namespace {
 
@@ -201,4 +201,4 @@ void check_memory(const Schedule& s, Findings& found) {
   if (!s.offset.empty()) MemoryCheck(s, found).run();
 }
 
-}  // namespace meshattn::validation
+}  // namespace meshattn::verification

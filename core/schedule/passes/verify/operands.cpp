@@ -5,7 +5,7 @@
 
 #include "core/schedule/passes/verify/checks.h"
 
-namespace meshattn::validation {
+namespace meshattn::verification {
 
 namespace {
 
@@ -210,4 +210,4 @@ void check_operands(const Schedule& s, Findings& found) {
   for_each_op(s, found, [&](Rank rank, OpId op, const Op& step) { check.check(rank, op, step); });
 }
 
-}  // namespace meshattn::validation
+}  // namespace meshattn::verification

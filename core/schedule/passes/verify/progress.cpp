@@ -14,7 +14,7 @@
 /// in its rank's list (`check_dataflow`, `check_structure`), so they are paths of the graph above. Hence at any moment
 /// the unfinished op that comes first in topological order can go on. Whether list order blocks does not depend on how
 /// ranks take turns: an exchange that can end stays so.
-namespace meshattn::validation {
+namespace meshattn::verification {
 
 namespace {
 
@@ -185,4 +185,4 @@ void check_progress(const Schedule& s, Findings& found) {
   check.check_deadlock();
 }
 
-}  // namespace meshattn::validation
+}  // namespace meshattn::verification

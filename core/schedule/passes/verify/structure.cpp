@@ -6,7 +6,7 @@
 #include "core/base/error.h"
 #include "core/schedule/passes/verify/checks.h"
 
-namespace meshattn::validation {
+namespace meshattn::verification {
 
 namespace {
 
@@ -215,4 +215,4 @@ void StructureCheck::check_waits() {
 
 void check_structure(const Schedule& s, Findings& found) { StructureCheck(s, found).run(); }
 
-}  // namespace meshattn::validation
+}  // namespace meshattn::verification

@@ -38,7 +38,7 @@ void expect_exact(const Problem& p, std::mt19937& random) {
     Schedule s = prune(mesh(p, testing::random_plan(tile, p.pass, random), random() % 2 ? Dtype::kFp32 : Dtype::kBf16));
     assign_memory(s);
     const std::string what = testing::describe(p) + ", tile " + std::to_string(tile.rows);
-    for (const Finding& finding : validate(s)) ADD_FAILURE() << what << ": " << finding.what;
+    for (const Finding& finding : verify(s)) ADD_FAILURE() << what << ": " << finding.what;
     EXPECT_LE(error_of(run(s, dense), dense, p.pass), 1e-12) << what;
     const std::string text = write_text(s);
     const Schedule read = read_text(text, "text");

@@ -109,7 +109,7 @@ TEST_P(EveryTile, GivesWhatDenseAttentionGives) {
     for (const TilePlan& plan : plans) {
       if (plan.pass != p.pass) continue;
       const Schedule s = placed(prune(mesh(p, plan, wire)));
-      EXPECT_THAT(validate(s), ::testing::IsEmpty()) << name_of(p, plan.tile);
+      EXPECT_THAT(verify(s), ::testing::IsEmpty()) << name_of(p, plan.tile);
       EXPECT_LE(error_of(run(s, dense), dense, p.pass), 1e-12) << name_of(p, plan.tile);
       EXPECT_LE(error_of(run(s, dense, Precision::kFp32), dense, p.pass), 1e-5) << name_of(p, plan.tile);
       wire = wire == Dtype::kFp32 ? Dtype::kBf16 : Dtype::kFp32;
