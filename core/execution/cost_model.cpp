@@ -114,7 +114,7 @@ void CostModel::add_masked(const Schedule& s, const Rows& rows, const Columns& c
     queries_touched.assign(q.cells.size(), 0);
     for (std::size_t c = 0; c < columns.size(); ++c) {
       const Region kv = s.region(kv_of(columns[c]));
-      const double heads = common_heads(s.region(sum_of(rows[r])).heads, kv.heads, group);
+      const double heads = common_heads(s.region(accumulator_of(rows[r])).heads, kv.heads, group);
       if (heads == 0) continue;
       std::int64_t pairs = 0;
       bool all_full = true;
@@ -145,7 +145,7 @@ CostModel::Rectangle CostModel::rectangle_of(const Schedule& s, const Rows& rows
   const int group = problem_.shape.group();
   for (const auto& row : rows) {
     const double tokens = tokens_of(s.region(row.q).cells, blocks_.q_runs());
-    q.add(tokens, s.region(sum_of(row)).heads);
+    q.add(tokens, s.region(accumulator_of(row)).heads);
     rectangle.rows.push_back(full ? tokens : 0);
   }
   const HeadRange read = kv_heads_of(q.heads, group);
@@ -170,8 +170,9 @@ CostModel::Rectangle CostModel::rectangle_of(const Schedule& s, const Rows& rows
   }
   for (std::size_t r = 0; r < rows.size(); ++r)
     for (std::size_t c = 0; c < columns.size(); ++c)
-      kernel.full_pairs += rectangle.rows[r] * rectangle.columns[c] *
-                           common_heads(s.region(sum_of(rows[r])).heads, s.region(kv_of(columns[c])).heads, group);
+      kernel.full_pairs +=
+          rectangle.rows[r] * rectangle.columns[c] *
+          common_heads(s.region(accumulator_of(rows[r])).heads, s.region(kv_of(columns[c])).heads, group);
   return rectangle;
 }
 
@@ -181,9 +182,9 @@ CostModel::RectangleTime CostModel::time_of(const Schedule& s, OpId id, const Op
   const auto columns = s.columns_of(op);
   const Rectangle rectangle = rectangle_of(s, rows, columns);
   std::vector<std::pair<ValueId, double>> touched;  // of each sum, by its rows or columns together
-  for (std::size_t r = 0; r < rows.size(); ++r) touched.emplace_back(sum_of(rows[r]), rectangle.rows[r]);
+  for (std::size_t r = 0; r < rows.size(); ++r) touched.emplace_back(accumulator_of(rows[r]), rectangle.rows[r]);
   for (std::size_t c = 0; c < columns.size(); ++c)
-    if (sum_of(columns[c]) != kNone) touched.emplace_back(sum_of(columns[c]), rectangle.columns[c]);
+    if (accumulator_of(columns[c]) != kNone) touched.emplace_back(accumulator_of(columns[c]), rectangle.columns[c]);
   std::ranges::sort(touched, {}, &std::pair<ValueId, double>::first);
   double merged = 0;
   for (auto begin = touched.begin(); begin != touched.end();) {
@@ -214,7 +215,7 @@ std::vector<Attended> attended_of(const Schedule& s) {
       Attended& those = all[static_cast<std::size_t>(rank)];
       const auto add = [&](const auto& attention) {
         for (const auto& row : s.rows_of(attention)) {
-          const HeadRange heads = s.region(sum_of(row)).heads;
+          const HeadRange heads = s.region(accumulator_of(row)).heads;
           if (those.first == kNone) those = {heads, op};
           those.heads = {std::min(those.heads.begin, heads.begin), std::max(those.heads.end, heads.end)};
         }

@@ -225,11 +225,11 @@ struct Schedule {
 [[nodiscard]] constexpr ValueId kv_of(ValueId column) { return column; }
 [[nodiscard]] constexpr ValueId kv_of(const BackwardColumn& column) { return column.kv; }
 
-/// The sum that a row or column of either pass contributes to; kNone for a column of the forward pass.
-[[nodiscard]] constexpr ValueId sum_of(const AttendRow& row) { return row.o; }
-[[nodiscard]] constexpr ValueId sum_of(const BackwardRow& row) { return row.dq; }
-[[nodiscard]] constexpr ValueId sum_of(ValueId) { return kNone; }
-[[nodiscard]] constexpr ValueId sum_of(const BackwardColumn& column) { return column.dkv; }
+/// The accumulator of a row or column of either pass; kNone for a column of the forward pass.
+[[nodiscard]] constexpr ValueId accumulator_of(const AttendRow& row) { return row.o; }
+[[nodiscard]] constexpr ValueId accumulator_of(const BackwardRow& row) { return row.dq; }
+[[nodiscard]] constexpr ValueId accumulator_of(ValueId) { return kNone; }
+[[nodiscard]] constexpr ValueId accumulator_of(const BackwardColumn& column) { return column.dkv; }
 
 /// Calls read(value) for what the op reads on `rank`, all of it or a part, and make(value) for what it makes there or
 /// contributes to.
