@@ -8,14 +8,14 @@
 
 namespace meshattn {
 
-namespace validation {
+namespace verification {
 
 std::string describe(const Schedule& s, ValueId v) {
   return fmt::format("{} value {}", name_of(s.values[v].tensor), v);
 }
 std::string describe_op(const Schedule& s, OpId op) { return fmt::format("op {} of rank {}", op, s.rank_of(op)); }
 
-}  // namespace validation
+}  // namespace verification
 
 std::vector<Finding> verify(const Schedule& schedule, std::size_t most) {
   verification::Findings found(std::max<std::size_t>(most, 1));
