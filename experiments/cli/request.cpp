@@ -2,7 +2,6 @@
 
 #include <spdlog/fmt/fmt.h>
 
-#include <cstdlib>
 #include <utility>
 
 #include "core/algorithms/catalogue.h"
@@ -13,6 +12,7 @@
 #include "core/base/output_file.h"
 #include "core/cluster/cluster_file.h"
 #include "core/cluster/uncertainty.h"
+#include "experiments/cli/data_folder.h"
 #include "experiments/cli/masks.h"
 #include "experiments/cli/models.h"
 #include "experiments/cli/units.h"
@@ -23,13 +23,6 @@ namespace {
 
 namespace po = boost::program_options;
 using Values = std::vector<std::string>;
-
-/// A data folder: by environment, else of the source tree that this program was built from.
-std::filesystem::path folder(const char* variable, const char* in_source) {
-  const char* given = std::getenv(variable);
-  return given != nullptr && *given != '\0' ? std::filesystem::path(given)
-                                            : std::filesystem::path(MESHATTN_SOURCE_DIR) / in_source;
-}
 
 std::vector<Pass> parse_passes(const std::string& given) {
   if (given == "both") return {Pass::kForward, Pass::kBackward};
@@ -69,8 +62,7 @@ std::vector<Partition> usual_partitions(const Mask& mask, std::string_view algor
 
 Problem read_problem(const po::variables_map& given, Pass pass) {
   std::optional<Model> model;
-  if (given.count("model"))
-    model = read_model(given["model"].as<std::string>(), folder("MESHATTN_MODELS", "experiments/models"));
+  if (given.count("model")) model = read_model(given["model"].as<std::string>(), models_folder());
   Problem problem;
   problem.shape = read_shape(given, model);
   if (model) problem.mask = model->mask;
@@ -156,7 +148,7 @@ int count_of(const po::variables_map& given, const std::string& option, int usua
 }
 
 std::filesystem::path topologies_of(const po::variables_map& given) {
-  return optional(given, "topologies", folder("MESHATTN_TOPOLOGIES", "topologies").string());
+  return optional(given, "topologies", topologies_folder().string());
 }
 
 Cluster read_cluster_of(const po::variables_map& given, const std::vector<std::string>& more) {
