@@ -2,25 +2,25 @@
 
 #include <algorithm>
 
-#include "core/schedule/passes/kept.h"
+#include "core/schedule/passes/needed_cells.h"
 
 namespace meshattn {
 
 namespace {
 
-/// Copies sub-lists of one operand list into another; a sub-list that is there already is named, not copied.
+/// Copies sub-lists of one operand list into another. A sub-list that was copied before is found, not copied again.
 template <typename Item>
 class ListCopy {
  public:
   explicit ListCopy(std::size_t size) : copied_to_(size, kNone) {}
 
-  /// `indices` into the old list; `translate` turns an old item into a new one. @returns the first new index.
+  /// `indices` into the old list; `translate` maps an old index to a new item. @returns the first new index.
   template <typename Translate>
   std::uint32_t copy(std::span<const std::uint32_t> indices, std::vector<Item>& to, Translate&& translate) {
     const std::uint32_t known = copied_to_[indices.front()];
-    bool there = known != kNone;
-    for (std::size_t i = 0; i < indices.size() && there; ++i) there = copied_to_[indices[i]] == known + i;
-    if (there) return known;
+    bool found = known != kNone;
+    for (std::size_t i = 0; i < indices.size() && found; ++i) found = copied_to_[indices[i]] == known + i;
+    if (found) return known;
     const auto first = static_cast<std::uint32_t>(to.size());
     for (std::uint32_t index : indices) {
       copied_to_[index] = static_cast<std::uint32_t>(to.size());
@@ -33,12 +33,12 @@ class ListCopy {
   std::vector<std::uint32_t> copied_to_;
 };
 
-/// Writes down what stays of a schedule as a new one.
+/// Writes the needed part of a schedule as a new schedule.
 class Pruner {
  public:
   explicit Pruner(const Schedule& schedule)
       : s_(schedule),
-        kept_(schedule),
+        needed_(schedule),
         rows_(schedule.rows.size()),
         columns_(schedule.columns.size()),
         backward_rows_(schedule.backward_rows.size()),
@@ -60,31 +60,31 @@ class Pruner {
   bool rewrite(Exchange& op);
 
   const Schedule& s_;
-  const Kept kept_;
-  std::vector<ValueId> new_id_;  ///< kNone for what goes
-  std::vector<TransferId> new_transfer_;
+  const NeededCells needed_;
+  std::vector<ValueId> new_id_;           ///< by old value; kNone if it is removed
+  std::vector<TransferId> new_transfer_;  ///< by old transfer; kNone if it is removed
   Schedule out_;
   ListCopy<AttendRow> rows_;
   ListCopy<ValueId> columns_;
   ListCopy<BackwardRow> backward_rows_;
   ListCopy<BackwardColumn> backward_columns_;
-  std::vector<std::uint32_t> row_list_, column_list_;
+  std::vector<std::uint32_t> row_list_, column_list_;  ///< of the rectangle being shrunk: indices into the old lists
 };
 
-/// The one partial that is left of what v is combined from, if v would be no more than a copy of all of it; else kNone.
+/// The only needed source of v, if combining it would do no more than copy all of it; otherwise kNone.
 ValueId Pruner::only_source(ValueId v) const {
-  const std::vector<ValueId> sources = kept_.sources_of(v);
+  const std::vector<ValueId> sources = needed_.sources_of(v);
   if (sources.size() != 1) return kNone;
   const ValueId only = sources.front();
   const bool copy = s_.values[only].dtype == s_.values[v].dtype && s_.region(only).heads == s_.region(v).heads &&
-                    kept_.cells_of(only) == kept_.cells_of(v);
+                    needed_.cells_of(only) == needed_.cells_of(v);
   return copy ? only : kNone;
 }
 
 void Pruner::write_values() {
   new_id_.assign(s_.values.size(), kNone);
   for (ValueId v = 0; v < s_.values.size(); ++v) {
-    const std::vector<Cell> cells = kept_.cells_of(v);
+    const std::vector<Cell> cells = needed_.cells_of(v);
     if (cells.empty()) continue;
     if (const ValueId source = only_source(v); source != kNone) {
       new_id_[v] = new_id_[source];
@@ -101,7 +101,7 @@ void Pruner::write_values() {
   };
   translate(s_.inputs, out_.inputs);
   translate(s_.outputs, out_.outputs);
-  std::ranges::sort(out_.outputs);  // a copy that went has an older id
+  std::ranges::sort(out_.outputs);  // the source of a removed copy has a smaller id
 }
 
 void Pruner::write_transfers() {
@@ -114,22 +114,23 @@ void Pruner::write_transfers() {
   }
 }
 
-/// Reduces a rectangle to the rows and columns that the mask leaves something of, listed in row_list_ and column_list_.
+/// Reduces a rectangle to the rows and columns that have blocks, and lists these in row_list_ and column_list_.
+/// @returns false if no block is left.
 template <typename Rectangle, typename Rows, typename Columns>
 bool Pruner::shrink(Rectangle& rect, const Rows& rows, const Columns& columns) {
-  std::vector<bool> row_left(rows.size()), column_left(columns.size());
+  std::vector<bool> has_row(rows.size()), has_column(columns.size());
   for (std::size_t i = 0; i < rows.size(); ++i) {
     for (std::size_t j = 0; j < columns.size(); ++j) {
-      if (row_left[i] && column_left[j]) continue;
-      if (kept_.any_block(rows[i], columns[j])) row_left[i] = column_left[j] = true;
+      if (has_row[i] && has_column[j]) continue;
+      if (needed_.any_block(rows[i], columns[j])) has_row[i] = has_column[j] = true;
     }
   }
   row_list_.clear();
   column_list_.clear();
   for (std::uint32_t i = 0; i < rows.size(); ++i)
-    if (row_left[i]) row_list_.push_back(rect.first_row + i);
+    if (has_row[i]) row_list_.push_back(rect.first_row + i);
   for (std::uint32_t j = 0; j < columns.size(); ++j)
-    if (column_left[j]) column_list_.push_back(rect.first_column + j);
+    if (has_column[j]) column_list_.push_back(rect.first_column + j);
   rect.row_count = static_cast<std::uint16_t>(row_list_.size());
   rect.column_count = static_cast<std::uint16_t>(column_list_.size());
   return !row_list_.empty();
@@ -165,7 +166,7 @@ bool Pruner::rewrite(Delta& op) {
 bool Pruner::rewrite(Combine& op) {
   if (new_id_[op.made] == kNone || only_source(op.made) != kNone) return false;
   const auto first = static_cast<std::uint32_t>(out_.combine_sources.size());
-  for (ValueId source : kept_.sources_of(op.made)) out_.combine_sources.push_back(new_id_[source]);
+  for (ValueId source : needed_.sources_of(op.made)) out_.combine_sources.push_back(new_id_[source]);
   op = {first, static_cast<std::uint32_t>(out_.combine_sources.size()) - first, new_id_[op.made]};
   return true;
 }

@@ -4,9 +4,10 @@
 
 namespace meshattn {
 
-/// Removes blocks that the mask empties, partials that then nobody contributes to, transfers that nobody reads, and the
-/// cells of chunks that nobody reads. Heads are not looked at: of sums of several ranges of heads that are merged into
-/// one, the mask must leave the same cells. Under the full mask nothing changes. Has no memory assigned afterwards.
+/// Removes the blocks that the mask empties, partials without contributions, transfers that no op reads, and cells that
+/// no op reads. Heads are not examined: if partials of several head ranges are combined into one value, the mask must
+/// leave the same cells of each. Under the full mask the schedule is returned unchanged; otherwise the result has no
+/// memory assigned.
 [[nodiscard]] Schedule prune(Schedule schedule);
 
 }  // namespace meshattn
