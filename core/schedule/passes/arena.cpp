@@ -4,10 +4,10 @@
 
 namespace meshattn {
 
-/// Index of the first gap to use, gaps_.size() for none.
-std::size_t Arena::find(std::uint64_t bytes, double time) const {
-  constexpr double kNoise = 1e-9;  // of times that are added up in different orders
-  const auto is_free = [&](std::size_t gap) { return gaps_[gap].free_from <= time + kNoise; };
+/// Index of the first gap to use; gaps_.size() if the bytes come from the end.
+std::size_t Arena::find_gap(std::uint64_t bytes, double time) const {
+  constexpr double kRounding = 1e-9;  // equal times that were added up in different orders differ by less
+  const auto is_free = [&](std::size_t gap) { return gaps_[gap].free_from <= time + kRounding; };
   std::size_t exact = gaps_.size(), best = gaps_.size();
   std::uint64_t best_run = UINT64_MAX;
   for (std::size_t begin = 0; begin < gaps_.size(); ++begin) {
@@ -29,9 +29,9 @@ std::size_t Arena::find(std::uint64_t bytes, double time) const {
   return exact < gaps_.size() ? exact : best;
 }
 
-std::uint64_t Arena::take(std::uint64_t wanted, std::vector<ValueId>& previous, double time) {
+std::uint64_t Arena::allocate(std::uint64_t wanted, std::vector<ValueId>& previous, double time) {
   const std::uint64_t bytes = aligned(wanted);
-  const std::size_t first = find(bytes, time);
+  const std::size_t first = find_gap(bytes, time);
   const std::uint64_t offset = first < gaps_.size() ? gaps_[first].offset : top_;
   std::size_t used = first;
   for (; used < gaps_.size() && gaps_[used].offset < offset + bytes; ++used) {
