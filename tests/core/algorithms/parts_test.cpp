@@ -198,20 +198,20 @@ TEST_F(PartRules, APartOfASumIsReadOnce) {
     const int own = pass == Pass::kForward ? 1 : 2;  // backward, dQ and dKV are cast first
     const ValueId made = combine(s, own).made;
     set_region(s, made, {0, 1}, {0, 2});
-    EXPECT_THAT(all_of(s), HasSubstr("is a sum of which cell 1, head 0 is read twice, by op"));
+    EXPECT_THAT(all_of(s), HasSubstr("is a partial whose cell 1, head 0 is read twice, by op"));
     EXPECT_THAT(all_of(s), HasSubstr("is an output, but rank 0 does not own its cells"));
     set_region(s, made, {0, 1}, {1, 2});
-    EXPECT_THAT(all_of(s), HasSubstr("is a sum of which cell 0, head 0 is never read"));
+    EXPECT_THAT(all_of(s), HasSubstr("is a partial whose cell 0, head 0 is never read"));
 
     s = good;
     set_region(s, made, {0}, {0, 1});
-    expect_refused(s, "is a sum of which cell 0, head 1 is never read");
+    expect_refused(s, "is a partial whose cell 0, head 1 is never read");
     // As many (cell, head)s as before: one is read twice and one never.
     set_region(s, made, {0, 1}, {0, 1});
-    expect_refused(s, "is a sum of which cell 0, head 1 is never read");
+    expect_refused(s, "is a partial whose cell 0, head 1 is never read");
     s = good;
     set_region(s, combine(s, 0).made, {0, 1}, {1, 2});
-    expect_refused(s, "is a sum of which cell 0, head 1 is read twice, by op");
+    expect_refused(s, "is a partial whose cell 0, head 1 is read twice, by op");
   }
 }
 
@@ -227,16 +227,16 @@ TEST_F(PartRules, PartsThatTransfersTake) {
   ASSERT_EQ(sent.size(), 2u);
   Schedule s = good;
   set_region(s, sent[1], {1}, {0, 1});
-  expect_refused(s, "is a sum of which cell 1, head 0 is read twice, by op");
+  expect_refused(s, "is a partial whose cell 1, head 0 is read twice, by op");
   s = good;
   set_region(s, sent[1], {1, 2}, {0, 1});  // all of it
-  expect_refused(s, "is a sum of which cell 1, head 0 is read twice, by op");
+  expect_refused(s, "is a partial whose cell 1, head 0 is read twice, by op");
 }
 
 TEST_F(PartRules, CombiningWhatHasNothingInCommon) {
   Schedule s = slices(Pass::kForward);
   set_region(s, combine(s, 1).made, {0}, {2, 4});
-  expect_refused(s, "has nothing of O value");
+  expect_refused(s, "has no row of O value");
 }
 
 TEST_F(PartRules, HeadsThatAreAttendedAreThere) {

@@ -87,7 +87,7 @@ TEST(VerifyRules, DataFlow) {
   Schedule s = tile_2x2(Pass::kForward);
   insert_op(s, 1, find_op<Combine>(s, 1), s.ops[find_op<Combine>(s, 1)]);
   EXPECT_THAT(all_of(s), HasSubstr("is made twice, by op"));
-  EXPECT_THAT(all_of(s), HasSubstr("is a sum and read twice, by op"));
+  EXPECT_THAT(all_of(s), HasSubstr("is a partial and read twice, by op"));
 
   s = tile_2x2(Pass::kForward);
   std::swap(s.ops[find_op<Attend>(s, 0)], s.ops[find_op<Combine>(s, 0)]);
@@ -109,7 +109,7 @@ TEST(VerifyRules, DataFlow) {
   s = tile_2x2(Pass::kForward);
   s.inputs.push_back(s.transfers.back().made);
   EXPECT_THAT(all_of(s), HasSubstr("is an input and made by op"));
-  EXPECT_THAT(all_of(s), HasSubstr("is an input, but nobody has it before this pass"));
+  EXPECT_THAT(all_of(s), HasSubstr("is an input, but does not exist before this pass"));
 
   s = tile_2x2(Pass::kForward);
   s.outputs.pop_back();
@@ -117,7 +117,7 @@ TEST(VerifyRules, DataFlow) {
 
   s = tile_2x2(Pass::kForward);
   s.outputs.insert(s.outputs.begin(), s.rows[0].o);
-  EXPECT_THAT(all_of(s), HasSubstr("is a sum, an output and read by op"));
+  EXPECT_THAT(all_of(s), HasSubstr("is a partial, an output and read by op"));
 }
 
 TEST(VerifyRules, MadeValuesHaveLargerIds) {
@@ -133,7 +133,7 @@ TEST(VerifyRules, MadeValuesHaveLargerIds) {
 TEST(VerifyRules, Operands) {
   Schedule s = tile_2x2(Pass::kForward);
   s.rows[0].q = s.columns[0];
-  EXPECT_THAT(all_of(s), HasSubstr("stands where Q is wanted"));
+  EXPECT_THAT(all_of(s), HasSubstr("is used as Q"));
 
   s = tile_2x2(Pass::kForward);
   s.columns[0] = s.columns[2];  // rank 1's own keys
@@ -141,7 +141,7 @@ TEST(VerifyRules, Operands) {
 
   s = tile_2x2(Pass::kForward);
   s.values[s.rows[0].o].dtype = Dtype::kBf16;
-  EXPECT_THAT(all_of(s), HasSubstr("sums up blocks in bf16, not in fp32"));
+  EXPECT_THAT(all_of(s), HasSubstr("accumulates blocks in bf16, not in fp32"));
 
   s = tile_2x2(Pass::kForward);
   s.values[s.rows[0].o].region = first_head(s, s.rows[0].o);
@@ -172,15 +172,15 @@ TEST(VerifyRules, CombinesAndTransfers) {
   Schedule s = tile_2x2(Pass::kForward);
   const ValueId made = get_op<Combine>(s, 0, 1).made, first = s.sources_of(get_op<Combine>(s, 0, 1))[0];
   s.values[made].region = first_head(s, made);
-  EXPECT_THAT(all_of(s), HasSubstr("of which cell 0, head 1 is never read"));
+  EXPECT_THAT(all_of(s), HasSubstr("whose cell 0, head 1 is never read"));
 
   s = tile_2x2(Pass::kForward);
   for (ValueId v : s.sources_of(get_op<Combine>(s, 0, 1))) s.values[v].region = first_head(s, v);
-  EXPECT_THAT(all_of(s), HasSubstr("head 1, which nothing that it combines has"));
+  EXPECT_THAT(all_of(s), HasSubstr("head 1, which none of its sources has"));
 
   s = tile_2x2(Pass::kForward);
   s.values[first].region = first_head(s, first);  // received: its source keeps both heads
-  EXPECT_THAT(all_of(s), HasSubstr("of which cell 0, head 1 is never read"));
+  EXPECT_THAT(all_of(s), HasSubstr("whose cell 0, head 1 is never read"));
 
   s = tile_2x2(Pass::kForward);
   s.values[s.transfers[0].made].dtype = Dtype::kFp32;
@@ -206,7 +206,7 @@ TEST(VerifyRules, Coverage) {
   EXPECT_THAT(all_of(s), HasSubstr("which was attended before"));
 
   // Nothing is pruned: rank 0 attends queries of chunk 1 to keys of chunk 2.
-  EXPECT_THAT(all_of(tile_2x2(Pass::kForward, Mask::kCausal)), HasSubstr("of which the mask leaves nothing"));
+  EXPECT_THAT(all_of(tile_2x2(Pass::kForward, Mask::kCausal)), HasSubstr("which has no block under the mask"));
   EXPECT_EQ(all_of(prune(tile_2x2(Pass::kForward, Mask::kCausal))), "");
 
   s = tile_2x2(Pass::kBackward);
@@ -236,7 +236,7 @@ TEST(VerifyRules, InputsAndOutputs) {
 
   s = tile_2x2(Pass::kBackward);
   s.outputs[0] = s.transfers[0].made;
-  EXPECT_THAT(all_of(s), HasSubstr("is an output, but no result of this pass"));
+  EXPECT_THAT(all_of(s), HasSubstr("is an output, but not a result of this pass"));
 }
 
 /// One rank with two query cells: the gradients that they give to the same keys end in two outputs.
@@ -278,7 +278,7 @@ TEST(VerifyRules, BothEndsOfATransfer) {
 
   s = tile_2x2(Pass::kForward);
   s.transfers[s.exchange_transfers[get_op<Exchange>(s, 0).first]].lane = 2;
-  EXPECT_THAT(all_of(s), HasSubstr("moves on lane 1, others on 2"));
+  EXPECT_THAT(all_of(s), HasSubstr("travels on lane 1, others of the exchange on 2"));
   s.transfers[0].lane = kComputeLane;
   EXPECT_THAT(all_of(s), HasSubstr("is on the compute lane"));
 
@@ -394,11 +394,11 @@ TEST(VerifyRules, Memory) {
   EXPECT_THAT(all_of(s), HasSubstr("the peak is"));
   s = good;
   s.offset[3] = s.peak_bytes;
-  EXPECT_THAT(all_of(s), HasSubstr("of an arena of"));
+  EXPECT_THAT(all_of(s), HasSubstr("past the end of an arena of"));
   s.offset[3] = UINT64_MAX;
-  EXPECT_THAT(all_of(s), HasSubstr("of an arena of"));
+  EXPECT_THAT(all_of(s), HasSubstr("past the end of an arena of"));
   s.offset.pop_back();
-  EXPECT_THAT(all_of(s), HasSubstr("values have a place in memory"));
+  EXPECT_THAT(all_of(s), HasSubstr("values have an offset in memory"));
   s = good;
   s.waits = {{2, 1}, {1, 0}};
   EXPECT_THAT(all_of(s), HasSubstr("is out of order"));

@@ -198,7 +198,7 @@ void CoverageCheck::expect_cell(Rank rank, OpId op, const Side& side, ValueId v,
 void CoverageCheck::expect_attended(Rank rank, OpId op, const Side& side) {
   if (!side.attended)
     found_.add({rank, op, side.data,
-                fmt::format("op {} of rank {} lists {}, of which the mask leaves nothing", op, rank,
+                fmt::format("op {} of rank {} lists {}, which has no block under the mask", op, rank,
                             describe(s_, side.data))});
 }
 

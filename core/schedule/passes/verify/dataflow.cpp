@@ -89,7 +89,7 @@ void DataflowCheck::read_sum(OpId op, ValueId v, ValueId into) {
   }
   OpId& taker = uses_[v].taker;
   if (taker != kNone)
-    bad(op, v, fmt::format("is a sum and read twice, by {} and {}", describe_op(s_, taker), describe_op(s_, op)));
+    bad(op, v, fmt::format("is a partial and read twice, by {} and {}", describe_op(s_, taker), describe_op(s_, op)));
   taker = op;
 }
 
@@ -122,13 +122,13 @@ void DataflowCheck::check_tiling(std::span<const Part> parts) {
     for (; next != cells_.end() && next->cell == cell && next->heads.begin <= reached; ++next) {
       if (next->heads.begin < reached)
         return bad(next->op, sum,
-                   fmt::format("is a sum of which cell {}, head {} is read twice, by {} and {}", cell,
+                   fmt::format("is a partial whose cell {}, head {} is read twice, by {} and {}", cell,
                                next->heads.begin, describe_op(s_, before), describe_op(s_, next->op)));
       reached = next->heads.end;
       before = next->op;
     }
     if (reached < whole.heads.end)
-      return bad(parts.back().op, sum, fmt::format("is a sum of which cell {}, head {} is never read", cell, reached));
+      return bad(parts.back().op, sum, fmt::format("is a partial whose cell {}, head {} is never read", cell, reached));
   }
 }
 
@@ -158,7 +158,7 @@ void DataflowCheck::check_input(ValueId v) {
   const bool backward = s_.problem.pass == Pass::kBackward;
   const bool allowed = tensor == Tensor::kQ || tensor == Tensor::kKV ||
                        (backward && (tensor == Tensor::kO || tensor == Tensor::kDO || tensor == Tensor::kDelta));
-  if (!allowed) bad(kNone, v, "is an input, but nobody has it before this pass");
+  if (!allowed) bad(kNone, v, "is an input, but does not exist before this pass");
   const Dtype dtype = tensor == Tensor::kDelta ? Dtype::kFp32 : s_.problem.shape.dtype;
   if (s_.values[v].dtype != dtype) bad(kNone, v, fmt::format("is an input and should be {}", name_of(dtype)));
   const bool resident = backward && tensor != Tensor::kDO;
@@ -169,13 +169,13 @@ void DataflowCheck::check_input(ValueId v) {
 
 void DataflowCheck::check_output(ValueId v) {
   const Value& value = s_.values[v];
-  if (!is_sum(s_, v)) bad(kNone, v, "is an output, but no result of this pass");
+  if (!is_sum(s_, v)) bad(kNone, v, "is an output, but not a result of this pass");
   if (value.dtype != s_.problem.shape.dtype)
     bad(kNone, v, fmt::format("is an output and should be {}", name_of(s_.problem.shape.dtype)));
   if (!owned(v)) bad(kNone, v, fmt::format("is an output, but rank {} does not own its cells", value.rank));
   if (uses_[v].maker == kNone) bad(kNone, v, "is an output and never made");
   if (uses_[v].reader != kNone && is_sum(s_, v))
-    bad(uses_[v].reader, v, fmt::format("is a sum, an output and read by op {}", uses_[v].reader));
+    bad(uses_[v].reader, v, fmt::format("is a partial, an output and read by op {}", uses_[v].reader));
 }
 
 void DataflowCheck::check_ends() {

@@ -102,8 +102,8 @@ void MemoryCheck::check_size() {
     const std::uint64_t bytes = s_.bytes(v);
     if (bytes > s_.peak_bytes || s_.offset[v] > s_.peak_bytes - bytes)
       found_.add({s_.values[v].rank, kNone, v,
-                  fmt::format("{} has {} bytes from {} of an arena of {}", describe(s_, v), bytes, s_.offset[v],
-                              s_.peak_bytes)});
+                  fmt::format("{} has {} bytes at offset {}, past the end of an arena of {}", describe(s_, v), bytes,
+                              s_.offset[v], s_.peak_bytes)});
     else
       largest = std::max(largest, s_.offset[v] + bytes);
   }

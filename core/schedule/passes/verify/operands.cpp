@@ -40,7 +40,7 @@ class OperandCheck {
          fmt::format("op {} of rank {}: {} {}", op_, rank_, v == kNone ? std::string("it") : describe(s_, v), what)});
   }
   void expect(ValueId v, Tensor tensor) {
-    if (s_.values[v].tensor != tensor) bad(v, fmt::format("stands where {} is wanted", name_of(tensor)));
+    if (s_.values[v].tensor != tensor) bad(v, fmt::format("is used as {}", name_of(tensor)));
     expect_here(v);
   }
   void expect_here(ValueId v) {
@@ -97,7 +97,7 @@ void OperandCheck::check_row(ValueId sum, std::initializer_list<ValueId> reads) 
 void OperandCheck::check_accumulator(ValueId v, Tensor tensor) {
   expect(v, tensor);
   if (s_.values[v].dtype != Dtype::kFp32)
-    bad(v, fmt::format("sums up blocks in {}, not in fp32", name_of(s_.values[v].dtype)));
+    bad(v, fmt::format("accumulates blocks in {}, not in fp32", name_of(s_.values[v].dtype)));
 }
 
 void OperandCheck::check(const Attend& a) {
@@ -161,7 +161,7 @@ void OperandCheck::check_union(const Combine& c, const Region& made) {
       }
     }
     if (reached >= made.heads.end) continue;
-    bad(c.made, fmt::format("has cell {}, head {}, which nothing that it combines has", cell, reached));
+    bad(c.made, fmt::format("has cell {}, head {}, which none of its sources has", cell, reached));
     return;
   }
 }
@@ -169,13 +169,13 @@ void OperandCheck::check_union(const Combine& c, const Region& made) {
 void OperandCheck::check(const Combine& c) {
   const Value& made = s_.values[c.made];
   expect_here(c.made);
-  if (!is_sum(s_, c.made)) bad(c.made, "is no sum of blocks in this pass");
+  if (!is_sum(s_, c.made)) bad(c.made, "is not a partial of this pass");
   bool whole = false;
   for (ValueId v : s_.sources_of(c)) {
     if (found_.full()) return;
     expect(v, made.tensor);
     expect_larger(c.made, v);
-    if (!overlaps(v, c.made)) bad(v, fmt::format("has nothing of {}, which it is combined into", describe(s_, c.made)));
+    if (!overlaps(v, c.made)) bad(v, fmt::format("has no row of {}, which it is combined into", describe(s_, c.made)));
     whole |= covers(v, c.made);
   }
   if (!whole) check_union(c, s_.region(c.made));
@@ -186,10 +186,11 @@ void OperandCheck::check(const Exchange& x) {
   for (TransferId t : s_.transfers_of(x)) {
     if (found_.full()) return;
     const Transfer& transfer = s_.transfers[t];
-    if (transfer.lane != lane) bad(transfer.made, fmt::format("moves on lane {}, others on {}", transfer.lane, lane));
+    if (transfer.lane != lane)
+      bad(transfer.made, fmt::format("travels on lane {}, others of the exchange on {}", transfer.lane, lane));
     const bool sends = s_.values[transfer.source].rank == rank_;
     if (!sends && s_.values[transfer.made].rank != rank_)
-      bad(transfer.made, fmt::format("moves from {} without this rank", describe(s_, transfer.source)));
+      bad(transfer.made, fmt::format("is copied from {} between other ranks", describe(s_, transfer.source)));
     if (sends) check(transfer);
   }
 }

@@ -169,7 +169,7 @@ void ProgressCheck::report_stuck(Rank rank) {
     const std::span<const TransferId> there = s_.transfers_of(std::get<Exchange>(s_.ops[stuck]));
     if (std::ranges::find(there, t) != there.end()) continue;
     found_.add({rank, op, s_.transfers[t].made,
-                fmt::format("deadlock: op {} of rank {} waits for {} of {}, which waits at op {}", op, rank,
+                fmt::format("deadlock: op {} of rank {} waits for {} of rank {}, which waits at op {}", op, rank,
                             describe(s_, s_.transfers[t].made), other, stuck)});
     return;
   }

@@ -26,7 +26,7 @@ class StructureCheck {
     check_given();
     check_waits();
     if (!s_.offset.empty() && s_.offset.size() != s_.values.size())
-      whole("{} of {} values have a place in memory", s_.offset.size(), s_.values.size());
+      whole("{} of {} values have an offset in memory", s_.offset.size(), s_.values.size());
   }
 
  private:
