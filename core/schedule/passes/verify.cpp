@@ -17,8 +17,8 @@ std::string describe_op(const Schedule& s, OpId op) { return fmt::format("op {} 
 
 }  // namespace verification
 
-std::vector<Finding> verify(const Schedule& schedule, std::size_t most) {
-  verification::Findings found(std::max<std::size_t>(most, 1));
+std::vector<Finding> verify(const Schedule& schedule, std::size_t limit) {
+  verification::Findings found(std::max<std::size_t>(limit, 1));
   verification::check_structure(schedule, found);
   if (!found.empty()) return found.take();
   verification::check_operands(schedule, found);

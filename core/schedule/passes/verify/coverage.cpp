@@ -5,24 +5,25 @@
 #include "core/problem/block_map.h"
 #include "core/schedule/passes/verify/checks.h"
 
-/// Why every output is complete. A block contributes, with the heads of its row's accumulator (a sum), to the rows of
-/// that sum. `check_dataflow` and `check_operands` prove that each (cell, head) of a sum is in an output or is read
-/// exactly once, by a transfer or a combine whose result is a sum of the same tensor, has that (cell, head) and has a
-/// larger id: what is read of a source is exactly what the result has of it. So from its accumulator each contribution
-/// goes along one chain of sums, which ends, in one output, which has its cell and head. Outputs of a tensor are
-/// disjoint, so all contributions to a (cell, head) end in the same output, each once. Here it is proved that each
-/// block that the mask leaves is attended exactly once, that its accumulators have its cell (their heads are
-/// `check_operands`'), and that outputs cover every (cell, head). What forward made (O of a backward pass) is no sum
-/// and exempt: it is copied at will.
+/// Why every output is complete:
+/// * A block contributes, with the heads of its row's accumulator, to rows of that accumulator, which is a partial.
+/// * `check_dataflow` and `check_operands` prove that each (cell, head) of a partial is in an output or is read exactly
+///   once, by a transfer or a combine. The value made is a partial of the same tensor, has that (cell, head) and has a
+///   larger id.
+/// * So each contribution moves along one chain of partials. The chain ends in one output with its cell and head.
+/// * Outputs of a tensor are disjoint, so all contributions to a (cell, head) end in the same output, each once.
+/// This file proves the rest: each block that the mask leaves is attended exactly once, its accumulators have its cell
+/// (`check_operands` proves their heads), and the outputs cover every (cell, head). O of a backward pass is an input
+/// and no partial; it may be copied freely.
 namespace meshattn::verification {
 
 namespace {
 
-/// More bits than this many blocks × atoms (1 GiB) are not proved.
-constexpr double kMostBlocks = 0x1p33;
+/// Schedules with more blocks × head atoms (1 GiB of bits) are not proved.
+constexpr double kMaxBits = 0x1p33;
 
-/// Query heads, cut wherever the heads of some value begin or end: no value has a part of an atom. One if no value is
-/// sliced by heads.
+/// Atoms: the query heads, cut wherever the head range of some value begins or ends. Every value has whole atoms only.
+/// There is one atom if no value is sliced by heads.
 class HeadAtoms {
  public:
   explicit HeadAtoms(const Schedule& s)
@@ -44,7 +45,7 @@ class HeadAtoms {
 
   [[nodiscard]] std::uint32_t count() const { return before_.back(); }
 
-  /// Atoms first … second − 1 make up the heads of a value.
+  /// The heads of a value are the atoms first … second − 1.
   [[nodiscard]] std::pair<std::uint32_t, std::uint32_t> of(HeadRange heads, bool kv_side) const {
     const std::uint32_t scale = kv_side ? group_ : 1;
     return {before_[static_cast<std::uint32_t>(heads.begin) * scale],
@@ -60,7 +61,7 @@ class HeadAtoms {
 class BitSet {
  public:
   explicit BitSet(std::uint64_t size) : words_(size / 64 + 1) {}
-  /// @returns false if it was there.
+  /// @returns false if i was in the set.
   bool insert(std::uint64_t i) {
     const std::uint64_t bit = std::uint64_t{1} << (i % 64);
     const bool fresh = (words_[i / 64] & bit) == 0;
@@ -81,11 +82,10 @@ class CoverageCheck {
   void run();
 
  private:
-  /// A row or column of a rectangle: the value whose cells it attends, and the others that must have these cells
-  /// (kNone: none): the sum that it contributes to, dO and delta.
-  struct Side {
-    ValueId data;
-    ValueId sum;
+  /// A row or column of a rectangle: the value whose cells it attends, and the values that must have these cells too.
+  struct RowOrColumn {
+    ValueId data;         ///< Q or KV
+    ValueId accumulator;  ///< kNone for a column of the forward pass
     ValueId d_o = kNone;
     ValueId delta = kNone;
     bool attended = false;
@@ -104,10 +104,10 @@ class CoverageCheck {
   void gather(const Attend& a);
   void gather(const AttendBackward& a);
   void check_rectangle(Rank rank, OpId op);
-  void check_cell(Rank rank, OpId op, const Side& side, Cell cell);
+  void check_cell(Rank rank, OpId op, const RowOrColumn& line, Cell cell);
   bool attend_row(Rank rank, OpId op, Cell q, std::pair<std::uint32_t, std::uint32_t> heads);
-  void expect_cell(Rank rank, OpId op, const Side& side, ValueId v, Cell cell);
-  void expect_attended(Rank rank, OpId op, const Side& side);
+  void expect_cell(Rank rank, OpId op, const RowOrColumn& line, ValueId v, Cell cell);
+  void expect_attended(Rank rank, OpId op, const RowOrColumn& line);
   void check_all_attended();
   void check_outputs(Tensor tensor);
 
@@ -117,8 +117,8 @@ class CoverageCheck {
   const Blocks blocks_;
   HeadAtoms atoms_;
   BitSet attended_{0};
-  // The rectangle being looked at.
-  std::vector<Side> rows_, columns_;
+  // The rectangle being checked:
+  std::vector<RowOrColumn> rows_, columns_;
   std::vector<ColumnCell> column_cells_;
 };
 
@@ -147,9 +147,9 @@ void CoverageCheck::check_op(Rank rank, OpId op, const Op& step) {
 }
 
 void CoverageCheck::check_rectangle(Rank rank, OpId op) {
-  for (Side& row : rows_) {
+  for (RowOrColumn& row : rows_) {
     const Region q = s_.region(row.data);
-    const auto heads = atoms_.of(s_.region(row.sum).heads, false);
+    const auto heads = atoms_.of(s_.region(row.accumulator).heads, false);
     for (Cell cell : q.cells) {
       if (found_.full()) return;
       if (!attend_row(rank, op, cell, heads)) continue;
@@ -163,10 +163,10 @@ void CoverageCheck::check_rectangle(Rank rank, OpId op) {
     columns_[kv.column].attended = true;
     check_cell(rank, op, columns_[kv.column], kv.cell);
   }
-  for (const Side& column : columns_) expect_attended(rank, op, column);
+  for (const RowOrColumn& column : columns_) expect_attended(rank, op, column);
 }
 
-/// Attends one q cell × all columns. @returns whether the mask leaves any of it.
+/// Marks the blocks of one q cell × all columns as attended. @returns whether the mask leaves any.
 bool CoverageCheck::attend_row(Rank rank, OpId op, Cell q, std::pair<std::uint32_t, std::uint32_t> heads) {
   bool any = false;
   for (ColumnCell& kv : column_cells_) {
@@ -183,23 +183,23 @@ bool CoverageCheck::attend_row(Rank rank, OpId op, Cell q, std::pair<std::uint32
   return any;
 }
 
-void CoverageCheck::check_cell(Rank rank, OpId op, const Side& side, Cell cell) {
-  for (ValueId v : {side.sum, side.d_o, side.delta})
-    if (v != kNone) expect_cell(rank, op, side, v, cell);
+void CoverageCheck::check_cell(Rank rank, OpId op, const RowOrColumn& line, Cell cell) {
+  for (ValueId v : {line.accumulator, line.d_o, line.delta})
+    if (v != kNone) expect_cell(rank, op, line, v, cell);
 }
 
-void CoverageCheck::expect_cell(Rank rank, OpId op, const Side& side, ValueId v, Cell cell) {
-  if (s_.values[v].region == s_.values[side.data].region) return;
+void CoverageCheck::expect_cell(Rank rank, OpId op, const RowOrColumn& line, ValueId v, Cell cell) {
+  if (s_.values[v].region == s_.values[line.data].region) return;
   if (!std::ranges::binary_search(s_.region(v).cells, cell))
     found_.add({rank, op, v,
                 fmt::format("op {} of rank {} attends cell {}, which {} lacks", op, rank, cell, describe(s_, v))});
 }
 
-void CoverageCheck::expect_attended(Rank rank, OpId op, const Side& side) {
-  if (!side.attended)
-    found_.add({rank, op, side.data,
+void CoverageCheck::expect_attended(Rank rank, OpId op, const RowOrColumn& line) {
+  if (!line.attended)
+    found_.add({rank, op, line.data,
                 fmt::format("op {} of rank {} lists {}, which has no block under the mask", op, rank,
-                            describe(s_, side.data))});
+                            describe(s_, line.data))});
 }
 
 void CoverageCheck::check_all_attended() {
@@ -216,7 +216,7 @@ void CoverageCheck::check_all_attended() {
 }
 
 void CoverageCheck::check_outputs(Tensor tensor) {
-  BitSet there(std::uint64_t{cells_} * atoms_.count());
+  BitSet covered(std::uint64_t{cells_} * atoms_.count());
   for (ValueId v : s_.outputs) {
     if (s_.values[v].tensor != tensor || found_.full()) continue;
     const Region r = s_.region(v);
@@ -224,7 +224,7 @@ void CoverageCheck::check_outputs(Tensor tensor) {
     for (Cell cell : r.cells) {
       bool twice = false;
       for (std::uint32_t atom = begin; atom < end; ++atom)
-        twice |= !there.insert(std::uint64_t{cell} * atoms_.count() + atom);
+        twice |= !covered.insert(std::uint64_t{cell} * atoms_.count() + atom);
       if (twice)
         found_.add(
             {s_.values[v].rank, kNone, v, fmt::format("{} is a second output of cell {}", describe(s_, v), cell)});
@@ -233,7 +233,7 @@ void CoverageCheck::check_outputs(Tensor tensor) {
   for (Cell cell = 0; cell < cells_; ++cell) {
     bool whole = true;
     for (std::uint32_t atom = 0; atom < atoms_.count(); ++atom)
-      whole &= there.has(std::uint64_t{cell} * atoms_.count() + atom);
+      whole &= covered.has(std::uint64_t{cell} * atoms_.count() + atom);
     if (!whole)
       found_.add(
           {s_.problem.owner(cell), kNone, kNone,
@@ -242,7 +242,7 @@ void CoverageCheck::check_outputs(Tensor tensor) {
 }
 
 void CoverageCheck::run() {
-  if (1.0 * cells_ * cells_ * atoms_.count() > kMostBlocks) {
+  if (1.0 * cells_ * cells_ * atoms_.count() > kMaxBits) {
     found_.add({0, kNone, kNone,
                 fmt::format("{0} × {0} cells × {1} slices of heads are too many to prove", cells_, atoms_.count())});
     return;

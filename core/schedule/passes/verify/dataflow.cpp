@@ -8,7 +8,7 @@ namespace meshattn::verification {
 
 namespace {
 
-constexpr OpId kGiven = kNone - 1;  ///< "made by": an input
+constexpr OpId kInput = kNone - 1;  ///< in place of the maker of an input
 
 class DataflowCheck {
  public:
@@ -17,23 +17,23 @@ class DataflowCheck {
   void run() {
     for (ValueId v : s_.inputs) check_input(v);
     for_each_op(s_, found_, [&](Rank rank, OpId op, const Op& step) {
-      read_sums(rank, op, step);
+      read_partials(rank, op, step);
       for_each_operand(
           s_, step, rank, [&](ValueId v) { read(rank, op, v); }, [&](ValueId v) { make(rank, op, v); });
     });
     check_parts();
-    check_ends();
+    check_used();
   }
 
  private:
   struct Use {
-    OpId maker = kNone;   ///< last so far
-    OpId reader = kNone;  ///< last so far
-    OpId taker = kNone;   ///< of a sum: who reads all of it
+    OpId maker = kNone;         ///< last so far
+    OpId reader = kNone;        ///< last so far
+    OpId whole_reader = kNone;  ///< for partials: the op that reads all of it
   };
-  /// A part of a sum, read by `op`: what it has in common with `into`.
+  /// A part of a partial, read by `op`: the rows that it has in common with `into`.
   struct Part {
-    ValueId sum;
+    ValueId partial;
     ValueId into;
     OpId op;
   };
@@ -43,15 +43,15 @@ class DataflowCheck {
     OpId op;
   };
 
-  void read_sums(Rank rank, OpId op, const Op& step);
-  void read_sum(OpId op, ValueId v, ValueId into);
+  void read_partials(Rank rank, OpId op, const Op& step);
+  void read_partial(OpId op, ValueId v, ValueId into);
   void check_parts();
-  void check_tiling(std::span<const Part> parts);
+  void check_read_once(std::span<const Part> parts);
   void read(Rank rank, OpId op, ValueId v);
   void make(Rank rank, OpId op, ValueId v);
   void check_input(ValueId v);
   void check_output(ValueId v);
-  void check_ends();
+  void check_used();
 
   [[nodiscard]] bool contributes(OpId op) const {
     return std::holds_alternative<Attend>(s_.ops[op]) || std::holds_alternative<AttendBackward>(s_.ops[op]);
@@ -71,44 +71,47 @@ class DataflowCheck {
   std::vector<PartCell> cells_;
 };
 
-/// Notes how much of each sum the op reads: what of it is in the sum that the op makes of it.
-void DataflowCheck::read_sums(Rank rank, OpId op, const Op& step) {
+/// Notes the part of each partial that the op reads: the rows in common with the partial that it makes.
+void DataflowCheck::read_partials(Rank rank, OpId op, const Op& step) {
   if (const auto* c = std::get_if<Combine>(&step)) {
-    for (ValueId source : s_.sources_of(*c)) read_sum(op, source, c->made);
+    for (ValueId source : s_.sources_of(*c)) read_partial(op, source, c->made);
   } else if (const auto* x = std::get_if<Exchange>(&step)) {
     for (TransferId t : s_.transfers_of(*x))
-      if (s_.values[s_.transfers[t].source].rank == rank) read_sum(op, s_.transfers[t].source, s_.transfers[t].made);
+      if (s_.values[s_.transfers[t].source].rank == rank)
+        read_partial(op, s_.transfers[t].source, s_.transfers[t].made);
   }
 }
 
-void DataflowCheck::read_sum(OpId op, ValueId v, ValueId into) {
-  if (!is_sum(s_, v)) return;
+void DataflowCheck::read_partial(OpId op, ValueId v, ValueId into) {
+  if (!is_partial(s_, v)) return;
   if (s_.values[v].region != s_.values[into].region && !contains(s_.region(into), s_.region(v))) {
     parts_.push_back({v, into, op});
     return;
   }
-  OpId& taker = uses_[v].taker;
-  if (taker != kNone)
-    bad(op, v, fmt::format("is a partial and read twice, by {} and {}", describe_op(s_, taker), describe_op(s_, op)));
-  taker = op;
+  OpId& whole_reader = uses_[v].whole_reader;
+  if (whole_reader != kNone)
+    bad(op, v,
+        fmt::format("is a partial and read twice, by {} and {}", describe_op(s_, whole_reader), describe_op(s_, op)));
+  whole_reader = op;
 }
 
-/// Sums that are read in parts: the parts are disjoint, and together the sum.
+/// The parts of a partial that is read in parts are disjoint and cover it.
 void DataflowCheck::check_parts() {
-  std::ranges::stable_sort(parts_, {}, &Part::sum);
+  std::ranges::stable_sort(parts_, {}, &Part::partial);
   for (auto begin = parts_.begin(); begin != parts_.end() && !found_.full();) {
-    const auto end = std::find_if(begin, parts_.end(), [&](const Part& part) { return part.sum != begin->sum; });
-    check_tiling({begin, end});
+    const auto end =
+        std::find_if(begin, parts_.end(), [&](const Part& part) { return part.partial != begin->partial; });
+    check_read_once({begin, end});
     begin = end;
   }
 }
 
-void DataflowCheck::check_tiling(std::span<const Part> parts) {
-  const ValueId sum = parts.front().sum;
-  const Region whole = s_.region(sum);
+void DataflowCheck::check_read_once(std::span<const Part> parts) {
+  const ValueId partial = parts.front().partial;
+  const Region whole = s_.region(partial);
   cells_.clear();
-  if (const OpId taker = uses_[sum].taker; taker != kNone)
-    for (Cell cell : whole.cells) cells_.push_back({cell, whole.heads, taker});
+  if (const OpId whole_reader = uses_[partial].whole_reader; whole_reader != kNone)
+    for (Cell cell : whole.cells) cells_.push_back({cell, whole.heads, whole_reader});
   for (const Part& part : parts) {
     const Region into = s_.region(part.into);
     const HeadRange heads = common(whole.heads, into.heads);
@@ -121,14 +124,15 @@ void DataflowCheck::check_tiling(std::span<const Part> parts) {
     OpId before = kNone;
     for (; next != cells_.end() && next->cell == cell && next->heads.begin <= reached; ++next) {
       if (next->heads.begin < reached)
-        return bad(next->op, sum,
+        return bad(next->op, partial,
                    fmt::format("is a partial whose cell {}, head {} is read twice, by {} and {}", cell,
                                next->heads.begin, describe_op(s_, before), describe_op(s_, next->op)));
       reached = next->heads.end;
       before = next->op;
     }
     if (reached < whole.heads.end)
-      return bad(parts.back().op, sum, fmt::format("is a partial whose cell {}, head {} is never read", cell, reached));
+      return bad(parts.back().op, partial,
+                 fmt::format("is a partial whose cell {}, head {} is never read", cell, reached));
   }
 }
 
@@ -143,7 +147,7 @@ void DataflowCheck::read(Rank rank, OpId op, ValueId v) {
 
 void DataflowCheck::make(Rank rank, OpId op, ValueId v) {
   Use& use = uses_[v];
-  if (use.maker == kGiven)
+  if (use.maker == kInput)
     bad(op, v, fmt::format("is an input and made by op {} of rank {}", op, rank));
   else if (use.maker != kNone && !(contributes(use.maker) && contributes(op)))
     bad(op, v, fmt::format("is made twice, by op {} and op {} of rank {}", use.maker, op, rank));
@@ -152,7 +156,8 @@ void DataflowCheck::make(Rank rank, OpId op, ValueId v) {
   use.maker = op;
 }
 
-/// A backward pass may find parts of others' chunks where forward left them, but not of dO, which comes after forward.
+/// Inputs of a backward pass may be parts of other ranks' chunks that the forward pass left here, but not of dO, which
+/// did not exist then.
 void DataflowCheck::check_input(ValueId v) {
   const Tensor tensor = s_.values[v].tensor;
   const bool backward = s_.problem.pass == Pass::kBackward;
@@ -161,30 +166,30 @@ void DataflowCheck::check_input(ValueId v) {
   if (!allowed) bad(kNone, v, "is an input, but does not exist before this pass");
   const Dtype dtype = tensor == Tensor::kDelta ? Dtype::kFp32 : s_.problem.shape.dtype;
   if (s_.values[v].dtype != dtype) bad(kNone, v, fmt::format("is an input and should be {}", name_of(dtype)));
-  const bool resident = backward && tensor != Tensor::kDO;
-  if (!resident && !owned(v))
+  const bool may_be_resident = backward && tensor != Tensor::kDO;
+  if (!may_be_resident && !owned(v))
     bad(kNone, v, fmt::format("is an input, but rank {} does not own its cells", s_.values[v].rank));
-  uses_[v].maker = kGiven;
+  uses_[v].maker = kInput;
 }
 
 void DataflowCheck::check_output(ValueId v) {
   const Value& value = s_.values[v];
-  if (!is_sum(s_, v)) bad(kNone, v, "is an output, but not a result of this pass");
+  if (!is_partial(s_, v)) bad(kNone, v, "is an output, but not a result of this pass");
   if (value.dtype != s_.problem.shape.dtype)
     bad(kNone, v, fmt::format("is an output and should be {}", name_of(s_.problem.shape.dtype)));
   if (!owned(v)) bad(kNone, v, fmt::format("is an output, but rank {} does not own its cells", value.rank));
   if (uses_[v].maker == kNone) bad(kNone, v, "is an output and never made");
-  if (uses_[v].reader != kNone && is_sum(s_, v))
+  if (uses_[v].reader != kNone && is_partial(s_, v))
     bad(uses_[v].reader, v, fmt::format("is a partial, an output and read by op {}", uses_[v].reader));
 }
 
-void DataflowCheck::check_ends() {
+void DataflowCheck::check_used() {
   auto output = s_.outputs.begin();
   for (ValueId v = 0; v < s_.values.size() && !found_.full(); ++v) {
     if (output != s_.outputs.end() && *output == v) {
       check_output(v);
       ++output;
-    } else if (uses_[v].reader == kNone && uses_[v].maker != kGiven) {
+    } else if (uses_[v].reader == kNone && uses_[v].maker != kInput) {
       bad(uses_[v].maker, v, "is neither read nor an output");
     }
   }

@@ -5,21 +5,23 @@
 
 #include "core/schedule/passes/verify/checks.h"
 
-/// Why values that share bytes never meet, for any timing. On a rank an op starts after the end of the op before it on
-/// its lane, of the makers of what it reads, and of the ops of its reuse waits: the transitive closure of that is
-/// happens-before, kept as a clock: for each lane its last op that has surely ended. Walking a rank's list, a value
-/// takes its bytes with its first maker, and whoever held any of them must have had its last maker and reader, on
-/// every lane, before that maker starts. Comparing with the last holder is enough: the holder before it had ended
-/// when the last one was first made, which happened before. Inputs hold their bytes from the start; nobody may follow
-/// an input or an output.
+/// Why values that share bytes are never in use at the same time, for any timing:
+/// * On a rank, an op starts after the end of the previous op of its lane, of the makers of the values it reads, and of
+///   the ops in its reuse waits. The transitive closure of this is happens-before. It is kept as a vector clock: for
+///   each op and lane, the last op of the lane that must have ended when the op starts.
+/// * The check walks a rank's list. A value takes its bytes at its first maker. The last maker and readers of the value
+///   that held them before, on every lane, must happen before that maker.
+/// * It is enough to compare with the last holder: the holder before that one was finished when the last holder was
+///   first made, which happened earlier.
+/// * Inputs hold their bytes from the start. The bytes of inputs and outputs are never reused.
 namespace meshattn::verification {
 
 namespace {
 
-/// A place in a rank's list, counted from 1; 0 is before the first op.
-using Place = std::uint32_t;
+/// The position of an op in the list of its rank, counted from 1; 0 is before the first op.
+using Position = std::uint32_t;
 
-/// Who held which bytes last.
+/// The last holder of each byte.
 class Holders {
  public:
   void clear() { by_begin_.clear(); }
@@ -32,7 +34,7 @@ class Holders {
     while (it != by_begin_.end() && it->first < end) {
       const auto [held_begin, held] = *it;
       previous(held.value);
-      if (held_begin == begin && held.end == end) {  // the usual case: the same slot
+      if (held_begin == begin && held.end == end) {  // the usual case: exactly the same bytes
         it->second.value = v;
         return;
       }
@@ -59,40 +61,40 @@ class MemoryCheck {
  private:
   void check_size();
   void take_inputs(Rank rank);
-  void learn_uses(Rank rank);
+  void find_uses(Rank rank);
   void walk(Rank rank);
-  void await(Place here, Place before);
-  void take(Rank rank, OpId op, Place here, ValueId v);
+  void await(Position here, Position before);
+  void take(Rank rank, OpId op, Position here, ValueId v);
 
-  [[nodiscard]] std::span<Place> known(Place p) { return {known_.data() + p * lanes_, lanes_}; }
-  [[nodiscard]] std::span<Place> last_use(ValueId v) { return {last_use_.data() + index_[v] * lanes_, lanes_}; }
+  [[nodiscard]] std::span<Position> clock(Position p) { return {clock_.data() + p * lanes_, lanes_}; }
+  [[nodiscard]] std::span<Position> last_use(ValueId v) { return {last_use_.data() + index_[v] * lanes_, lanes_}; }
 
   const Schedule& s_;
   Findings& found_;
   const std::size_t lanes_;
-  std::vector<bool> stays_;      ///< inputs and outputs
-  std::vector<ValueId> inputs_;  ///< by rank
-  std::size_t next_input_ = 0;   ///< the first of the ranks to come
+  std::vector<bool> never_reused_;  ///< by value: inputs and outputs
+  std::vector<ValueId> inputs_;     ///< ordered by rank
+  std::size_t next_input_ = 0;      ///< the first input of the ranks still to be walked
   std::vector<ReuseWait>::const_iterator next_wait_;
-  std::vector<std::uint32_t> index_;  ///< by value: its number among those of its rank, in order of first use
-  // Of the rank being walked.
+  std::vector<std::uint32_t> index_;  ///< by value: its number among the values of its rank, in order of first use
+  // State of the walk along one rank:
   Holders holders_;
-  std::vector<Place> last_use_;  ///< by value's number and lane: last op that reads or makes it
-  std::vector<Place> maker_;     ///< by value's number: last contributor so far, 0 for none
-  std::vector<Place> known_;     ///< by place and lane: the clock when the op there starts
-  std::vector<Lane> lane_of_;    ///< by place
+  std::vector<Position> last_use_;  ///< by value's number and lane: the last op that reads or makes it
+  std::vector<Position> maker_;     ///< by value's number: its last contributor so far; 0 for none
+  std::vector<Position> clock_;     ///< by position and lane: the vector clock when that op starts
+  std::vector<Lane> lane_of_;       ///< by position
 };
 
 MemoryCheck::MemoryCheck(const Schedule& s, Findings& found)
     : s_(s),
       found_(found),
       lanes_(static_cast<std::size_t>(s.lanes())),
-      stays_(s.values.size()),
+      never_reused_(s.values.size()),
       inputs_(s.inputs),
       next_wait_(s.waits.begin()),
       index_(s.values.size(), kNone) {
-  for (ValueId v : s.inputs) stays_[v] = true;
-  for (ValueId v : s.outputs) stays_[v] = true;
+  for (ValueId v : s.inputs) never_reused_[v] = true;
+  for (ValueId v : s.outputs) never_reused_[v] = true;
   std::ranges::stable_sort(inputs_, {}, [&](ValueId v) { return s.values[v].rank; });
 }
 
@@ -121,11 +123,11 @@ void MemoryCheck::take_inputs(Rank rank) {
   }
 }
 
-void MemoryCheck::learn_uses(Rank rank) {
+void MemoryCheck::find_uses(Rank rank) {
   std::uint32_t values = 0;
   last_use_.clear();
   for (OpId op = s_.ops_begin(rank); op < s_.ops_end(rank); ++op) {
-    const Place here = op - s_.ops_begin(rank) + 1;
+    const Position here = op - s_.ops_begin(rank) + 1;
     const Lane lane = lane_of_[here] = s_.lane(s_.ops[op]);
     const auto use = [&](ValueId v) {
       if (index_[v] == kNone) {
@@ -139,9 +141,9 @@ void MemoryCheck::learn_uses(Rank rank) {
   maker_.assign(values, 0);
 }
 
-/// The op here starts after the one at `before` has ended, and so after all that this one started after.
-void MemoryCheck::await(Place here, Place before) {
-  const std::span<Place> mine = known(here), theirs = known(before);
+/// Notes that the op `here` starts after the op `before` has ended, and so after all that ended before that one.
+void MemoryCheck::await(Position here, Position before) {
+  const std::span<Position> mine = clock(here), theirs = clock(before);
   const Lane lane = lane_of_[before];
   if (before == 0 || mine[lane] >= before) return;
   for (std::size_t l = 0; l < lanes_; ++l) mine[l] = std::max(mine[l], theirs[l]);
@@ -149,11 +151,11 @@ void MemoryCheck::await(Place here, Place before) {
 }
 
 void MemoryCheck::walk(Rank rank) {
-  std::vector<Place> in_lane(lanes_);  // last op so far
+  std::vector<Position> last_of_lane(lanes_);  // so far
   for (OpId op = s_.ops_begin(rank); op < s_.ops_end(rank) && !found_.full(); ++op) {
-    const Place here = op - s_.ops_begin(rank) + 1;
-    await(here, in_lane[lane_of_[here]]);
-    in_lane[lane_of_[here]] = here;
+    const Position here = op - s_.ops_begin(rank) + 1;
+    await(here, last_of_lane[lane_of_[here]]);
+    last_of_lane[lane_of_[here]] = here;
     for (; next_wait_ != s_.waits.end() && next_wait_->op == op; ++next_wait_)
       await(here, next_wait_->after - s_.ops_begin(rank) + 1);
     const auto ignore = [](ValueId) {};
@@ -166,17 +168,17 @@ void MemoryCheck::walk(Rank rank) {
   }
 }
 
-void MemoryCheck::take(Rank rank, OpId op, Place here, ValueId v) {
+void MemoryCheck::take(Rank rank, OpId op, Position here, ValueId v) {
   holders_.take(s_.offset[v], s_.offset[v] + s_.bytes(v), v, [&](ValueId before) {
     const auto complain = [&](std::string_view why) {
       found_.add({rank, op, v,
                   fmt::format("op {} of rank {} makes {} in bytes of {}, {}", op, rank, describe(s_, v),
                               describe(s_, before), why)});
     };
-    if (stays_[before]) return complain("which stays to the end");
+    if (never_reused_[before]) return complain("which stays to the end");
     for (std::size_t lane = 0; lane < lanes_; ++lane) {
-      const Place last = last_use(before)[lane];
-      if (last > known(here)[lane])
+      const Position last = last_use(before)[lane];
+      if (last > clock(here)[lane])
         return complain(fmt::format("which op {} may still use", s_.ops_begin(rank) + last - 1));
     }
   });
@@ -185,12 +187,12 @@ void MemoryCheck::take(Rank rank, OpId op, Place here, ValueId v) {
 void MemoryCheck::run() {
   check_size();
   for (Rank rank = 0; rank < s_.problem.ranks && !found_.full(); ++rank) {
-    const std::size_t places = s_.ops_end(rank) - s_.ops_begin(rank) + 1;
+    const std::size_t positions = s_.ops_end(rank) - s_.ops_begin(rank) + 1;
     holders_.clear();
-    known_.assign(places * lanes_, 0);
-    lane_of_.assign(places, kComputeLane);
+    clock_.assign(positions * lanes_, 0);
+    lane_of_.assign(positions, kComputeLane);
     take_inputs(rank);
-    learn_uses(rank);
+    find_uses(rank);
     walk(rank);
   }
 }

@@ -30,7 +30,7 @@ class OperandCheck {
 
   template <typename Columns>
   void gather_columns(const Columns& columns);
-  void check_row(ValueId sum, std::initializer_list<ValueId> reads);
+  void check_row(ValueId accumulator, std::initializer_list<ValueId> reads);
   void check_accumulator(ValueId v, Tensor tensor);
   void check_union(const Combine& c, const Region& made);
 
@@ -63,8 +63,7 @@ class OperandCheck {
   Rank rank_ = 0;
   OpId op_ = 0;
   HeadRange heads_;        ///< key/value heads that all columns of the op have
-  ValueId last_column_{};  ///< largest id of its columns
-  std::vector<ValueId> parts_;
+  ValueId last_column_{};  ///< largest id among the columns of the op
 };
 
 template <typename Columns>
@@ -80,18 +79,18 @@ void OperandCheck::gather_columns(const Columns& columns) {
   }
 }
 
-/// The heads attended are those of the sum: what the row reads has them, and query head h needs key/value head
-/// h / group of every column.
-void OperandCheck::check_row(ValueId sum, std::initializer_list<ValueId> reads) {
-  const HeadRange heads = s_.region(sum).heads;
+/// The row attends the heads of its accumulator: every value that it reads must have them, and query head h needs
+/// key/value head h / group of every column.
+void OperandCheck::check_row(ValueId accumulator, std::initializer_list<ValueId> reads) {
+  const HeadRange heads = s_.region(accumulator).heads;
   for (ValueId v : reads) {
     const HeadRange mine = s_.region(v).heads;
     if (heads.begin < mine.begin || heads.end > mine.end)
-      bad(v, fmt::format("lacks heads of {}, which its row contributes to", describe(s_, sum)));
+      bad(v, fmt::format("lacks heads of {}, which its row contributes to", describe(s_, accumulator)));
   }
   if (heads.begin < heads_.begin * group_ || heads.end > heads_.end * group_)
-    bad(sum, "has heads whose keys some column of the op lacks");
-  expect_larger(sum, std::max(std::max(reads), last_column_));
+    bad(accumulator, "has heads whose keys some column of the op lacks");
+  expect_larger(accumulator, std::max(std::max(reads), last_column_));
 }
 
 void OperandCheck::check_accumulator(ValueId v, Tensor tensor) {
@@ -115,7 +114,7 @@ void OperandCheck::check(const AttendBackward& a) {
   if (forward_) bad(kNone, "attends backward in a forward pass");
   gather_columns(s_.columns_of(a));
   ValueId last_row = 0;
-  HeadRange heads{s_.problem.shape.heads, 0};  // that the rows attend
+  HeadRange heads{s_.problem.shape.heads, 0};  // attended by the rows
   for (const BackwardRow& row : s_.rows_of(a)) {
     if (found_.full()) return;
     expect(row.q, Tensor::kQ);
@@ -130,8 +129,8 @@ void OperandCheck::check(const AttendBackward& a) {
   for (const BackwardColumn& column : s_.columns_of(a)) {
     if (found_.full()) return;
     check_accumulator(column.dkv, Tensor::kDKV);
-    const HeadRange sum = s_.region(column.dkv).heads;
-    if (sum.begin > heads.begin / group_ || sum.end <= (heads.end - 1) / group_)
+    const HeadRange own = s_.region(column.dkv).heads;
+    if (own.begin > heads.begin / group_ || own.end <= (heads.end - 1) / group_)
       bad(column.dkv, "lacks heads that the rows of the op attend");
     expect_larger(column.dkv, std::max(last_row, last_column_));
   }
@@ -147,7 +146,7 @@ void OperandCheck::check(const Delta& d) {
   expect_larger(d.made, std::max(d.o, d.d_o));
 }
 
-/// `made` has nothing that no source has.
+/// Every (cell, head) of `made` is in some source.
 void OperandCheck::check_union(const Combine& c, const Region& made) {
   for (Cell cell : made.cells) {
     std::int32_t reached = made.heads.begin;
@@ -169,7 +168,7 @@ void OperandCheck::check_union(const Combine& c, const Region& made) {
 void OperandCheck::check(const Combine& c) {
   const Value& made = s_.values[c.made];
   expect_here(c.made);
-  if (!is_sum(s_, c.made)) bad(c.made, "is not a partial of this pass");
+  if (!is_partial(s_, c.made)) bad(c.made, "is not a partial of this pass");
   bool whole = false;
   for (ValueId v : s_.sources_of(c)) {
     if (found_.full()) return;

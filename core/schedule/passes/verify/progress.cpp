@@ -5,15 +5,17 @@
 
 #include "core/schedule/passes/verify/checks.h"
 
-/// Why nobody waits for ever, however the lanes are served. Let every rank do its whole list one op after another, its
-/// exchanges blocking until all their transfers are done (a transfer needs both of its exchanges to have started). If
-/// that walk ends, the graph with nodes "start" and "end" of each op and edges start → end, end of an op → start of
-/// the next in the list, start of an exchange → end of each that shares a transfer with it, has no cycle: the walk
-/// visits it in topological order. With lanes, an op waits for the end of the op before it on its lane, of the makers
-/// of what it reads, of its reuse waits, and for the start of the partners' exchanges. All but the last point backwards
-/// in its rank's list (`check_dataflow`, `check_structure`), so they are paths of the graph above. Hence at any moment
-/// the unfinished op that comes first in topological order can go on. Whether list order blocks does not depend on how
-/// ranks take turns: an exchange that can end stays so.
+/// Why there is no deadlock, in whatever order the lanes are served:
+/// * The check lets every rank execute its whole list, one op after another. An exchange blocks until all its transfers
+///   are done; a transfer needs both of its exchanges to have started. The result does not depend on the order in which
+///   ranks take turns: an exchange that can end remains able to end.
+/// * If this walk ends, the following graph has no cycle, because the walk visits it in topological order. Its nodes
+///   are the start and the end of each op. Its edges are: start → end; end of an op → start of the next op in the list;
+///   start of an exchange → end of each exchange that shares a transfer with it.
+/// * With lanes, an op waits for the end of the previous op of its lane, of the makers of the values it reads and of
+///   the ops in its reuse waits, and for the start of its partners' exchanges. All but the last point backwards in the
+///   list of its rank (`check_dataflow`, `check_structure`), so they are paths of this graph.
+/// * Hence at any moment the unfinished op that comes first in topological order can proceed.
 namespace meshattn::verification {
 
 namespace {
@@ -24,24 +26,25 @@ class ProgressCheck {
 
   /// Each transfer is in exactly one exchange of its sender and one of its receiver.
   void check_both_ends();
-  /// Transfers between two ranks on a lane are matched by order alone.
+  /// Both ends list the transfers between two ranks on a lane in the same order, which alone matches them.
   void check_order();
   void check_deadlock();
 
-  /// Whether `check_both_ends` found each transfer where it must be.
+  /// True if `check_both_ends` found each transfer once at either end.
   [[nodiscard]] bool sound() const { return sound_; }
 
  private:
   struct Ends {
     Rank from;
     Rank to;
-    std::uint32_t sent = kNone;      ///< counts all sends, in listed order
-    std::uint32_t received = kNone;  ///< likewise
+    // Index among all listed transfers, in listed order; kNone if no exchange of the rank lists it.
+    std::uint32_t sent = kNone;
+    std::uint32_t received = kNone;
   };
 
   template <typename Visit>
   void for_each_transfer(Visit&& visit) const;
-  void count(std::uint32_t& end, std::uint32_t place, Rank rank, OpId op, TransferId t, std::string_view what);
+  void record(std::uint32_t& end, std::uint32_t index, Rank rank, OpId op, TransferId t, std::string_view what);
   bool start(Rank rank, const Exchange& exchange);
   void advance(Rank rank);
   void report_stuck(Rank rank);
@@ -50,9 +53,9 @@ class ProgressCheck {
   Findings& found_;
   std::vector<Ends> ends_;
   bool sound_ = true;
-  // The walk of check_deadlock.
+  // State of the walk of check_deadlock:
   std::vector<OpId> at_;                ///< by rank: its first op that has not ended
-  std::vector<std::uint32_t> missing_;  ///< by rank: transfers of the exchange there whose other end has not started
+  std::vector<std::uint32_t> missing_;  ///< by rank: transfers of its exchange whose other end has not started
   std::vector<bool> started_;           ///< by transfer: one of its exchanges has started
   std::deque<Rank> ready_;
 };
@@ -71,25 +74,25 @@ void ProgressCheck::for_each_transfer(Visit&& visit) const {
   });
 }
 
-void ProgressCheck::count(std::uint32_t& end, std::uint32_t place, Rank rank, OpId op, TransferId t,
-                          std::string_view what) {
+void ProgressCheck::record(std::uint32_t& end, std::uint32_t index, Rank rank, OpId op, TransferId t,
+                           std::string_view what) {
   if (end != kNone) {
     found_.add({rank, op, s_.transfers[t].made,
                 fmt::format("transfer {} of {} is {} twice by rank {}, the second time by op {}", t,
                             describe(s_, s_.transfers[t].made), what, rank, op)});
     sound_ = false;
   }
-  end = place;
+  end = index;
 }
 
 void ProgressCheck::check_both_ends() {
-  std::uint32_t place = 0;
+  std::uint32_t index = 0;
   for_each_transfer([&](Rank rank, OpId op, TransferId t) {
     Ends& ends = ends_[t];
-    if (ends.from == rank) count(ends.sent, place, rank, op, t, "sent");
-    if (ends.to == rank) count(ends.received, place, rank, op, t, "received");
-    sound_ &= ends.from != ends.to && (ends.from == rank || ends.to == rank);  // else `check_operands` complains
-    ++place;
+    if (ends.from == rank) record(ends.sent, index, rank, op, t, "sent");
+    if (ends.to == rank) record(ends.received, index, rank, op, t, "received");
+    sound_ &= ends.from != ends.to && (ends.from == rank || ends.to == rank);  // otherwise `check_operands` reports it
+    ++index;
   });
   for (TransferId t = 0; t < ends_.size() && !found_.full(); ++t) {
     const auto complain = [&](Rank rank, std::string_view what) {
@@ -123,7 +126,7 @@ void ProgressCheck::check_order() {
   });
 }
 
-/// @returns whether the exchange ends at once; else `missing_` of the rank counts what it waits for.
+/// @returns true if the exchange ends at once; otherwise `missing_` of the rank counts the transfers it waits for.
 bool ProgressCheck::start(Rank rank, const Exchange& exchange) {
   std::uint32_t& missing = missing_[static_cast<std::size_t>(rank)];
   for (TransferId t : s_.transfers_of(exchange)) {
@@ -132,7 +135,7 @@ bool ProgressCheck::start(Rank rank, const Exchange& exchange) {
       ++missing;
       continue;
     }
-    // The other rank is still at its exchange: it could not end without this one.
+    // The other rank is still at its exchange, which cannot end without this transfer.
     const Rank other = ends_[t].from == rank ? ends_[t].to : ends_[t].from;
     if (--missing_[static_cast<std::size_t>(other)] > 0) continue;
     ++at_[static_cast<std::size_t>(other)];
@@ -141,7 +144,7 @@ bool ProgressCheck::start(Rank rank, const Exchange& exchange) {
   return missing == 0;
 }
 
-/// Goes on with a rank until an exchange blocks it or its list ends.
+/// Executes ops of a rank until an exchange blocks it or its list ends.
 void ProgressCheck::advance(Rank rank) {
   for (OpId& at = at_[static_cast<std::size_t>(rank)]; at < s_.ops_end(rank); ++at) {
     const auto* x = std::get_if<Exchange>(&s_.ops[at]);
@@ -163,7 +166,7 @@ void ProgressCheck::report_stuck(Rank rank) {
   const OpId op = at_[static_cast<std::size_t>(rank)];
   for (TransferId t : s_.transfers_of(std::get<Exchange>(s_.ops[op]))) {
     const Rank other = ends_[t].from == rank ? ends_[t].to : ends_[t].from;
-    // Every transfer here has started at this end; the other has reached it only if it is in the exchange there.
+    // The other rank has reached the transfer only if its current exchange lists it.
     const OpId stuck = at_[static_cast<std::size_t>(other)];
     if (stuck == s_.ops_end(other)) continue;
     const std::span<const TransferId> there = s_.transfers_of(std::get<Exchange>(s_.ops[stuck]));

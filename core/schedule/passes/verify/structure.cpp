@@ -15,7 +15,7 @@ class StructureCheck {
   StructureCheck(const Schedule& s, Findings& found) : s_(s), p_(s.problem), found_(found) {}
 
   void run() {
-    if (!problem_is_sound() || !ranks_are_sound()) return;
+    if (!check_problem() || !check_op_lists()) return;
     check_regions();
     check_values();
     check_transfers();
@@ -23,29 +23,29 @@ class StructureCheck {
     for_each_op(s_, found_, [&](Rank rank, OpId op, const Op& step) {
       std::visit([&](const auto& x) { check_op(rank, op, x); }, step);
     });
-    check_given();
+    check_inputs_and_outputs();
     check_waits();
     if (!s_.offset.empty() && s_.offset.size() != s_.values.size())
-      whole("{} of {} values have an offset in memory", s_.offset.size(), s_.values.size());
+      bad_schedule("{} of {} values have an offset in memory", s_.offset.size(), s_.values.size());
   }
 
  private:
-  /// Something wrong that no rank is to blame for.
+  /// Adds a finding that belongs to no rank.
   template <typename... Args>
-  void whole(fmt::format_string<Args...> what, Args&&... args) {
+  void bad_schedule(fmt::format_string<Args...> what, Args&&... args) {
     found_.add({0, kNone, kNone, fmt::format(what, std::forward<Args>(args)...)});
   }
   void bad_op(Rank rank, OpId op, std::string_view what) {
     found_.add({rank, op, kNone, fmt::format("op {} of rank {} {}", op, rank, what)});
   }
 
-  bool problem_is_sound();
-  bool ranks_are_sound();
+  bool check_problem();
+  bool check_op_lists();
   void check_regions();
   void check_values();
   void check_transfers();
   void check_lists();
-  void check_given();
+  void check_inputs_and_outputs();
   void check_waits();
 
   template <typename List>
@@ -67,36 +67,36 @@ class StructureCheck {
   Findings& found_;
 };
 
-/// Sizes are bounded so that counting pairs, rows and bytes never overflows 64 bits.
-bool StructureCheck::problem_is_sound() {
+/// Bounds the sizes, so that numbers of pairs, rows and bytes never overflow 64 bits. @returns false on a finding.
+bool StructureCheck::check_problem() {
   const AttentionShape& shape = p_.shape;
   if (p_.partition > Partition::kDocumentZigzag || p_.pass > Pass::kBackward || shape.dtype > Dtype::kFp32) {
-    whole("the problem has a partition, pass or dtype that does not exist");
+    bad_schedule("the problem has a partition, pass or dtype that does not exist");
     return false;
   }
   if (shape.seq_q > INT32_MAX || shape.seq_kv > INT32_MAX || p_.ranks > (1 << 24) || shape.head_dim > (1 << 16) ||
       shape.heads > (1 << 20) || shape.batch > (1 << 20) ||
       1.0 * static_cast<double>(shape.seq_kv) * shape.heads * shape.head_dim * shape.batch > 0x1p58) {
-    whole("the problem is too large to count its bytes");
+    bad_schedule("the problem is too large to count its bytes");
     return false;
   }
   try {
     check(p_);
   } catch (const InvalidInput& error) {
-    whole("{}", error.what());
+    bad_schedule("{}", error.what());
     return false;
   }
   return true;
 }
 
-bool StructureCheck::ranks_are_sound() {
+bool StructureCheck::check_op_lists() {
   const std::vector<std::uint32_t>& first = s_.first_op;
   for (std::size_t size : {s_.ops.size(), s_.values.size(), s_.transfers.size()})
-    if (size >= kNone - 1) whole("{} ops, values or transfers are more than ids can name", size);
+    if (size >= kNone - 1) bad_schedule("{} ops, values or transfers are more than ids can name", size);
   if (first.size() != static_cast<std::size_t>(p_.ranks) + 1)
-    whole("the ops are listed for {} ranks of {}", static_cast<std::int64_t>(first.size()) - 1, p_.ranks);
+    bad_schedule("the ops are listed for {} ranks of {}", static_cast<std::int64_t>(first.size()) - 1, p_.ranks);
   else if (first.front() != 0 || first.back() != s_.ops.size() || !std::ranges::is_sorted(first))
-    whole("the op lists of the ranks do not follow one another from op 0 to op {}", s_.ops.size());
+    bad_schedule("the op lists of the ranks do not follow one another from op 0 to op {}", s_.ops.size());
   return found_.empty();
 }
 
@@ -105,9 +105,9 @@ void StructureCheck::check_regions() {
     const Region r = s_.regions[id];
     const bool ascending = std::ranges::adjacent_find(r.cells, std::greater_equal<Cell>()) == r.cells.end();
     if (r.cells.empty() || !ascending || r.cells.back() >= p_.cells())
-      whole("region {} is not an ascending list of some of the {} cells", id, p_.cells());
+      bad_schedule("region {} is not an ascending list of some of the {} cells", id, p_.cells());
     if (r.heads.begin < 0 || r.heads.begin >= r.heads.end || r.heads.end > p_.shape.heads)
-      whole("region {} has heads {} to {} of {}", id, r.heads.begin, r.heads.end, p_.shape.heads);
+      bad_schedule("region {} has heads {} to {} of {}", id, r.heads.begin, r.heads.end, p_.shape.heads);
   }
 }
 
@@ -131,15 +131,15 @@ void StructureCheck::check_transfers() {
   for (TransferId t = 0; t < s_.transfers.size() && !found_.full(); ++t) {
     const Transfer& transfer = s_.transfers[t];
     if (!is_value(transfer.source) || !is_value(transfer.made))
-      whole("transfer {} names values {} and {} of {}", t, transfer.source, transfer.made, s_.values.size());
-    if (transfer.lane == kComputeLane) whole("transfer {} is on the compute lane", t);
+      bad_schedule("transfer {} names values {} and {} of {}", t, transfer.source, transfer.made, s_.values.size());
+    if (transfer.lane == kComputeLane) bad_schedule("transfer {} is on the compute lane", t);
   }
 }
 
 template <typename List>
 void StructureCheck::check_ids(std::string_view list, const List& ids, std::size_t end) {
   const auto bad = std::ranges::find_if(ids, [&](std::uint32_t id) { return id >= end; });
-  if (bad != ids.end()) whole("the list of {} names {} of {}", list, *bad, end);
+  if (bad != ids.end()) bad_schedule("the list of {} names {} of {}", list, *bad, end);
 }
 
 void StructureCheck::check_lists() {
@@ -149,15 +149,15 @@ void StructureCheck::check_lists() {
   check_ids("inputs", s_.inputs, s_.values.size());
   check_ids("outputs", s_.outputs, s_.values.size());
   const auto is_row = [&](const AttendRow& row) { return is_value(row.q) && is_value(row.o); };
-  if (!std::ranges::all_of(s_.rows, is_row)) whole("a row names a value that does not exist");
+  if (!std::ranges::all_of(s_.rows, is_row)) bad_schedule("a row names a value that does not exist");
   const auto is_backward_row = [&](const BackwardRow& row) {
     return is_value(row.q) && is_value(row.d_o) && is_value(row.delta) && is_value(row.dq);
   };
   if (!std::ranges::all_of(s_.backward_rows, is_backward_row))
-    whole("a backward row names a value that does not exist");
+    bad_schedule("a backward row names a value that does not exist");
   const auto is_column = [&](const BackwardColumn& column) { return is_value(column.kv) && is_value(column.dkv); };
   if (!std::ranges::all_of(s_.backward_columns, is_column))
-    whole("a backward column names a value that does not exist");
+    bad_schedule("a backward column names a value that does not exist");
 }
 
 template <typename Rectangle, typename Rows, typename Columns>
@@ -186,12 +186,12 @@ void StructureCheck::check_op(Rank rank, OpId op, const Exchange& x) {
     bad_op(rank, op, "exchanges beyond the end of the list");
 }
 
-void StructureCheck::check_given() {
+void StructureCheck::check_inputs_and_outputs() {
   const auto ascends = [](const std::vector<ValueId>& ids) {
     return std::ranges::adjacent_find(ids, std::greater_equal<ValueId>()) == ids.end();
   };
-  if (!ascends(s_.inputs)) whole("the inputs are not in ascending order");
-  if (!ascends(s_.outputs)) whole("the outputs are not in ascending order");
+  if (!ascends(s_.inputs)) bad_schedule("the inputs are not in ascending order");
+  if (!ascends(s_.outputs)) bad_schedule("the outputs are not in ascending order");
 }
 
 void StructureCheck::check_waits() {
@@ -200,8 +200,8 @@ void StructureCheck::check_waits() {
   for (const ReuseWait& wait : s_.waits) {
     if (found_.full()) return;
     if (wait.op >= s_.ops.size() || wait.after >= s_.ops.size() || wait.op < last) {
-      whole("the reuse wait of op {} for op {} is out of order or names an op that does not exist", wait.op,
-            wait.after);
+      bad_schedule("the reuse wait of op {} for op {} is out of order or names an op that does not exist", wait.op,
+                   wait.after);
       return;
     }
     last = wait.op;
