@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # layering.sh ROOT: fails when a file of the tree at ROOT includes what it must not know, and prints each such line.
 #   experiments -> sim, gpu -> core; core headers include the standard library and core alone.
+#   Public headers (<meshattn/...>) are for users of the libraries, of whom the examples are some.
 #   Within core a room includes only itself and rooms before it in `rooms`. No includes go in a circle.
 set -euo pipefail
 cd "$1"
@@ -27,6 +28,9 @@ for files in '*.h' '*.cpp' '*.cu' '*.cuh'; do
   forbid 'core knows neither SimGrid nor Boost nor a GPU' "$libraries" "$files" core
   forbid 'sim knows core alone' "$(packages 'gpu|experiments|tests')" "$files" sim
   forbid 'gpu knows core alone' "$(packages 'sim|experiments|tests')" "$files" gpu
+  forbid 'public headers are for users of the libraries' '["<]meshattn/' "$files" core
+  forbid 'public headers are for users of the libraries' '["<]meshattn/' "$files" gpu
+  forbid 'examples know public headers alone' "$(packages 'core|sim|gpu|experiments')" "$files" experiments/examples
   forbid 'experiments do not know tests' "$(packages 'tests')" "$files" experiments
   for ((i = 0; i + 1 < ${#rooms[@]}; ++i)); do
     above=$(IFS='|'; echo "${rooms[*]:i+1}")
@@ -36,7 +40,7 @@ done
 # Standard headers have neither a dot nor a slash in their names.
 forbid 'core headers include the standard library and core alone' '<[^>]*[./]' '*.h' core
 
-strangers=$(find core -mindepth 2 -type f | cut -d/ -f2 | sort -u | grep -vxF "$(printf '%s\n' "${rooms[@]}")" || true)
+strangers=$(find core -mindepth 2 -type f | cut -d/ -f2 | grep -vx include | sort -u | grep -vxF "$(printf '%s\n' "${rooms[@]}")" || true)
 if [[ -n $strangers ]]; then
   echo "not a room of core: $strangers" >&2
   violations=1

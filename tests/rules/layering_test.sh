@@ -12,6 +12,7 @@ fresh_copy() {
     if [[ -d $root/$package ]]; then cp -r "$root/$package" "$copy"; fi
     mkdir -p "$copy/$package"
   done
+  mkdir -p "$copy/experiments/examples"
 }
 
 expect_refused() {
@@ -40,6 +41,9 @@ expect_refused core/report/planted.cpp '#include "../experiments/cli/request.h"'
 expect_refused sim/planted.cpp '#include "gpu/kernel.h"'
 expect_refused sim/planted.h '#include "experiments/cli/request.h"'
 expect_refused gpu/planted.cu '#include "sim/simulator.h"'
+expect_refused gpu/planted.h '#include <meshattn/plan.h>'
+expect_refused core/planner/planted.cpp '#include "meshattn/plan.h"'
+expect_refused experiments/examples/planted.cpp '#include "core/planner/plan.h"'
 expect_refused gpu/planted.cpp '#include "experiments/cli/request.h"'
 
 # Each room of core: the room after it, by either way to name it.

@@ -1,0 +1,3 @@
+#pragma once
+
+#include "core/schedule/passes/verify.h"  // IWYU pragma: export
