@@ -4,62 +4,15 @@
 #include <map>
 #include <string>
 
-#include "core/base/enum_names.h"
 #include "core/base/error.h"
 #include "core/base/text_scanner.h"
+#include "core/schedule/shared_lists.h"
 #include "core/schedule/text.h"
+#include "core/schedule/text_problem_reader.h"
 
 namespace meshattn {
 
 namespace {
-
-/// Operand lists as found in the text, put where the schedule already has them in this order, else appended, so that
-/// rectangles that share rows or columns share their lists again.
-template <typename T>
-class SharedLists {
- public:
-  explicit SharedLists(std::vector<T>& all) : all_(all) {}
-
-  /// @returns the index of the first of `wanted`, which is not empty.
-  std::uint32_t place(const std::vector<T>& wanted) {
-    const ValueId first_key = key(wanted.front());
-    const std::uint32_t known = first_key < last_at_.size() ? last_at_[first_key] : kNone;
-    if (known != kNone) {
-      const auto [w, a] = std::mismatch(wanted.begin(), wanted.end(), all_.begin() + known, all_.end());
-      if (w == wanted.end()) return known;
-      if (a == all_.end()) {
-        append(w, wanted.end());
-        return known;
-      }
-    }
-    const auto first = static_cast<std::uint32_t>(all_.size());
-    append(wanted.begin(), wanted.end());
-    return first;
-  }
-
- private:
-  static ValueId key(ValueId kv) { return kv; }
-  static ValueId key(const AttendRow& row) { return row.q; }
-  static ValueId key(const BackwardRow& row) { return row.q; }
-  static ValueId key(const BackwardColumn& column) { return column.kv; }
-
-  template <typename Iterator>
-  void append(Iterator begin, Iterator end) {
-    for (; begin != end; ++begin) {
-      const ValueId k = key(*begin);
-      if (k >= last_at_.size()) last_at_.resize(k + std::size_t{1}, kNone);
-      last_at_[k] = static_cast<std::uint32_t>(all_.size());
-      all_.push_back(*begin);
-    }
-  }
-
-  std::vector<T>& all_;
-  std::vector<std::uint32_t> last_at_;  // by the first id of an item: where it was last put
-};
-
-/// The first word of a mask.
-enum class Sight : std::uint8_t { kFull, kCausal, kWindow };
-constexpr NameTable<Sight, 3> kSights{{{Sight::kFull, "full"}, {Sight::kCausal, "causal"}, {Sight::kWindow, "window"}}};
 
 class Reader {
  public:
@@ -68,23 +21,16 @@ class Reader {
   Schedule read();
 
  private:
-  std::uint64_t field(std::string_view name, std::uint64_t most);
-  template <typename T>
-  T field(std::string_view name, T (*parse)(std::string_view));
-  void read_problem();
-  void read_mask();
-  std::vector<std::int64_t> read_lengths();
-  void read_partition();
-
+  void read_header();
   void read_value();
   RegionId read_region(Tensor tensor);
   void read_range(std::uint32_t least, std::uint32_t count, std::string_view what);
   RegionId intern_ranges();
 
   ValueId value() { return static_cast<ValueId>(scan_.id(s_.values.size(), "a value")); }
-  /// value() after a mark.
+  /// Expects a mark, then a value.
   ValueId value_after(std::string_view mark) { return scan_.expect(mark), value(); }
-  /// Items as long as a number comes next: at least one, at most what Attend can count.
+  /// Reads items while a number comes next: at least one, at most as many as Attend can count.
   template <typename ReadItem>
   auto list(ReadItem&& read_item);
   AttendRow read_row();
@@ -104,9 +50,10 @@ class Reader {
 
   TextScanner scan_;
   Schedule s_;
-  std::vector<std::uint32_t> ranges_;  ///< of the region being read: first and last cell …, first and last head
-  std::map<std::vector<std::uint32_t>, RegionId> regions_;
-  std::uint64_t cells_stored_ = 0;
+  std::vector<std::uint32_t>
+      ranges_;  ///< of the region being read: first and last cell of each range, then of the heads
+  std::map<std::vector<std::uint32_t>, RegionId> regions_;  ///< by their ranges
+  std::uint64_t cells_stored_ = 0;                          ///< of all regions
   bool has_offsets_ = false;
   std::vector<TransferId> transfer_of_;  ///< by made value
   SharedLists<AttendRow> rows_{s_.rows};
@@ -115,72 +62,21 @@ class Reader {
   SharedLists<BackwardColumn> backward_columns_{s_.backward_columns};
 };
 
-std::uint64_t Reader::field(std::string_view name, std::uint64_t most) {
-  scan_.expect(name);
-  const std::uint64_t value = scan_.number(0, most, "a number");
+/// Reads everything before the values.
+void Reader::read_header() {
+  scan_.skip_empty_lines();
+  scan_.expect("meshattn");
+  scan_.expect("schedule");
+  scan_.expect("1");
   scan_.next_line();
-  return value;
-}
-
-template <typename T>
-T Reader::field(std::string_view name, T (*parse)(std::string_view)) {
-  scan_.expect(name);
-  const T value = scan_.name(parse);
-  scan_.next_line();
-  return value;
-}
-
-void Reader::read_problem() {
-  Problem& p = s_.problem;
   const std::size_t begin = scan_.position();
-  const auto small = [this](std::string_view name) { return static_cast<int>(field(name, INT32_MAX)); };
-  p.ranks = small("ranks");
-  p.shape.batch = small("batch");
-  p.shape.seq_q = static_cast<std::int64_t>(field("seq_q", INT64_MAX));
-  p.shape.seq_kv = static_cast<std::int64_t>(field("seq_kv", INT64_MAX));
-  p.shape.heads = small("heads");
-  p.shape.kv_heads = small("kv_heads");
-  p.shape.head_dim = small("head_dim");
-  p.shape.dtype = field("dtype", &parse_dtype);
-  read_mask();
-  read_partition();
-  p.pass = field("pass", &parse_pass);
-  s_.peak_bytes = field("peak_bytes", UINT64_MAX);
+  s_.problem = read_problem(scan_);
+  s_.peak_bytes = read_field(scan_, "peak_bytes", UINT64_MAX);
   try {
-    check(p);
+    check(s_.problem);
   } catch (const InvalidInput& e) {
     scan_.reject(begin, e.what());
   }
-}
-
-void Reader::read_mask() {
-  Mask& mask = s_.problem.mask;
-  scan_.expect("mask");
-  const Sight sight = scan_.name(+[](std::string_view name) { return kSights.parse("mask", name); });
-  mask.causal = sight != Sight::kFull;
-  if (sight == Sight::kWindow)
-    mask.window = static_cast<std::int64_t>(scan_.number(1, static_cast<std::uint64_t>(kMaxTokens), "a window"));
-  if (scan_.take("documents")) mask.documents = Documents(read_lengths());
-  scan_.next_line();
-}
-
-/// Lengths that make up the sequence.
-std::vector<std::int64_t> Reader::read_lengths() {
-  auto left = static_cast<std::uint64_t>(s_.problem.shape.seq_q);
-  std::vector<std::int64_t> lengths;
-  do {
-    const std::uint64_t length = scan_.number(1, left, "a length");
-    lengths.push_back(static_cast<std::int64_t>(length));
-    left -= length;
-  } while (left > 0);
-  return lengths;
-}
-
-void Reader::read_partition() {
-  scan_.expect("partition");
-  s_.problem.partition = scan_.name(&parse_partition);
-  if (scan_.take("cuts")) s_.problem.cuts = static_cast<int>(scan_.number(1, kMaxCuts, "a number of cuts"));
-  scan_.next_line();
 }
 
 void Reader::read_range(std::uint32_t least, std::uint32_t count, std::string_view what) {
@@ -203,12 +99,12 @@ RegionId Reader::read_region(Tensor tensor) {
 }
 
 RegionId Reader::intern_ranges() {
-  constexpr std::uint64_t kMostCells = std::uint64_t{1} << 26;  // of all regions: a short text can name many
+  constexpr std::uint64_t kMaxCells = std::uint64_t{1} << 26;  // of all regions: a short text can name very many
   std::vector<Cell> cells;
   for (std::size_t i = 0; i + 2 < ranges_.size(); i += 2)
     for (Cell c = ranges_[i]; c <= ranges_[i + 1]; ++c) cells.push_back(c);
   cells_stored_ += cells.size();
-  if (cells_stored_ > kMostCells) scan_.reject(scan_.position(), "the regions have more than 67108864 cells in all");
+  if (cells_stored_ > kMaxCells) scan_.reject(scan_.position(), "the regions have more than 67108864 cells in all");
   const HeadRange heads{static_cast<std::int32_t>(ranges_[ranges_.size() - 2]),
                         static_cast<std::int32_t>(ranges_.back() + 1)};
   return regions_.emplace(ranges_, s_.regions.intern(cells, heads)).first->second;
@@ -262,7 +158,7 @@ Attend Reader::read_attend() {
   const auto rows = list([this] { return read_row(); });
   scan_.expect("x");
   const auto columns = list([this] { return value(); });
-  return {rows_.place(rows), columns_.place(columns), static_cast<std::uint16_t>(rows.size()),
+  return {rows_.find_or_append(rows), columns_.find_or_append(columns), static_cast<std::uint16_t>(rows.size()),
           static_cast<std::uint16_t>(columns.size())};
 }
 
@@ -270,8 +166,8 @@ AttendBackward Reader::read_attend_backward() {
   const auto rows = list([this] { return read_backward_row(); });
   scan_.expect("x");
   const auto columns = list([this] { return read_backward_column(); });
-  return {backward_rows_.place(rows), backward_columns_.place(columns), static_cast<std::uint16_t>(rows.size()),
-          static_cast<std::uint16_t>(columns.size())};
+  return {backward_rows_.find_or_append(rows), backward_columns_.find_or_append(columns),
+          static_cast<std::uint16_t>(rows.size()), static_cast<std::uint16_t>(columns.size())};
 }
 
 Delta Reader::read_delta() {
@@ -353,12 +249,7 @@ void Reader::number_transfers_by_made_value() {
 }
 
 Schedule Reader::read() {
-  scan_.skip_empty_lines();
-  scan_.expect("meshattn");
-  scan_.expect("schedule");
-  scan_.expect("1");
-  scan_.next_line();
-  read_problem();
+  read_header();
   while (scan_.take("value")) read_value();
   transfer_of_.assign(s_.values.size(), kNone);
   s_.first_op.push_back(0);
@@ -373,7 +264,7 @@ Schedule Reader::read() {
 }  // namespace
 
 Schedule read_text(std::string_view text, std::string_view file_name) {
-  if (text.size() > UINT32_MAX)  // every id is a number of 32 bits, and each takes a byte
+  if (text.size() > UINT32_MAX)  // ids have 32 bits, and every id takes at least one byte
     throw InvalidInput(fmt::format("{}: a schedule of {} bytes is too large: at most 4 GiB", file_name, text.size()));
   return Reader(text, file_name).read();
 }
