@@ -25,7 +25,7 @@ Json json_of(const Volume& v) {
 Json json_of(const Summary& s, std::size_t most_links) {
   Json links = Json::array(), waits = Json::array();
   for (std::size_t i = 0; i < std::min(most_links, s.links.size()); ++i) {
-    const LinkLoad& l = s.links[i];
+    const LinkUse& l = s.links[i];
     links.push_back({{"name", l.name}, {"bytes", l.bytes}, {"busy_s", l.busy_s}, {"utilisation", l.utilisation}});
   }
   const auto [least_s, most_s] = range_s(s);

@@ -32,23 +32,23 @@ Compute compute_of(const Schedule& s, const Trace& trace, const OpTimes& times) 
 /// Times in a trace are whole picoseconds, rounded up: a bound is not to be above them by the rounding of a sum.
 double down_to_picoseconds(double seconds) { return std::floor(seconds * 1e12 + 0.01) / 1e12; }
 
-void sort_links(std::vector<LinkLoad>& links, double makespan_s) {
-  for (LinkLoad& link : links) link.utilisation = makespan_s > 0 ? link.busy_s / makespan_s : 0;
-  std::ranges::stable_sort(links, std::greater{}, &LinkLoad::busy_s);
+void sort_links(std::vector<LinkUse>& links, double makespan_s) {
+  for (LinkUse& link : links) link.utilisation = makespan_s > 0 ? link.busy_s / makespan_s : 0;
+  std::ranges::stable_sort(links, std::greater{}, &LinkUse::busy_s);
 }
 
-std::vector<LinkLoad> link_loads(const Schedule& s, const Network& network, double makespan_s) {
+std::vector<LinkUse> link_uses(const Schedule& s, const Network& network, double makespan_s) {
   std::vector<double> bytes(network.links().size());
   for (const Transfer& t : s.transfers)
     for (LinkId link : network.route(s.values[t.source].rank, s.values[t.made].rank))
       bytes[link] += static_cast<double>(s.bytes(t.made));
-  std::vector<LinkLoad> loads;
+  std::vector<LinkUse> uses;
   for (LinkId link = 0; link < bytes.size(); ++link) {
     const Link& l = network.links()[link];
-    if (bytes[link] > 0) loads.push_back({l.name, bytes[link], bytes[link] / l.bytes_per_s, 0});
+    if (bytes[link] > 0) uses.push_back({l.name, bytes[link], bytes[link] / l.bytes_per_s, 0});
   }
-  sort_links(loads, makespan_s);
-  return loads;
+  sort_links(uses, makespan_s);
+  return uses;
 }
 
 Volume added(const Volume& a, const Volume& b) {
@@ -89,7 +89,7 @@ Summary summarise(const Schedule& s, const Network& network, const CostModel& co
   sum.compute_s = busy.busiest;
   sum.waiting = trace.makespan_s > 0 ? std::max(0.0, 1 - busy.mean / trace.makespan_s) : 0;  // not below by rounding
   sum.compute_balance = busy.mean > 0 ? std::max(1.0, busy.busiest / busy.mean) : 1;         // not below by rounding
-  sum.links = link_loads(s, network, trace.makespan_s);
+  sum.links = link_uses(s, network, trace.makespan_s);
   sum.bounds.compute_s = down_to_picoseconds(busiest_compute_s(s, network, times.seconds));
   if (!sum.links.empty()) {
     sum.bounds.busiest_link_s = down_to_picoseconds(sum.links.front().busy_s);
@@ -126,7 +126,7 @@ Summary one_after_other(const Summary& a, const Summary& b) {
   sum.transfers = a.transfers + b.transfers;
   sum.ops = a.ops + b.ops;
   sum.wall = {a.wall.plan_s + b.wall.plan_s, a.wall.verify_s + b.wall.verify_s, a.wall.simulate_s + b.wall.simulate_s};
-  sum.links = merged(a.links, b.links, &LinkLoad::name, [](LinkLoad& to, const LinkLoad& from) {
+  sum.links = merged(a.links, b.links, &LinkUse::name, [](LinkUse& to, const LinkUse& from) {
     to.bytes += from.bytes;
     to.busy_s += from.busy_s;
   });

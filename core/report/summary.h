@@ -26,7 +26,7 @@ struct Bounds {
   std::string busiest_link;   ///< empty if nothing moves; of two passes both, if they differ
 };
 
-struct LinkLoad {
+struct LinkUse {
   std::string name;
   double bytes = 0;
   double busy_s = 0;       ///< bytes / bandwidth
@@ -59,8 +59,8 @@ struct Summary {
   std::uint64_t transfers = 0;
   std::uint64_t ops = 0;
   WallTimes wall;
-  std::vector<LinkLoad> links;  ///< all that carry bytes, busiest first
-  std::vector<Wait> waits;      ///< longest first; shares add up to 1 if anything waited
+  std::vector<LinkUse> links;  ///< all that carry bytes, busiest first
+  std::vector<Wait> waits;     ///< longest first; shares add up to 1 if anything waited
 };
 
 /// No algorithm, tile or placement is faster. Assumes that every rank (or processor, if there are fewer) computes the

@@ -70,7 +70,7 @@ std::string text_of(const Summary& s) {
   if (s.links.empty()) return text;
   std::vector<std::vector<std::string>> links{{"busiest links", "bytes", "busy", "utilisation"}};
   for (std::size_t i = 0; i < s.links.size() && i < 5; ++i) {
-    const LinkLoad& l = s.links[i];
+    const LinkUse& l = s.links[i];
     links.push_back({l.name, bytes_text(l.bytes), time_text(l.busy_s), percent_text(l.utilisation)});
   }
   return text + '\n' + aligned(links, 1);

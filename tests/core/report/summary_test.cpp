@@ -101,7 +101,7 @@ TEST(Summary, BoundsKnowThatProcessorsAreShared) {
 TEST(Summary, EveryPortCarriesOneChunk) {
   const Summary s = summary_of(ring_of_two(), kTrace);
   ASSERT_EQ(s.links.size(), 4u);
-  for (const LinkLoad& link : s.links) {
+  for (const LinkUse& link : s.links) {
     EXPECT_EQ(link.bytes, 64) << link.name;
     EXPECT_DOUBLE_EQ(link.busy_s, 2);
     EXPECT_DOUBLE_EQ(link.utilisation, 0.25);  // of 8 s
@@ -188,7 +188,7 @@ TEST(Summary, OneAfterTheOtherAddsTimesAndKeepsMeans) {
   EXPECT_EQ(both.transfers, 4u);
   EXPECT_EQ(both.volume.bytes_received_avg, 128);
   ASSERT_EQ(both.links.size(), 4u);
-  for (const LinkLoad& link : both.links) {
+  for (const LinkUse& link : both.links) {
     EXPECT_EQ(link.bytes, 128);
     EXPECT_DOUBLE_EQ(link.utilisation, 4.0 / 13);
   }
