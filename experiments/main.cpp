@@ -58,7 +58,7 @@ void set_log_level(const po::variables_map& given) {
   spdlog::set_level(spdlog::level::warn);
   if (!given.count("log-level")) return;
   using spdlog::level::level_enum;
-  constexpr NameTable<level_enum, 5> kLevels{{{level_enum::debug, "debug"},
+  constexpr EnumNames<level_enum, 5> kLevels{{{level_enum::debug, "debug"},
                                               {level_enum::info, "info"},
                                               {level_enum::warn, "warn"},
                                               {level_enum::err, "error"},

@@ -11,7 +11,7 @@ namespace meshattn {
 
 /// The names of an enumeration's values, both ways.
 template <typename Enum, std::size_t N>
-struct NameTable {
+struct EnumNames {
   std::pair<Enum, std::string_view> entries[N];
 
   [[nodiscard]] constexpr std::string_view name_of(Enum value) const {

@@ -74,14 +74,14 @@ constexpr Key kFrameworkKeys[] = {
     {"framework", "exchanges", Kind::kText, false},          // early (if not said), late
 };
 
-constexpr NameTable<Fabric::Kind, 3> kFabrics{{{Fabric::Kind::kNonBlocking, "non-blocking"},
+constexpr EnumNames<Fabric::Kind, 3> kFabrics{{{Fabric::Kind::kNonBlocking, "non-blocking"},
                                                {Fabric::Kind::kFatTree, "fat-tree"},
                                                {Fabric::Kind::kRail, "rail"}}};
-constexpr NameTable<bool, 2> kLate{{{false, "early"}, {true, "late"}}};
+constexpr EnumNames<bool, 2> kLate{{{false, "early"}, {true, "late"}}};
 
 /// What a key that takes one of a few words says.
 template <typename Enum, std::size_t N>
-Enum word(const KeyedFile& file, const char* section, const char* key, const NameTable<Enum, N>& names) {
+Enum word(const KeyedFile& file, const char* section, const char* key, const EnumNames<Enum, N>& names) {
   const KeyedLine& line = file.line(section, key);
   return at_place(line.where,
                   [&] { return names.parse(fmt::format("{} of {}", key, section), printable(line.value)); });

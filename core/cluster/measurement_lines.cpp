@@ -14,7 +14,7 @@ namespace meshattn {
 
 namespace {
 
-constexpr NameTable<KernelMask, 2> kKernelMasks{{{KernelMask::kFull, "full"}, {KernelMask::kCausal, "causal"}}};
+constexpr EnumNames<KernelMask, 2> kKernelMasks{{{KernelMask::kFull, "full"}, {KernelMask::kCausal, "causal"}}};
 
 std::vector<std::string> words_of(const KeyedLine& line) {
   std::istringstream in(line.value);

@@ -9,8 +9,8 @@ namespace meshattn {
 
 namespace {
 
-constexpr NameTable<Dtype, 3> kDtypes{{{Dtype::kBf16, "bf16"}, {Dtype::kFp16, "fp16"}, {Dtype::kFp32, "fp32"}}};
-constexpr NameTable<Pass, 2> kPasses{{{Pass::kForward, "forward"}, {Pass::kBackward, "backward"}}};
+constexpr EnumNames<Dtype, 3> kDtypes{{{Dtype::kBf16, "bf16"}, {Dtype::kFp16, "fp16"}, {Dtype::kFp32, "fp32"}}};
+constexpr EnumNames<Pass, 2> kPasses{{{Pass::kForward, "forward"}, {Pass::kBackward, "backward"}}};
 
 constexpr std::int64_t kMaxBatch = 1 << 10;
 constexpr std::int64_t kMaxHeads = 1 << 10;

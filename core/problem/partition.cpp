@@ -6,7 +6,7 @@ namespace meshattn {
 
 namespace {
 
-constexpr NameTable<Partition, 5> kPartitions{{{Partition::kContiguous, "contiguous"},
+constexpr EnumNames<Partition, 5> kPartitions{{{Partition::kContiguous, "contiguous"},
                                                {Partition::kStriped, "striped"},
                                                {Partition::kZigzag, "zigzag"},
                                                {Partition::kDocumentContiguous, "document-contiguous"},

@@ -8,7 +8,7 @@ namespace meshattn {
 
 namespace {
 
-constexpr NameTable<Tensor, 7> kTensors{{{Tensor::kQ, "Q"},
+constexpr EnumNames<Tensor, 7> kTensors{{{Tensor::kQ, "Q"},
                                          {Tensor::kKV, "KV"},
                                          {Tensor::kO, "O"},
                                          {Tensor::kDO, "dO"},

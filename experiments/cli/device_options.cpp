@@ -16,9 +16,9 @@ using gpu::Transport;
 
 namespace {
 
-constexpr NameTable<Backend, 2> kBackends{{{Backend::kCuda, "cuda"}, {Backend::kCpu, "cpu"}}};
-constexpr NameTable<Transport, 2> kTransports{{{Transport::kCopies, "copies"}, {Transport::kNccl, "nccl"}}};
-constexpr NameTable<Kernels, 3> kKernels{
+constexpr EnumNames<Backend, 2> kBackends{{{Backend::kCuda, "cuda"}, {Backend::kCpu, "cpu"}}};
+constexpr EnumNames<Transport, 2> kTransports{{{Transport::kCopies, "copies"}, {Transport::kNccl, "nccl"}}};
+constexpr EnumNames<Kernels, 3> kKernels{
     {{Kernels::kFast, "fast"}, {Kernels::kRepeatable, "repeatable"}, {Kernels::kReference, "reference"}}};
 
 }  // namespace

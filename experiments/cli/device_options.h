@@ -23,7 +23,7 @@ void choose_transport(const boost::program_options::variables_map& given, const 
 /// What a name stands for; what is usual if the option was not given. @throws InvalidInput with the possible names
 template <typename T, std::size_t N>
 [[nodiscard]] T one_of(const boost::program_options::variables_map& given, const std::string& option, T usual,
-                       const NameTable<T, N>& possible) {
+                       const EnumNames<T, N>& possible) {
   return given.count(option) ? possible.parse("--" + option, given[option].as<std::string>()) : usual;
 }
 

@@ -84,7 +84,7 @@ void count_figures(const Cluster& cluster, Question& question) {
   for (const AttentionPoint& point : cluster.gpu.attention) count(point.source);
 }
 
-constexpr NameTable<Travel, 2> kTravels{{{Travel::kRing, "ring"}, {Travel::kDirect, "direct"}}};
+constexpr EnumNames<Travel, 2> kTravels{{{Travel::kRing, "ring"}, {Travel::kDirect, "direct"}}};
 
 void read_choices(const po::variables_map& given, Request& request) {
   const auto text = [&](const char* option) { return given[option].as<std::string>(); };

@@ -61,7 +61,7 @@ RunRequest read_run_request(const po::variables_map& given) {
   RunRequest asked;
   asked.options = read_device_options(given);
   asked.seed = static_cast<std::uint64_t>(count_of(given, "seed", 1));
-  asked.check = one_of(given, "check", true, NameTable<bool, 2>{{{true, "yes"}, {false, "no"}}});
+  asked.check = one_of(given, "check", true, EnumNames<bool, 2>{{{true, "yes"}, {false, "no"}}});
   asked.json = optional(given, "json");
   asked.trace = optional(given, "trace");
   if (given.count("schedule")) {

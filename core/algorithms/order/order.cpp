@@ -16,7 +16,7 @@ namespace meshattn {
 
 namespace {
 
-constexpr NameTable<Order, 4> kOrders{{{Order::kNaive, "naive"},
+constexpr EnumNames<Order, 4> kOrders{{{Order::kNaive, "naive"},
                                        {Order::kGreedy, "greedy"},
                                        {Order::kOptimal, "optimal"},
                                        {Order::kTopology, "topology"}}};
