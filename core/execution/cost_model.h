@@ -67,7 +67,7 @@ class CostModel {
   [[nodiscard]] double sum_s(double bytes) const { return bytes / sum_bytes_per_s_ + launch_s_; }
 
   Problem problem_;
-  Blocks blocks_;
+  BlockMap blocks_;
   KernelRates rates_;
   double delta_bytes_per_s_;
   double sum_bytes_per_s_;  ///< of outputs forward, of gradients backward

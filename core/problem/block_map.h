@@ -7,9 +7,9 @@
 namespace meshattn {
 
 /// The positions of a problem's cells, worked out once, and what the mask leaves of any two of them.
-class Blocks {
+class BlockMap {
  public:
-  explicit Blocks(const Problem& problem)
+  explicit BlockMap(const Problem& problem)
       : mask_(problem.mask),
         seen_is_exact_((mask_.window == 0 && mask_.documents.empty()) || problem.partition != Partition::kStriped) {
     q_runs_.reserve(problem.cells());

@@ -37,7 +37,7 @@ class NeededCells {
   void mark_other_values();
 
   const Schedule& s_;
-  const Blocks blocks_;
+  const BlockMap blocks_;
   std::vector<std::uint32_t> first_;  ///< by value: index of its first flag; one more at the end
   std::vector<std::uint8_t> flags_;   ///< by value and cell of its region: 1 if the cell is needed
   std::vector<OpId> combined_by_;     ///< by value: the Combine that makes it, or kNone

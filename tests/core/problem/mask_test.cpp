@@ -54,7 +54,7 @@ TEST(Mask, BlocksAreWhatTheDefinitionLeaves) {
   std::mt19937 random(3);
   for (int i = 0; i < 1500; ++i) {
     const Problem p = testing::random_problem(random, 6);
-    const Blocks blocks(p);
+    const BlockMap blocks(p);
     double sum = 0;
     for (Cell q = 0; q < p.cells(); ++q)
       for (Cell kv = 0; kv < p.cells(); ++kv) {

@@ -114,7 +114,7 @@ class CoverageCheck {
   const Schedule& s_;
   Findings& found_;
   const Cell cells_;
-  const Blocks blocks_;
+  const BlockMap blocks_;
   HeadAtoms atoms_;
   BitSet attended_{0};
   // The rectangle being checked:
