@@ -50,7 +50,7 @@ class Network {
  public:
   /// One rank on each of `gpus` GPUs, rank r on GPU r.
   /// @throws InvalidInput if the last node would be partly filled, or the cluster has no network where one is needed.
-  Network(const Cluster& cluster, int gpus) : Network(cluster, linear(gpus)) {}
+  Network(const Cluster& cluster, int gpus) : Network(cluster, linear_placement(gpus)) {}
   /// @throws InvalidInput also if the placement is not a permutation.
   Network(const Cluster& cluster, Placement placement);
 

@@ -8,7 +8,7 @@
 
 namespace meshattn {
 
-Placement linear(int ranks) {
+Placement linear_placement(int ranks) {
   if (ranks < 1) throw InvalidInput(fmt::format("{} GPUs: a network has at least one", ranks));
   constexpr int kMostGpus = 65'536;  // as many as a problem has ranks
   if (ranks > kMostGpus) throw InvalidInput(fmt::format("{} GPUs: at most {}", ranks, kMostGpus));

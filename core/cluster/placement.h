@@ -12,6 +12,6 @@ struct Placement {
 };
 
 /// Rank r on GPU r. @throws InvalidInput if there are no ranks or more than a problem may have.
-[[nodiscard]] Placement linear(int ranks);
+[[nodiscard]] Placement linear_placement(int ranks);
 
 }  // namespace meshattn

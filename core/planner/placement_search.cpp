@@ -86,7 +86,7 @@ Candidate evaluated(Placement placement, const Passes& passes, const Cluster& cl
 
 /// Linear, then every grid that is not linear under another name.
 std::vector<Placement> possible_placements(const MeshForm& form, int ranks, int gpus_per_node) {
-  std::vector<Placement> all{linear(ranks)};
+  std::vector<Placement> all{linear_placement(ranks)};
   for (Grid grid : grids_of(form.tile, form.ulysses, gpus_per_node))
     if (Placement p = placed(grid, form.tile, form.ulysses, gpus_per_node); p.gpu != all.front().gpu)
       all.push_back(std::move(p));
@@ -104,7 +104,8 @@ std::vector<Placement> placements_of(const PlacementRule& rule, const PlanReques
       throw InvalidInput(fmt::format("{} has no places to put on a grid: its placement is linear", method.algorithm));
     return {placed(*grid, method.form.tile, method.form.ulysses, per_node)};
   }
-  if (std::holds_alternative<LinearRule>(rule) || method.generator != Generator::kMesh) return {linear(ranks)};
+  if (std::holds_alternative<LinearRule>(rule) || method.generator != Generator::kMesh)
+    return {linear_placement(ranks)};
   return possible_placements(method.form, ranks, per_node);
 }
 

@@ -67,7 +67,7 @@ RunRequest read_run_request(const po::variables_map& given) {
   if (given.count("schedule")) {
     asked.schedule = read_schedule(given["schedule"].as<std::string>());
     asked.request = request_of(*asked.schedule, given);
-    asked.placement = linear(asked.problem().ranks);
+    asked.placement = linear_placement(asked.problem().ranks);
   } else {
     asked.request = read_request("run", given);
     auto [placement, passes] = settle(asked.request);

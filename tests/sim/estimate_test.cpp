@@ -59,7 +59,7 @@ TEST(EstimateAndSimulation, AgreeOnPlacementsOfAMaskThatMakesRanksDiffer) {
   Worst worst;
   for (Pass pass : {Pass::kForward, Pass::kBackward})
     for (Tile tile : tiles_of(64)) {
-      std::vector<Placement> placements{linear(64)};
+      std::vector<Placement> placements{linear_placement(64)};
       for (Grid grid : grids_of(tile, 1, 8)) placements.push_back(placed(grid, tile, 1, 8));
       for (const Placement& placement : placements)
         worst.add(request_of(64, tile, pass, Mask::kCausal), Network(cluster, placement), cluster.gpu);
@@ -78,7 +78,7 @@ TEST(EstimateAndSimulation, AgreeOnSlicesThatShareNics) {
       for (int slices : {2, 4, 8}) {
         PlanRequest request = request_of(32, tile, pass, Mask::kCausal);
         request.method.form.slices = slices;
-        std::vector<Placement> placements{linear(32)};
+        std::vector<Placement> placements{linear_placement(32)};
         for (Grid grid : grids_of(tile, 1, 8)) placements.push_back(placed(grid, tile, 1, 8));
         for (const Placement& placement : placements) worst.add(request, Network(cluster, placement), cluster.gpu);
       }

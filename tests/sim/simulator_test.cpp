@@ -394,7 +394,8 @@ TEST(Simulator, RanksSendFromWhereTheySit) {
   const Schedule s = m.finish();
   Cluster c = cluster();
   c.node.gpus_per_nic = 2;
-  for (const auto& [placement, step_s] : {std::pair{linear(4), 205e-6}, {Placement{"crossed", {0, 2, 1, 3}}, 405e-6}}) {
+  for (const auto& [placement, step_s] :
+       {std::pair{linear_placement(4), 205e-6}, {Placement{"crossed", {0, 2, 1, 3}}, 405e-6}}) {
     const auto result = sim::simulate_isolated(s, Network(c, placement), CostModel(c.gpu, s.problem));
     ASSERT_TRUE(std::holds_alternative<Trace>(result));
     EXPECT_NEAR(std::get<Trace>(result).makespan_s, kSteps * step_s, kNanosecond) << placement.name;

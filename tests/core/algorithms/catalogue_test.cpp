@@ -57,9 +57,9 @@ std::string name_of(std::string_view algorithm, const Choices& c, const Problem&
 
 /// Linear, or what a grid that the form has makes of it: rings then enter nodes at various ranks.
 Placement placement_of(const Method& method, int ranks, int per_node, bool on_grid) {
-  if (!on_grid || method.generator != Generator::kMesh) return linear(ranks);
+  if (!on_grid || method.generator != Generator::kMesh) return linear_placement(ranks);
   const std::vector<Grid> grids = grids_of(method.form.tile, method.form.ulysses, std::min(ranks, per_node));
-  if (grids.empty()) return linear(ranks);
+  if (grids.empty()) return linear_placement(ranks);
   return placed(grids[grids.size() / 2], method.form.tile, method.form.ulysses, std::min(ranks, per_node));
 }
 

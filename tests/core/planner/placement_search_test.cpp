@@ -28,9 +28,9 @@ std::string refusal(Grid grid, Tile tile, int inner, int gpus_per_node) {
 }
 
 TEST(Placement, LinearIsRankOnGpuOfTheSameNumber) {
-  EXPECT_EQ(linear(3).gpu, (std::vector<int>{0, 1, 2}));
-  EXPECT_THROW((void)linear(0), InvalidInput);
-  EXPECT_THROW((void)linear(65'537), InvalidInput);
+  EXPECT_EQ(linear_placement(3).gpu, (std::vector<int>{0, 1, 2}));
+  EXPECT_THROW((void)linear_placement(0), InvalidInput);
+  EXPECT_THROW((void)linear_placement(65'537), InvalidInput);
 }
 
 TEST(Placement, GridsDivideTheTileAndFillANode) {
@@ -49,7 +49,7 @@ TEST(Placement, GridPutsASubGridOnEachNode) {
   EXPECT_EQ(p.name, "grid:2x2");
   EXPECT_THAT(p.gpu, ElementsAre(0, 1, 4, 5, 2, 3, 6, 7, 8, 9, 12, 13, 10, 11, 14, 15));
   // Two ranks a place, 2x1 places a node: the places of a row are dealt in pairs, which is linear.
-  EXPECT_EQ(placed({2, 1}, {4, 2}, 2, 4).gpu, linear(16).gpu);
+  EXPECT_EQ(placed({2, 1}, {4, 2}, 2, 4).gpu, linear_placement(16).gpu);
   // 1x2 places of two ranks: (R, C) is on node C of four, at place R. Rank (4R + C)·2 + i.
   EXPECT_THAT(placed({1, 2}, {4, 2}, 2, 4).gpu, ElementsAre(0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15));
 }
@@ -62,7 +62,7 @@ TEST(Placement, EveryGridIsAPermutationThatKeepsPlacesTogether) {
           const Placement p = placed(grid, tile, inner, per_node);
           std::vector<int> sorted = p.gpu;
           std::ranges::sort(sorted);
-          ASSERT_EQ(sorted, linear(tile.rows * tile.columns * inner).gpu);
+          ASSERT_EQ(sorted, linear_placement(tile.rows * tile.columns * inner).gpu);
           const auto node = [&](int column, int row, int i) {
             return p.gpu[static_cast<std::size_t>((column * tile.rows + row) * inner + i)] / per_node;
           };
@@ -79,7 +79,7 @@ TEST(Placement, LinearIsAGrid) {
   for (Tile tile : tiles_of(64))
     for (int m : {1, 2, 4, 8, 16}) {
       const int rows = std::min(tile.rows, m);
-      EXPECT_EQ(placed({rows, m / rows}, tile, 1, m).gpu, linear(64).gpu) << tile.rows << ' ' << m;
+      EXPECT_EQ(placed({rows, m / rows}, tile, 1, m).gpu, linear_placement(64).gpu) << tile.rows << ' ' << m;
     }
 }
 
@@ -139,7 +139,7 @@ TEST(PlacementSearch, TakesTheFastest) {
     return make_plan(passes.front().front(), Network(c, p), CostModel(c.gpu, passes.front().front().problem))
         .estimate_s;
   };
-  EXPECT_NEAR(seconds(linear(64)) / seconds(best), 70.0 / 56, 0.02);
+  EXPECT_NEAR(seconds(linear_placement(64)) / seconds(best), 70.0 / 56, 0.02);
 }
 
 /// Blocks so long that all placements take the same: the NICs of 2x2 carry least.

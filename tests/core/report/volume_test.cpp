@@ -102,7 +102,8 @@ TEST(Volume, BetweenNodesFallsWithAGridOfPlaces) {
   const Schedule s = schedule_of(problem_of(c, Mask::kFull, Partition::kContiguous), {16, 16}, c.wire);
   Cluster nodes_of_8;
   nodes_of_8.node = {.gpus = 8, .link_bytes_per_s = 1, .nic_bytes_per_s = 1};
-  for (const auto& [placement, average] : {std::pair{linear(256), 33.75}, {placed({2, 4}, {16, 16}, 1, 8), 22.5}}) {
+  for (const auto& [placement, average] :
+       {std::pair{linear_placement(256), 33.75}, {placed({2, 4}, {16, 16}, 1, 8), 22.5}}) {
     const Volume v = volume_of(s, Network(nodes_of_8, placement));
     EXPECT_DOUBLE_EQ(v.inter_node_chunks_avg, average);
     EXPECT_DOUBLE_EQ(v.inter_node_chunks_max, 60);
