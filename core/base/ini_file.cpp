@@ -38,9 +38,10 @@ std::string advice(std::string_view given, std::span<const std::string_view> pos
 }
 
 /// Finds a key in the table. @throws InvalidInput naming the sections or keys that there are.
-const Key& look_up(std::string_view section, std::string_view name, std::span<const Key> keys, std::string_view where) {
+const IniKey& look_up(std::string_view section, std::string_view name, std::span<const IniKey> keys,
+                      std::string_view where) {
   std::vector<std::string_view> sections, names;
-  for (const Key& key : keys) {
+  for (const IniKey& key : keys) {
     if (key.section == section && key.name == name) return key;
     if (key.section == section) names.push_back(key.name);
     if (std::find(sections.begin(), sections.end(), key.section) == sections.end()) sections.push_back(key.section);
@@ -51,14 +52,14 @@ const Key& look_up(std::string_view section, std::string_view name, std::span<co
       fmt::format("{}: unknown key {} in [{}]: {}", where, in_quotes(name), section, advice(name, names)));
 }
 
-bool is_whole(const Key& key) { return key.kind == Key::Kind::kCount || key.kind == Key::Kind::kFew; }
+bool is_whole(const IniKey& key) { return key.kind == IniKey::Kind::kCount || key.kind == IniKey::Kind::kCountOrZero; }
 
-int least_of(const Key& whole) { return whole.kind == Key::Kind::kCount ? 1 : 0; }
+int least_of(const IniKey& whole) { return whole.kind == IniKey::Kind::kCount ? 1 : 0; }
 
-void check_value(const KeyedLine& line) {
-  const Key& key = *line.key;
+void check_value(const IniLine& line) {
+  const IniKey& key = *line.key;
   if (line.value.empty()) throw InvalidInput(fmt::format("{}: '{}' has no value", line.where, key.name));
-  if (key.kind == Key::Kind::kText || key.kind == Key::Kind::kList) return;
+  if (key.kind == IniKey::Kind::kText || key.kind == IniKey::Kind::kMeasurement) return;
   if (is_whole(key)) {
     (void)parse_count(line.value, fmt::format("{}: '{}'", line.where, key.name), least_of(key));
     return;
@@ -67,16 +68,17 @@ void check_value(const KeyedLine& line) {
   const auto refuse = [&](std::string_view right) {
     throw InvalidInput(fmt::format("{}: '{}' must be {}, not {}", line.where, key.name, right, in_quotes(line.value)));
   };
-  if (key.kind == Key::Kind::kFraction && !(x >= kSmallest && x <= 1)) refuse("above 0 and at most 1");
-  if (key.kind == Key::Kind::kPositive && !(x >= kSmallest && x <= kLargest)) refuse("above 0 (from 1e-9 to 1e12)");
-  if (key.kind == Key::Kind::kAmount && x != 0 && !(x >= kSmallest && x <= kLargest)) refuse("0 or more (to 1e12)");
+  if (key.kind == IniKey::Kind::kFraction && !(x >= kSmallest && x <= 1)) refuse("above 0 and at most 1");
+  if (key.kind == IniKey::Kind::kPositive && !(x >= kSmallest && x <= kLargest)) refuse("above 0 (from 1e-9 to 1e12)");
+  if (key.kind == IniKey::Kind::kNonNegative && x != 0 && !(x >= kSmallest && x <= kLargest))
+    refuse("0 or more (to 1e12)");
 }
 
 /// Takes the spread of a number off its value.
-void split_spread(KeyedLine& line) {
-  const Key& key = *line.key;
+void split_spread(IniLine& line) {
+  const IniKey& key = *line.key;
   const std::size_t sign = line.value.find("+-");
-  if (sign == std::string::npos || key.kind == Key::Kind::kText || key.kind == Key::Kind::kList) return;
+  if (sign == std::string::npos || key.kind == IniKey::Kind::kText || key.kind == IniKey::Kind::kMeasurement) return;
   const std::string_view behind = trim(std::string_view(line.value).substr(sign + 2));
   line.spread = parse_number(behind, fmt::format("{}: what stands behind +- of '{}'", line.where, key.name));
   if (!(line.spread >= kSmallest && line.spread <= kLargest))
@@ -86,8 +88,8 @@ void split_spread(KeyedLine& line) {
   line.value = trim(std::string_view(line.value).substr(0, sign));
 }
 
-void check_source(const KeyedLine& line) {
-  if (line.key->kind == Key::Kind::kText) return;
+void check_source(const IniLine& line) {
+  if (line.key->kind == IniKey::Kind::kText) return;
   if (line.source.empty())
     throw InvalidInput(
         fmt::format("{}: '{}' has no source: write '# where the number comes from' behind it, or "
@@ -133,12 +135,12 @@ int parse_count(std::string_view text, std::string_view where, int least) {
   return n;
 }
 
-KeyedFile KeyedFile::read(const std::filesystem::path& path, std::span<const Key> keys) {
+IniFile IniFile::read(const std::filesystem::path& path, std::span<const IniKey> keys) {
   return parse(read_bytes(path), path.string(), keys);
 }
 
-KeyedFile KeyedFile::parse(std::string_view text, std::string_view name, std::span<const Key> keys) {
-  KeyedFile file;
+IniFile IniFile::parse(std::string_view text, std::string_view name, std::span<const IniKey> keys) {
+  IniFile file;
   file.name_ = name;
   file.keys_ = keys;
   std::string section;
@@ -154,7 +156,7 @@ KeyedFile KeyedFile::parse(std::string_view text, std::string_view name, std::sp
     const std::string where = fmt::format("{}:{}", name, number);
     if (said.front() == '[' && said.back() == ']') {
       section = trim(said.substr(1, said.size() - 2));
-      const bool known = std::any_of(keys.begin(), keys.end(), [&](const Key& k) { return k.section == section; });
+      const bool known = std::any_of(keys.begin(), keys.end(), [&](const IniKey& k) { return k.section == section; });
       if (!known) (void)look_up(section, "", keys, where);
       continue;
     }
@@ -164,15 +166,15 @@ KeyedFile KeyedFile::parse(std::string_view text, std::string_view name, std::sp
           fmt::format("{}: {} is neither '[section]' nor 'key = value  # source'", where, in_quotes(said)));
     if (section.empty())
       throw InvalidInput(fmt::format("{}: {} stands before the first '[section]'", where, in_quotes(said)));
-    const Key& key = look_up(section, trim(said.substr(0, equals)), keys, where);
-    if (const KeyedLine* other = file.find(key.section, key.name); other && key.kind != Key::Kind::kList)
+    const IniKey& key = look_up(section, trim(said.substr(0, equals)), keys, where);
+    if (const IniLine* other = file.find(key.section, key.name); other && key.kind != IniKey::Kind::kMeasurement)
       throw InvalidInput(fmt::format("{}: '{}' is given twice, first at {}", where, key.name, other->where));
     check_source(file.add({&key, std::string(trim(said.substr(equals + 1))), std::string(source), where, false}));
   }
   return file;
 }
 
-const Key& key_of_setting(std::string_view setting, std::span<const Key> keys) {
+const IniKey& key_of_setting(std::string_view setting, std::span<const IniKey> keys) {
   const std::string where = fmt::format("setting {}", in_quotes(setting));
   const std::size_t equals = setting.find('=');
   const std::size_t dot = setting.substr(0, equals).find('.');
@@ -181,10 +183,10 @@ const Key& key_of_setting(std::string_view setting, std::span<const Key> keys) {
   return look_up(trim(setting.substr(0, dot)), trim(setting.substr(dot + 1, equals - dot - 1)), keys, where);
 }
 
-void KeyedFile::set(std::string_view setting) {
-  const Key& key = key_of_setting(setting, keys_);
+void IniFile::set(std::string_view setting) {
+  const IniKey& key = key_of_setting(setting, keys_);
   std::string replaced;
-  std::erase_if(lines_, [&](const KeyedLine& line) {
+  std::erase_if(lines_, [&](const IniLine& line) {
     if (line.key == &key) replaced = line.by_setting ? line.replaced : line.value;
     return line.key == &key;
   });
@@ -192,43 +194,43 @@ void KeyedFile::set(std::string_view setting) {
   add({&key, std::string(value), "set for this run", fmt::format("setting {}", in_quotes(setting)), true, 0, replaced});
 }
 
-const KeyedLine& KeyedFile::add(KeyedLine line) {
+const IniLine& IniFile::add(IniLine line) {
   split_spread(line);
   check_value(line);
   lines_.push_back(std::move(line));
   return lines_.back();
 }
 
-void KeyedFile::require_all() const {
-  for (const Key& key : keys_)
+void IniFile::require_all() const {
+  for (const IniKey& key : keys_)
     if (key.required && !has(key.section, key.name))
       throw InvalidInput(fmt::format("{}: no '{}' in [{}], which must be there", name_, key.name, key.section));
 }
 
-const KeyedLine* KeyedFile::find(std::string_view section, std::string_view key) const {
-  for (const KeyedLine& line : lines_)
+const IniLine* IniFile::find(std::string_view section, std::string_view key) const {
+  for (const IniLine& line : lines_)
     if (line.key->section == section && (key.empty() || line.key->name == key)) return &line;
   return nullptr;
 }
 
-bool KeyedFile::has(std::string_view section, std::string_view key) const { return find(section, key) != nullptr; }
+bool IniFile::has(std::string_view section, std::string_view key) const { return find(section, key) != nullptr; }
 
-const KeyedLine& KeyedFile::line(std::string_view section, std::string_view key) const {
-  if (const KeyedLine* line = find(section, key)) return *line;
+const IniLine& IniFile::line(std::string_view section, std::string_view key) const {
+  if (const IniLine* line = find(section, key)) return *line;
   throw InvalidInput(fmt::format("{}: no '{}' in [{}], which must be there", name_, key, section));
 }
 
-const std::string& KeyedFile::text(std::string_view section, std::string_view key) const {
+const std::string& IniFile::text(std::string_view section, std::string_view key) const {
   return line(section, key).value;
 }
 
-double KeyedFile::number(std::string_view section, std::string_view key) const {
-  const KeyedLine& l = line(section, key);
+double IniFile::number(std::string_view section, std::string_view key) const {
+  const IniLine& l = line(section, key);
   return parse_number(l.value, l.where);
 }
 
-int KeyedFile::count(std::string_view section, std::string_view key) const {
-  const KeyedLine& l = line(section, key);
+int IniFile::count(std::string_view section, std::string_view key) const {
+  const IniLine& l = line(section, key);
   return parse_count(l.value, l.where, least_of(*l.key));
 }
 

@@ -15,15 +15,15 @@ namespace meshattn {
 inline constexpr double kSmallestNumber = 1e-9, kLargestNumber = 1e12;
 
 /// One key that a kind of file may have, and what may be written behind it.
-struct Key {
+struct IniKey {
   enum class Kind : std::uint8_t {
     kText,
-    kList,      ///< text that is a measurement: needs a source, and the line may be repeated
-    kCount,     ///< a whole number from 1 to 10⁹
-    kFew,       ///< a whole number from 0 to 10⁹
-    kPositive,  ///< a number above 0
-    kAmount,    ///< a number from 0
-    kFraction,  ///< above 0, at most 1
+    kMeasurement,  ///< text that is a measurement: needs a source, and the line may be repeated
+    kCount,        ///< a whole number from 1 to 10⁹
+    kCountOrZero,  ///< a whole number from 0 to 10⁹
+    kPositive,     ///< a number above 0
+    kNonNegative,  ///< a number from 0
+    kFraction,     ///< above 0, at most 1
   };
   std::string_view section;
   std::string_view name;
@@ -32,8 +32,8 @@ struct Key {
 };
 
 /// What a line says.
-struct KeyedLine {
-  const Key* key;
+struct IniLine {
+  const IniKey* key;
   std::string value;
   std::string source;  ///< what follows '#'
   std::string where;   ///< "file:line", or the setting: what an error about it begins with
@@ -45,11 +45,11 @@ struct KeyedLine {
 /// A file of lines "key = value  # source" under "[section]" headings; blank lines and lines of comment are free.
 /// Every number must carry its source, and may carry its spread: "key = value +- spread  # source". Any bytes are
 /// either read or refused with file, line and what would be right.
-class KeyedFile {
+class IniFile {
  public:
   /// `keys` is what the file may have; it must outlive the object. @throws InvalidInput.
-  static KeyedFile read(const std::filesystem::path& path, std::span<const Key> keys);
-  static KeyedFile parse(std::string_view text, std::string_view name, std::span<const Key> keys);
+  static IniFile read(const std::filesystem::path& path, std::span<const IniKey> keys);
+  static IniFile parse(std::string_view text, std::string_view name, std::span<const IniKey> keys);
 
   /// Replaces a line by a what-if "section.key=value". @throws InvalidInput naming the keys that there are.
   void set(std::string_view setting);
@@ -66,20 +66,20 @@ class KeyedFile {
   [[nodiscard]] int count(std::string_view section, std::string_view key) const;
 
   /// The line of a key that is there.
-  [[nodiscard]] const KeyedLine& line(std::string_view section, std::string_view key) const;
-  [[nodiscard]] const std::vector<KeyedLine>& lines() const { return lines_; }
+  [[nodiscard]] const IniLine& line(std::string_view section, std::string_view key) const;
+  [[nodiscard]] const std::vector<IniLine>& lines() const { return lines_; }
 
  private:
-  [[nodiscard]] const KeyedLine* find(std::string_view section, std::string_view key) const;
-  const KeyedLine& add(KeyedLine line);
+  [[nodiscard]] const IniLine* find(std::string_view section, std::string_view key) const;
+  const IniLine& add(IniLine line);
 
   std::string name_;
-  std::span<const Key> keys_;
-  std::vector<KeyedLine> lines_;
+  std::span<const IniKey> keys_;
+  std::vector<IniLine> lines_;
 };
 
 /// The key that a setting "section.key=value" names. @throws InvalidInput naming the possible sections or keys.
-[[nodiscard]] const Key& key_of_setting(std::string_view setting, std::span<const Key> keys);
+[[nodiscard]] const IniKey& key_of_setting(std::string_view setting, std::span<const IniKey> keys);
 
 /// Bytes of unknown origin as they may stand in a message: printable and not long.
 [[nodiscard]] std::string printable(std::string_view text);
@@ -92,7 +92,7 @@ class KeyedFile {
 
 /// Runs `read`; what it has against a value is told with the place where the value stands.
 template <typename Read>
-auto at_place(const std::string& where, Read&& read) {
+auto with_location(const std::string& where, Read&& read) {
   try {
     return read();
   } catch (const InvalidInput& error) {

@@ -17,9 +17,9 @@ namespace meshattn {
 
 namespace {
 
-using Kind = Key::Kind;
+using Kind = IniKey::Kind;
 
-constexpr Key kClusterKeys[] = {
+constexpr IniKey kClusterKeys[] = {
     {"cluster", "gpu", Kind::kText},                      // a GPU profile: name or path
     {"node", "gpus", Kind::kCount},                       // GPUs in one node
     {"node", "gpus_per_nic", Kind::kCount, false},        // GPUs that share one NIC; 1 if not said
@@ -30,25 +30,25 @@ constexpr Key kClusterKeys[] = {
     {"link", "efficiency", Kind::kFraction},              // of it that a transfer reaches
     {"link", "busy_efficiency", Kind::kFraction, false},  // of what else it reaches, while the GPU computes
     {"link", "compute_efficiency", Kind::kFraction, false},  // of compute, while bytes flow through the GPU's port
-    {"link", "startup_us", Kind::kAmount},                   // of one message inside the node
-    {"link", "startup", Kind::kList, false},                 // "1000000 bytes 15.3 us": of messages of that size
-    {"link", "sms", Kind::kFew, false},                    // SMs that an exchange takes from compute; none if not said
+    {"link", "startup_us", Kind::kNonNegative},              // of one message inside the node
+    {"link", "startup", Kind::kMeasurement, false},          // "1000000 bytes 15.3 us": of messages of that size
+    {"link", "sms", Kind::kCountOrZero, false},            // SMs that an exchange takes from compute; none if not said
     {"switch", "bandwidth_GBps", Kind::kPositive, false},  // between the switches of a node, each direction
     {"switch", "efficiency", Kind::kFraction, false},      //
     {"root", "gpus", Kind::kCount, false},                 // on the ports of one CPU
     {"root", "many_GBps", Kind::kPositive, false},         // that it passes on of many messages at once, together
     {"nic", "bandwidth_GBps", Kind::kPositive, false},     // of one NIC, each direction
     {"nic", "efficiency", Kind::kFraction, false},         //
-    {"nic", "startup_us", Kind::kAmount, false},           // of one message between nodes
-    {"nic", "startup", Kind::kList, false},                // likewise
-    {"nic", "sms", Kind::kFew, false},                     // likewise
+    {"nic", "startup_us", Kind::kNonNegative, false},      // of one message between nodes
+    {"nic", "startup", Kind::kMeasurement, false},         // likewise
+    {"nic", "sms", Kind::kCountOrZero, false},             // likewise
     {"fabric", "kind", Kind::kText, false},                // non-blocking (if not said), fat-tree, rail
     {"fabric", "nodes_per_leaf", Kind::kCount, false},     //
     {"fabric", "oversubscription", Kind::kPositive, false},  // from 1
     {"fabric", "paths", Kind::kCount, false},                // of messages over the spine; spread evenly if not said
 };
 
-constexpr Key kGpuKeys[] = {
+constexpr IniKey kGpuKeys[] = {
     {"gpu", "memory_GB", Kind::kPositive},
     {"gpu", "attention_TFLOPs", Kind::kPositive, false},       // one rate for everything, in place of points
     {"gpu", "combine", Kind::kText, false},                    // "free", in place of the next two
@@ -57,21 +57,21 @@ constexpr Key kGpuKeys[] = {
     {"gpu", "accumulate_efficiency", Kind::kFraction, false},  // likewise while summing gradients; as the last
     {"gpu", "sms", Kind::kCount, false},                 // streaming multiprocessors; no tails of kernels if not said
     {"gpu", "attention_scale", Kind::kPositive, false},  // of all rates of attention; 1 if not said
-    {"gpu", "launch_us", Kind::kAmount},                 // start of one compute op
-    {"attention", "point", Kind::kList, false},
-    {"attention", "tail", Kind::kList, false},  // waves that a kernel's end idles; a half if not said
+    {"gpu", "launch_us", Kind::kNonNegative},            // start of one compute op
+    {"attention", "point", Kind::kMeasurement, false},
+    {"attention", "tail", Kind::kMeasurement, false},  // waves that a kernel's end idles; a half if not said
 };
 
-constexpr Key kFrameworkKeys[] = {
-    {"framework", "merge_bytes", Kind::kAmount, false},      // each: see Framework
-    {"framework", "gradient_bytes", Kind::kAmount, false},   //
-    {"framework", "part_bytes", Kind::kAmount, false},       //
-    {"framework", "output_bytes", Kind::kAmount, false},     //
-    {"framework", "merge_kernels", Kind::kCount, false},     //
-    {"framework", "gradient_kernels", Kind::kCount, false},  //
-    {"framework", "host_us", Kind::kAmount, false},          //
-    {"framework", "layout_GBps", Kind::kPositive, false},    //
-    {"framework", "exchanges", Kind::kText, false},          // early (if not said), late
+constexpr IniKey kFrameworkKeys[] = {
+    {"framework", "merge_bytes", Kind::kNonNegative, false},     // each: see Framework
+    {"framework", "gradient_bytes", Kind::kNonNegative, false},  //
+    {"framework", "part_bytes", Kind::kNonNegative, false},      //
+    {"framework", "output_bytes", Kind::kNonNegative, false},    //
+    {"framework", "merge_kernels", Kind::kCount, false},         //
+    {"framework", "gradient_kernels", Kind::kCount, false},      //
+    {"framework", "host_us", Kind::kNonNegative, false},         //
+    {"framework", "layout_GBps", Kind::kPositive, false},        //
+    {"framework", "exchanges", Kind::kText, false},              // early (if not said), late
 };
 
 constexpr EnumNames<Fabric::Kind, 3> kFabrics{{{Fabric::Kind::kNonBlocking, "non-blocking"},
@@ -81,13 +81,13 @@ constexpr EnumNames<bool, 2> kLate{{{false, "early"}, {true, "late"}}};
 
 /// What a key that takes one of a few words says.
 template <typename Enum, std::size_t N>
-Enum word(const KeyedFile& file, const char* section, const char* key, const EnumNames<Enum, N>& names) {
-  const KeyedLine& line = file.line(section, key);
-  return at_place(line.where,
-                  [&] { return names.parse(fmt::format("{} of {}", key, section), printable(line.value)); });
+Enum word(const IniFile& file, const char* section, const char* key, const EnumNames<Enum, N>& names) {
+  const IniLine& line = file.line(section, key);
+  return with_location(line.where,
+                       [&] { return names.parse(fmt::format("{} of {}", key, section), printable(line.value)); });
 }
 
-Framework framework_of(const KeyedFile& file) {
+Framework framework_of(const IniFile& file) {
   Framework framework;
   const auto read = [&](const char* key, double& into, double unit) {
     if (file.has("framework", key)) into = file.number("framework", key) * unit;
@@ -106,11 +106,11 @@ Framework framework_of(const KeyedFile& file) {
 }
 
 /// All that predictions stand on, but for points of kernels, which the profile has; of words those with a source.
-void add_figures(const KeyedFile& file, Cluster& cluster) {
-  for (const KeyedLine& line : file.lines()) {
-    const Key& key = *line.key;
+void add_figures(const IniFile& file, Cluster& cluster) {
+  for (const IniLine& line : file.lines()) {
+    const IniKey& key = *line.key;
     if (key.section == "cluster" || key.name == "point" || (key.kind == Kind::kText && line.source.empty())) continue;
-    if (key.kind == Kind::kList)
+    if (key.kind == Kind::kMeasurement)
       cluster.figures[fmt::format("{}.{} {}", key.section, key.name, line.value)] = {"", line.source, 0};
     else
       cluster.figures[fmt::format("{}.{}", key.section, key.name)] = {line.value, line.source, line.spread};
@@ -118,9 +118,9 @@ void add_figures(const KeyedFile& file, Cluster& cluster) {
 }
 
 /// How fast merging partials goes: part of the memory's bandwidth, or free.
-double combine_rate(const KeyedFile& file, const std::string& name) {
+double combine_rate(const IniFile& file, const std::string& name) {
   if (file.has("gpu", "combine")) {
-    const KeyedLine& line = file.line("gpu", "combine");
+    const IniLine& line = file.line("gpu", "combine");
     if (line.value != "free")
       throw InvalidInput(fmt::format("{}: combine '{}': possible is free; else give hbm_GBps and combine_efficiency",
                                      line.where, printable(line.value)));
@@ -131,7 +131,7 @@ double combine_rate(const KeyedFile& file, const std::string& name) {
   return file.number("gpu", "hbm_GBps") * 1e9 * file.number("gpu", "combine_efficiency");
 }
 
-GpuProfile gpu_of(const KeyedFile& file, const std::filesystem::path& path) {
+GpuProfile gpu_of(const IniFile& file, const std::filesystem::path& path) {
   GpuProfile gpu;
   gpu.name = path.stem().string();
   gpu.memory_bytes = file.number("gpu", "memory_GB") * 1e9;
@@ -151,18 +151,18 @@ GpuProfile gpu_of(const KeyedFile& file, const std::filesystem::path& path) {
     throw InvalidInput(fmt::format("{}: {} of 'attention_TFLOPs' in [gpu] and points in [attention]: give one of them",
                                    path.string(), flat ? "both" : "neither"));
   if (flat) gpu.attention_flops_per_s = file.number("gpu", "attention_TFLOPs") * 1e12;
-  for (const KeyedLine& line : file.lines()) {
+  for (const IniLine& line : file.lines()) {
     if (line.key->name == "point" && !flat) gpu.attention.push_back(parse_point(line));
     if (line.key->name == "tail") add_tail(line, gpu);
   }
   return gpu;
 }
 
-double bandwidth(const KeyedFile& file, std::string_view section) {
+double bandwidth(const IniFile& file, std::string_view section) {
   return file.number(section, "bandwidth_GBps") * 1e9 * file.number(section, "efficiency");
 }
 
-Node node_of(const KeyedFile& file, const std::string& name) {
+Node node_of(const IniFile& file, const std::string& name) {
   Node node;
   node.gpus = file.count("node", "gpus");
   node.link_bytes_per_s = bandwidth(file, "link");
@@ -200,7 +200,7 @@ Node node_of(const KeyedFile& file, const std::string& name) {
   return node;
 }
 
-Fabric fabric_of(const KeyedFile& file, const std::string& name) {
+Fabric fabric_of(const IniFile& file, const std::string& name) {
   Fabric fabric;
   bool kind_was_set = false;
   if (file.has("fabric", "kind")) {
@@ -232,29 +232,29 @@ Fabric fabric_of(const KeyedFile& file, const std::string& name) {
 
 Cluster read_cluster(const std::string& name_or_path, const std::filesystem::path& topologies,
                      std::span<const std::string> settings, const std::string& framework) {
-  std::vector<Key> all(std::begin(kClusterKeys), std::end(kClusterKeys));
+  std::vector<IniKey> all(std::begin(kClusterKeys), std::end(kClusterKeys));
   all.insert(all.end(), std::begin(kGpuKeys), std::end(kGpuKeys));
   all.insert(all.end(), std::begin(kFrameworkKeys), std::end(kFrameworkKeys));
-  const auto apply = [&](KeyedFile& file, std::span<const Key> keys) {
+  const auto apply = [&](IniFile& file, std::span<const IniKey> keys) {
     for (const std::string& setting : settings) {
-      const Key& key = key_of_setting(setting, all);
-      const auto same = [&](const Key& k) { return k.section == key.section && k.name == key.name; };
+      const IniKey& key = key_of_setting(setting, all);
+      const auto same = [&](const IniKey& k) { return k.section == key.section && k.name == key.name; };
       if (std::any_of(keys.begin(), keys.end(), same)) file.set(setting);
     }
     file.require_all();
   };
 
   const std::filesystem::path path = find_ini("cluster", name_or_path, topologies / "clusters");
-  KeyedFile file = KeyedFile::read(path, kClusterKeys);
+  IniFile file = IniFile::read(path, kClusterKeys);
   apply(file, kClusterKeys);
-  const KeyedLine& gpu = file.line("cluster", "gpu");
+  const IniLine& gpu = file.line("cluster", "gpu");
   const std::filesystem::path gpu_path =
-      at_place(gpu.where, [&] { return find_ini("GPU profile", gpu.value, topologies / "gpus"); });
-  KeyedFile gpu_file = KeyedFile::read(gpu_path, kGpuKeys);
+      with_location(gpu.where, [&] { return find_ini("GPU profile", gpu.value, topologies / "gpus"); });
+  IniFile gpu_file = IniFile::read(gpu_path, kGpuKeys);
   apply(gpu_file, kGpuKeys);
-  KeyedFile framework_file = KeyedFile::parse("", "framework", kFrameworkKeys);
+  IniFile framework_file = IniFile::parse("", "framework", kFrameworkKeys);
   if (!framework.empty())
-    framework_file = KeyedFile::read(find_ini("framework", framework, topologies / "frameworks"), kFrameworkKeys);
+    framework_file = IniFile::read(find_ini("framework", framework, topologies / "frameworks"), kFrameworkKeys);
   apply(framework_file, kFrameworkKeys);
   Cluster cluster;
   cluster.name = path.stem().string();

@@ -16,7 +16,7 @@ namespace {
 
 constexpr EnumNames<KernelMask, 2> kKernelMasks{{{KernelMask::kFull, "full"}, {KernelMask::kCausal, "causal"}}};
 
-std::vector<std::string> words_of(const KeyedLine& line) {
+std::vector<std::string> words_of(const IniLine& line) {
   std::istringstream in(line.value);
   return {std::istream_iterator<std::string>(in), {}};
 }
@@ -26,7 +26,7 @@ std::vector<std::string> words_of(const KeyedLine& line) {
 std::string_view name_of(KernelMask mask) { return kKernelMasks.name_of(mask); }
 KernelMask parse_kernel_mask(std::string_view name) { return kKernelMasks.parse("mask", name); }
 
-AttentionPoint parse_point(const KeyedLine& line) {
+AttentionPoint parse_point(const IniLine& line) {
   std::vector<std::string> words = words_of(line);
   const std::string& where = line.where;
   const bool batched = words.size() > 4 && words[3] == "batch";
@@ -44,9 +44,9 @@ AttentionPoint parse_point(const KeyedLine& line) {
   };
   const std::size_t slash = words[8].find('/');
   AttentionPoint point;
-  point.pass = at_place(where, [&] { return parse_pass(printable(words[0])); });
-  point.mask = at_place(where, [&] { return parse_kernel_mask(printable(words[1])); });
-  point.dtype = at_place(where, [&] { return parse_dtype(printable(words[2])); });
+  point.pass = with_location(where, [&] { return parse_pass(printable(words[0])); });
+  point.mask = with_location(where, [&] { return parse_kernel_mask(printable(words[1])); });
+  point.dtype = with_location(where, [&] { return parse_dtype(printable(words[2])); });
   point.q_tokens = count(words[4], "q");
   point.kv_tokens = count(words[6], "kv");
   point.heads = count(std::string_view(words[8]).substr(0, slash), "heads");
@@ -62,11 +62,11 @@ AttentionPoint parse_point(const KeyedLine& line) {
   return point;
 }
 
-void add_tail(const KeyedLine& line, GpuProfile& gpu) {
+void add_tail(const IniLine& line, GpuProfile& gpu) {
   const std::vector<std::string> words = words_of(line);
   if (words.size() != 2)
     throw InvalidInput(fmt::format("{}: tail '{}': write it as 'forward 2.1'", line.where, printable(line.value)));
-  const Pass pass = at_place(line.where, [&] { return parse_pass(printable(words[0])); });
+  const Pass pass = with_location(line.where, [&] { return parse_pass(printable(words[0])); });
   const double waves = parse_number(words[1], fmt::format("{}: waves of the tail", line.where));
   if (!(waves >= 0 && waves <= 1000))
     throw InvalidInput(
@@ -75,14 +75,14 @@ void add_tail(const KeyedLine& line, GpuProfile& gpu) {
     throw InvalidInput(fmt::format("{}: a second tail of {} kernels", line.where, name_of(pass)));
 }
 
-std::vector<StartupPoint> startups_of(const KeyedFile& file, std::string_view section) {
+std::vector<StartupPoint> startups_of(const IniFile& file, std::string_view section) {
   std::vector<StartupPoint> startups;
   double scale = 1;
   if (file.has(section, "startup_us"))
-    if (const KeyedLine& least = file.line(section, "startup_us"); !least.replaced.empty())
+    if (const IniLine& least = file.line(section, "startup_us"); !least.replaced.empty())
       if (const double before = parse_number(least.replaced, least.where); before > 0)
         scale = file.number(section, "startup_us") / before;
-  for (const KeyedLine& line : file.lines()) {
+  for (const IniLine& line : file.lines()) {
     if (line.key->section != section || line.key->name != "startup") continue;
     const std::vector<std::string> words = words_of(line);
     if (words.size() != 4 || words[1] != "bytes" || words[3] != "us")

@@ -12,13 +12,13 @@ namespace meshattn {
 // line's place and what would be right.
 
 /// "forward full bf16 q 4096 kv 4096 heads 64/8 dim 128 671 TFLOPs", with "batch 2" before the q of two batch items.
-[[nodiscard]] AttentionPoint parse_point(const KeyedLine& line);
+[[nodiscard]] AttentionPoint parse_point(const IniLine& line);
 
 /// "forward 2.1": waves that the end of a kernel idles. Once a pass.
-void add_tail(const KeyedLine& line, GpuProfile& gpu);
+void add_tail(const IniLine& line, GpuProfile& gpu);
 
 /// "1000000 bytes 15.3 us", all lines of a section, by size. Once a size. Where a setting changes the section's
 /// startup_us, those of the file change in proportion.
-[[nodiscard]] std::vector<StartupPoint> startups_of(const KeyedFile& file, std::string_view section);
+[[nodiscard]] std::vector<StartupPoint> startups_of(const IniFile& file, std::string_view section);
 
 }  // namespace meshattn

@@ -10,14 +10,14 @@ namespace meshattn {
 
 namespace {
 
-constexpr Key kKeys[] = {{"model", "title"},
-                         {"model", "mask"},
-                         {"model", "heads", Key::Kind::kCount},
-                         {"model", "kv_heads", Key::Kind::kCount},
-                         {"model", "head_dim", Key::Kind::kCount},
-                         {"model", "layers", Key::Kind::kCount}};
+constexpr IniKey kKeys[] = {{"model", "title"},
+                            {"model", "mask"},
+                            {"model", "heads", IniKey::Kind::kCount},
+                            {"model", "kv_heads", IniKey::Kind::kCount},
+                            {"model", "head_dim", IniKey::Kind::kCount},
+                            {"model", "layers", IniKey::Kind::kCount}};
 
-Mask mask_of(const KeyedLine& line) {
+Mask mask_of(const IniLine& line) {
   const std::string text = printable(line.value);
   try {
     if (const std::optional<Mask> mask = parse_sight(text)) return *mask;
@@ -31,7 +31,7 @@ Mask mask_of(const KeyedLine& line) {
 
 Model read_model(const std::string& name_or_path, const std::filesystem::path& directory) {
   const std::filesystem::path path = find_ini("model", name_or_path, directory);
-  const KeyedFile file = KeyedFile::read(path, kKeys);
+  const IniFile file = IniFile::read(path, kKeys);
   file.require_all();
   Model model;
   model.name = path.stem().string();
@@ -44,8 +44,8 @@ Model read_model(const std::string& name_or_path, const std::filesystem::path& d
   if (model.heads % model.kv_heads != 0)
     throw InvalidInput(fmt::format("{}: {} kv_heads for {} heads: must divide them",
                                    file.line("model", "kv_heads").where, model.kv_heads, model.heads));
-  for (const KeyedLine& line : file.lines())
-    if (line.key->kind == Key::Kind::kCount) model.sources[std::string(line.key->name)] = line.source;
+  for (const IniLine& line : file.lines())
+    if (line.key->kind == IniKey::Kind::kCount) model.sources[std::string(line.key->name)] = line.source;
   return model;
 }
 
