@@ -75,13 +75,13 @@ void check_value(const IniLine& line) {
 }
 
 /// Takes the spread of a number off its value.
-void split_spread(IniLine& line) {
+void split_uncertainty(IniLine& line) {
   const IniKey& key = *line.key;
   const std::size_t sign = line.value.find("+-");
   if (sign == std::string::npos || key.kind == IniKey::Kind::kText || key.kind == IniKey::Kind::kMeasurement) return;
   const std::string_view behind = trim(std::string_view(line.value).substr(sign + 2));
-  line.spread = parse_number(behind, fmt::format("{}: what stands behind +- of '{}'", line.where, key.name));
-  if (!(line.spread >= kSmallest && line.spread <= kLargest))
+  line.uncertainty = parse_number(behind, fmt::format("{}: what stands behind +- of '{}'", line.where, key.name));
+  if (!(line.uncertainty >= kSmallest && line.uncertainty <= kLargest))
     throw InvalidInput(fmt::format("{}: a spread of {} of '{}': must be above 0 (from 1e-9 to 1e12)", line.where,
                                    in_quotes(behind), key.name));
   if (is_whole(key)) throw InvalidInput(fmt::format("{}: '{}' is a count, which has no spread", line.where, key.name));
@@ -195,7 +195,7 @@ void IniFile::set(std::string_view setting) {
 }
 
 const IniLine& IniFile::add(IniLine line) {
-  split_spread(line);
+  split_uncertainty(line);
   check_value(line);
   lines_.push_back(std::move(line));
   return lines_.back();

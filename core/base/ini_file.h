@@ -38,7 +38,7 @@ struct IniLine {
   std::string source;  ///< what follows '#'
   std::string where;   ///< "file:line", or the setting: what an error about it begins with
   bool by_setting = false;
-  double spread = 0;          ///< of a number "value +- spread"
+  double uncertainty = 0;     ///< of a number "value +- spread"
   std::string replaced = {};  ///< by a setting: what the file has, if it has one
 };
 

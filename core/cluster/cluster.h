@@ -116,7 +116,7 @@ struct Fabric {
 struct Figure {
   std::string value;
   std::string source;
-  double spread = 0;  ///< how far it may be off either way, as far as is known
+  double uncertainty = 0;  ///< how far it may be off either way, as far as is known
 };
 
 /// A cluster of any number of such nodes.

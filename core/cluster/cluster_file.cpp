@@ -113,7 +113,7 @@ void add_figures(const IniFile& file, Cluster& cluster) {
     if (key.kind == Kind::kMeasurement)
       cluster.figures[fmt::format("{}.{} {}", key.section, key.name, line.value)] = {"", line.source, 0};
     else
-      cluster.figures[fmt::format("{}.{}", key.section, key.name)] = {line.value, line.source, line.spread};
+      cluster.figures[fmt::format("{}.{}", key.section, key.name)] = {line.value, line.source, line.uncertainty};
   }
 }
 

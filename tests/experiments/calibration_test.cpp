@@ -191,11 +191,11 @@ TEST_F(CalibrationOfABox, SpreadsAreWritten) {
   m.links.at(0).shared_bytes_per_s = 200e9;
   m.links.at(0).shared_spread = 0.2;
   const Cluster c = written(m);
-  EXPECT_NEAR(c.figures.at("gpu.attention_scale").spread, 0.03, 1e-9);
-  EXPECT_NEAR(c.figures.at("node.processors").spread, 0.1 * c.node.processors, 1e-9);
-  EXPECT_NEAR(c.figures.at("node.shared_GBps").spread, 40, 1e-9);
-  EXPECT_NEAR(c.figures.at("link.bandwidth_GBps").spread, 15, 0.01);  // of 300
-  EXPECT_EQ(c.figures.at("link.busy_efficiency").spread, 0);
+  EXPECT_NEAR(c.figures.at("gpu.attention_scale").uncertainty, 0.03, 1e-9);
+  EXPECT_NEAR(c.figures.at("node.processors").uncertainty, 0.1 * c.node.processors, 1e-9);
+  EXPECT_NEAR(c.figures.at("node.shared_GBps").uncertainty, 40, 1e-9);
+  EXPECT_NEAR(c.figures.at("link.bandwidth_GBps").uncertainty, 15, 0.01);  // of 300
+  EXPECT_EQ(c.figures.at("link.busy_efficiency").uncertainty, 0);
   EXPECT_THAT(c.figures.at("link.bandwidth_GBps").source, HasSubstr("measured: nothing, today"));
 }
 

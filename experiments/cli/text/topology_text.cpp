@@ -70,7 +70,7 @@ std::string kind_of(const std::string& name) {
 }
 
 std::string value_text(const Figure& figure) {
-  return figure.spread > 0 ? fmt::format("{} +- {}", figure.value, figure.spread) : figure.value;
+  return figure.uncertainty > 0 ? fmt::format("{} +- {}", figure.value, figure.uncertainty) : figure.value;
 }
 
 std::string point_text(const AttentionPoint& p) {

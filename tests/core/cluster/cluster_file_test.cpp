@@ -284,9 +284,9 @@ TEST_F(ClusterFile, NumbersMayCarryTheirSpread) {
   const Cluster c = read(with(kCluster, "efficiency = 0.5 ", "efficiency = 0.5 +- 0.1 "), kGpu);
   EXPECT_DOUBLE_EQ(c.node.link_bytes_per_s, 50e9);
   EXPECT_EQ(c.figures.at("link.efficiency").value, "0.5");
-  EXPECT_DOUBLE_EQ(c.figures.at("link.efficiency").spread, 0.1);
-  EXPECT_EQ(c.figures.at("link.startup_us").spread, 0);
-  EXPECT_DOUBLE_EQ(read(kCluster, kGpu, {"gpu.launch_us=3+-1"}).figures.at("gpu.launch_us").spread, 1);
+  EXPECT_DOUBLE_EQ(c.figures.at("link.efficiency").uncertainty, 0.1);
+  EXPECT_EQ(c.figures.at("link.startup_us").uncertainty, 0);
+  EXPECT_DOUBLE_EQ(read(kCluster, kGpu, {"gpu.launch_us=3+-1"}).figures.at("gpu.launch_us").uncertainty, 1);
   for (auto [value, wrong] : {std::pair{"0.5 +- x", "what stands behind +- of 'efficiency' must be a finite"},
                               {"0.5 +-", "what stands behind +-"},
                               {"0.5 +- 0", "must be above 0"},
