@@ -125,7 +125,7 @@ void Platform::collect() {
     const Flow& flow = flows_[finished_[i]];
     const Event arrived = flow.arrived;
     flow.idle->push_back(finished_[i]);
-    if (network_.can_crowd()) {
+    if (network_.bandwidth_depends_on_pairs()) {
       capacities_.leave(flow.from, flow.to, flow.route);
       for (LinkId link : flow.route) set_capacity(link);
     }

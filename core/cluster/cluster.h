@@ -93,10 +93,11 @@ struct Node {
   double shared_bytes_per_s = 0;  ///< of all messages within the node together; 0: as much as ports and switches pass
   /// Where start-up grows with the message: larger ones, ascending by size.
   std::vector<StartupPoint> link_startups = {}, nic_startups = {};
-  int link_sms = 0;                    ///< SMs that an exchange within the node takes from compute
-  int nic_sms = 0;                     ///< SMs that an exchange between nodes takes from compute
-  double link_busy_efficiency = 1;     ///< of a GPU's port while it computes; of what all share while any GPU does
-  double link_compute_efficiency = 1;  ///< of a GPU's compute, while bytes flow through its port
+  int link_sms = 0;  ///< SMs that an exchange within the node takes from compute
+  int nic_sms = 0;   ///< SMs that an exchange between nodes takes from compute
+  double link_efficiency_during_compute =
+      1;  ///< of a GPU's port while it computes; of what all share while any GPU does
+  double compute_efficiency_during_transfers = 1;  ///< of a GPU's compute, while bytes flow through its port
 };
 
 /// What joins the nodes.

@@ -169,8 +169,9 @@ Node node_of(const IniFile& file, const std::string& name) {
   node.link_startup_s = file.number("link", "startup_us") * 1e-6;
   node.link_startups = startups_of(file, "link");
   if (file.has("link", "sms")) node.link_sms = file.count("link", "sms");
-  if (file.has("link", "compute_efficiency")) node.link_compute_efficiency = file.number("link", "compute_efficiency");
-  if (file.has("link", "busy_efficiency")) node.link_busy_efficiency = file.number("link", "busy_efficiency");
+  if (file.has("link", "compute_efficiency"))
+    node.compute_efficiency_during_transfers = file.number("link", "compute_efficiency");
+  if (file.has("link", "busy_efficiency")) node.link_efficiency_during_compute = file.number("link", "busy_efficiency");
   if (file.has("node", "processors")) node.processors = file.number("node", "processors");
   if (file.has("node", "shared_GBps")) node.shared_bytes_per_s = file.number("node", "shared_GBps") * 1e9;
   if (file.has("node", "gpus_per_nic")) node.gpus_per_nic = file.count("node", "gpus_per_nic");

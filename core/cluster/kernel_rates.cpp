@@ -21,7 +21,7 @@ bool same_rate(Dtype a, Dtype b) { return (a == Dtype::kFp32) == (b == Dtype::kF
 
 double tiles_of(const AttentionPoint& p) {
   const std::int64_t tokens = p.pass == Pass::kForward ? p.q_tokens : p.kv_tokens;
-  return kernel_tiles(static_cast<double>(tokens), p.heads * p.batch);
+  return kernel_thread_blocks(static_cast<double>(tokens), p.heads * p.batch);
 }
 
 /// How far points are from a shape, but for mask and head dim; equal for the points of one series.
@@ -42,7 +42,7 @@ std::vector<int> nearest_dims(const std::set<int>& dims, int head_dim) {
 
 }  // namespace
 
-double kernel_tiles(double tokens, double heads) { return tokens * heads / 128; }
+double kernel_thread_blocks(double tokens, double heads) { return tokens * heads / 128; }
 
 KernelRates::KernelRates(const GpuProfile& gpu, const AttentionShape& shape, Pass pass)
     : head_dim_(shape.head_dim), sms_(gpu.sms), tail_(gpu.tail(pass)) {

@@ -8,7 +8,7 @@ namespace meshattn {
 
 /// Tiles of a kernel: of so many tokens (queries forward, keys backward) of each of so many heads, over all batch
 /// items.
-[[nodiscard]] double kernel_tiles(double tokens, double heads);
+[[nodiscard]] double kernel_thread_blocks(double tokens, double heads);
 
 /// How fast attention kernels of one pass, head dim and dtype run on one GPU, found from its profile's points: of the
 /// same pass; bf16 and fp16 stand for each other; of each mask and head dim those that are nearest by dtype, then

@@ -63,8 +63,8 @@ Network::Network(const Cluster& cluster, Placement placement) : cluster_(cluster
   between_nodes_ = {{0, cluster.node.nic_startup_s}};
   between_nodes_.insert(between_nodes_.end(), cluster.node.nic_startups.begin(), cluster.node.nic_startups.end());
   if (cluster.gpu.sms > 0) {
-    taken_in_node_ = 1.0 * cluster.node.link_sms / cluster.gpu.sms;
-    taken_between_nodes_ = 1.0 * cluster.node.nic_sms / cluster.gpu.sms;
+    sm_share_in_node_ = 1.0 * cluster.node.link_sms / cluster.gpu.sms;
+    sm_share_between_nodes_ = 1.0 * cluster.node.nic_sms / cluster.gpu.sms;
   }
   if (has_ports()) {
     add_ports();
@@ -90,7 +90,8 @@ void Network::add_ports() {
   first_port_ = static_cast<LinkId>(links_.size());
   for (int g = 0; g < gpus(); ++g)
     add_pair(fmt::format("gpu {} out", g), fmt::format("gpu {} in", g), node.link_bytes_per_s);
-  for (std::size_t port = first_port_; port < links_.size(); ++port) links_[port].busy = node.link_busy_efficiency;
+  for (std::size_t port = first_port_; port < links_.size(); ++port)
+    links_[port].busy = node.link_efficiency_during_compute;
   if (node.gpus_per_switch == 0) return;
   check_divides(node.gpus_per_switch, node.gpus, "GPUs per switch");
   if (node.gpus_per_switch == node.gpus) return;
@@ -126,7 +127,7 @@ void Network::add_shared() {
   first_shared_ = static_cast<LinkId>(links_.size());
   for (int n = 0; n < nodes(); ++n) {
     links_.push_back({fmt::format("node {} shared", n), cluster_.node.shared_bytes_per_s});
-    links_.back().busy = cluster_.node.link_busy_efficiency;
+    links_.back().busy = cluster_.node.link_efficiency_during_compute;
   }
 }
 
@@ -175,7 +176,7 @@ Route Network::route(Rank from, Rank to) const {
   return route;
 }
 
-Route Network::busy_links(Rank rank) const {
+Route Network::links_slowed_by_compute(Rank rank) const {
   Route links;
   add(links, out(first_port_, gpu_of(rank)));
   add(links, in(first_port_, gpu_of(rank)));

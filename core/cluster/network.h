@@ -21,12 +21,12 @@ using LinkId = std::uint32_t;
 struct Link {
   std::string name;
   double bytes_per_s;
-  std::size_t crowd = SIZE_MAX;    ///< pairs of GPUs with a message on it that it still serves at that rate
-  double crowded_bytes_per_s = 0;  ///< with more of them
-  double busy = 1;                 ///< of it that is left while a GPU computes whose port it is
+  std::size_t most_pairs = SIZE_MAX;  ///< pairs of GPUs with a message on it that it still serves at that rate
+  double many_pairs_bytes_per_s = 0;  ///< with more of them
+  double busy = 1;                    ///< of it that is left while a GPU computes whose port it is
 
   [[nodiscard]] double capacity(std::size_t pairs, bool computes) const {
-    return (pairs > crowd ? crowded_bytes_per_s : bytes_per_s) * (computes ? busy : 1);
+    return (pairs > most_pairs ? many_pairs_bytes_per_s : bytes_per_s) * (computes ? busy : 1);
   }
 };
 
@@ -63,13 +63,15 @@ class Network {
   [[nodiscard]] bool share_node(Rank a, Rank b) const { return node_of(a) == node_of(b); }
   [[nodiscard]] std::span<const Link> links() const { return links_; }
 
-  /// Whether any of its links serves a crowd worse.
-  [[nodiscard]] bool can_crowd() const { return cluster_.node.gpus_per_root > 0 && gpus() > 1; }
+  /// Whether any of its links serves a most_pairs worse.
+  [[nodiscard]] bool bandwidth_depends_on_pairs() const { return cluster_.node.gpus_per_root > 0 && gpus() > 1; }
   /// The part of its compute that a GPU loses while it has a transfer within its node, or to or from another one.
-  [[nodiscard]] double taken_in_node() const { return taken_in_node_; }
-  [[nodiscard]] double taken_between_nodes() const { return taken_between_nodes_; }
+  [[nodiscard]] double sm_share_in_node() const { return sm_share_in_node_; }
+  [[nodiscard]] double sm_share_between_nodes() const { return sm_share_between_nodes_; }
   /// What compute of a GPU is slowed down to while bytes flow through its port.
-  [[nodiscard]] double beside_messages() const { return cluster_.node.link_compute_efficiency; }
+  [[nodiscard]] double compute_efficiency_during_transfers() const {
+    return cluster_.node.compute_efficiency_during_transfers;
+  }
   /// What compute of a GPU is slowed down to while so many of its node compute: they share the node's processors.
   [[nodiscard]] double share(int computing) const { return computing > processors() ? processors() / computing : 1; }
   /// Of a node: as many as GPUs, if each computes for itself.
@@ -79,14 +81,17 @@ class Network {
   /// Whether ranks of a node may have to share them.
   [[nodiscard]] bool shares_processors() const { return processors() < std::min(gpus(), cluster_.node.gpus); }
   /// Whether compute of a rank is not always as fast.
-  [[nodiscard]] bool can_slow_compute() const {
-    return taken_in_node_ > 0 || taken_between_nodes_ > 0 || beside_messages() < 1 || shares_processors();
+  [[nodiscard]] bool compute_speed_varies() const {
+    return sm_share_in_node_ > 0 || sm_share_between_nodes_ > 0 || compute_efficiency_during_transfers() < 1 ||
+           shares_processors();
   }
 
   /// Whether messages of a rank are not always as fast, because it computes.
-  [[nodiscard]] bool can_slow_messages() const { return cluster_.node.link_busy_efficiency < 1 && has_ports(); }
+  [[nodiscard]] bool compute_slows_messages() const {
+    return cluster_.node.link_efficiency_during_compute < 1 && has_ports();
+  }
   /// The links that pass less while a rank computes: its port's, and what the messages of its node share. Has ports.
-  [[nodiscard]] Route busy_links(Rank rank) const;
+  [[nodiscard]] Route links_slowed_by_compute(Rank rank) const;
 
   /// From one rank to another; from ≠ to.
   [[nodiscard]] Route route(Rank from, Rank to) const;
@@ -120,7 +125,7 @@ class Network {
   Placement placement_;
   std::vector<Link> links_;
   std::vector<StartupPoint> in_node_, between_nodes_;  ///< of every kind of route: ascending by size, from 0
-  double taken_in_node_ = 0, taken_between_nodes_ = 0;
+  double sm_share_in_node_ = 0, sm_share_between_nodes_ = 0;
   LinkId first_port_ = 0;    ///< one a GPU
   LinkId first_switch_ = 0;  ///< one a PCIe switch, where a node has several
   LinkId first_shared_ = 0;  ///< one a node, for both directions, where all its messages share something
@@ -134,8 +139,8 @@ class Capacities {
  public:
   explicit Capacities(const Network& network)
       : network_(network),
-        pairs_on_(network.can_crowd() ? network.links().size() : 0),
-        computing_on_(network.can_slow_messages() ? network.links().size() : 0) {}
+        pairs_on_(network.bandwidth_depends_on_pairs() ? network.links().size() : 0),
+        computing_on_(network.compute_slows_messages() ? network.links().size() : 0) {}
 
   void come(Rank from, Rank to, const Route& route) {
     if (!pairs_on_.empty() && ++messages_[pair(from, to)] == 1)
@@ -148,7 +153,7 @@ class Capacities {
   /// A rank begins to compute (by = 1) or ends (−1). Only where the network can slow messages.
   /// @returns the links that this slows
   Route compute(Rank rank, int by) {
-    const Route links = network_.busy_links(rank);
+    const Route links = network_.links_slowed_by_compute(rank);
     for (LinkId link : links) computing_on_[link] += by;
     return links;
   }

@@ -82,7 +82,7 @@ class Pace {
 template <typename Clock>
 Pace<Clock>::Pace(const Schedule& schedule, const Network& network, const OpTimes& times, Clock& clock)
     : schedule_(schedule), network_(network), times_(times), clock_(clock), op_(at(schedule.problem.ranks), kNone) {
-  if (network.can_slow_compute()) {
+  if (network.compute_speed_varies()) {
     work_.resize(op_.size());
     running_.resize(op_.size());
     flowing_.resize(op_.size());
@@ -105,7 +105,7 @@ bool Pace<Clock>::share_node(TransferId t) const {
 template <typename Clock>
 void Pace<Clock>::begin(Rank rank, OpId op) {
   const double seconds = times_.seconds[op];
-  if (network_.can_slow_messages()) clock_.compute(rank, 1);
+  if (network_.compute_slows_messages()) clock_.compute(rank, 1);
   op_[at(rank)] = op;
   if (can_change()) {
     work_[at(rank)] = {seconds, clock_.now(), 0, 0};
@@ -119,7 +119,7 @@ void Pace<Clock>::begin(Rank rank, OpId op) {
 template <typename Clock>
 bool Pace<Clock>::end(Rank rank) {
   if (can_change() && (op_[at(rank)] == kNone || !has_come(clock_, work_[at(rank)].due_s))) return false;
-  if (network_.can_slow_messages()) clock_.compute(rank, -1);
+  if (network_.compute_slows_messages()) clock_.compute(rank, -1);
   op_[at(rank)] = kNone;
   count_compute(rank, -1);
   return true;
@@ -146,7 +146,7 @@ void Pace<Clock>::count_transfer(Rank rank, TransferId t, int by) {
 
 template <typename Clock>
 void Pace<Clock>::count_flow(TransferId t, int by) {
-  if (network_.beside_messages() == 1 || !share_node(t)) return;
+  if (network_.compute_efficiency_during_transfers() == 1 || !share_node(t)) return;
   const Transfer& transfer = schedule_.transfers[t];
   for (ValueId end : {transfer.source, transfer.made}) {
     const Rank rank = schedule_.values[end].rank;
@@ -177,9 +177,9 @@ template <typename Clock>
 double Pace<Clock>::speed_of(Rank rank) const {
   const auto& [in_node, between_nodes] = running_[at(rank)];
   double speed = 1;
-  if (in_node > 0) speed = std::min(speed, 1 - network_.taken_in_node());
-  if (between_nodes > 0) speed = std::min(speed, 1 - network_.taken_between_nodes());
-  if (flowing_[at(rank)] > 0) speed = std::min(speed, network_.beside_messages());
+  if (in_node > 0) speed = std::min(speed, 1 - network_.sm_share_in_node());
+  if (between_nodes > 0) speed = std::min(speed, 1 - network_.sm_share_between_nodes());
+  if (flowing_[at(rank)] > 0) speed = std::min(speed, network_.compute_efficiency_during_transfers());
   if (computing_.empty()) return speed;
   return speed * network_.share(std::max(1, computing_[static_cast<std::size_t>(network_.node_of(rank))]));
 }

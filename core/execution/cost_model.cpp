@@ -96,7 +96,7 @@ double CostModel::kernel_s(const Kernel& kernel) const {
 double CostModel::attention_s(double pairs, double q_tokens, double kv_tokens, KernelMask mask) const {
   const AttentionShape& shape = problem_.shape;
   const double rows = problem_.pass == Pass::kForward ? q_tokens : kv_tokens;
-  Kernel kernel{0, 0, q_tokens, kv_tokens, kernel_tiles(rows, shape.heads * shape.batch)};
+  Kernel kernel{0, 0, q_tokens, kv_tokens, kernel_thread_blocks(rows, shape.heads * shape.batch)};
   (mask == KernelMask::kFull ? kernel.full_pairs : kernel.causal_pairs) = pairs * shape.heads;
   return kernel_s(kernel);
 }
@@ -159,7 +159,7 @@ CostModel::Rectangle CostModel::rectangle_of(const Schedule& s, const Rows& rows
   kernel.q_tokens = q.extent();
   kernel.kv_tokens = kv.extent();
   const double tokens = problem_.pass == Pass::kForward ? kernel.q_tokens : kernel.kv_tokens;
-  kernel.tiles = kernel_tiles(tokens, q.head_count() * problem_.shape.batch);
+  kernel.tiles = kernel_thread_blocks(tokens, q.head_count() * problem_.shape.batch);
   if (!full) {
     add_masked(s, rows, columns, rectangle);
     return rectangle;

@@ -52,7 +52,8 @@ void tails(const Bench& bench, Calibration& made) {
       few.heads /= few.kv_heads;
       few.kv_heads = 1;
       const auto length = static_cast<double>(p.q_tokens);
-      const double waves = kernel_tiles(length, few.heads) / sms, all_waves = kernel_tiles(length, p.heads) / sms;
+      const double waves = kernel_thread_blocks(length, few.heads) / sms,
+                   all_waves = kernel_thread_blocks(length, p.heads) / sms;
       if (p.pass != pass || p.mask != KernelMask::kCausal || waves < 1 || waves > 16) continue;
       if (const auto tail = tail_of(p.flops_per_s / rate_of(bench, few, pass, p.mask), waves, all_waves))
         found.push_back(*tail);

@@ -23,7 +23,7 @@ class Beside {
     std::int64_t queries = 0;
     for (std::int64_t length : bench.request().lengths) {
       queries = length;
-      const double tiles = kernel_tiles(static_cast<double>(length), bench.request().shape.heads);
+      const double tiles = kernel_thread_blocks(static_cast<double>(length), bench.request().shape.heads);
       if (tiles >= kWaves * bench.request().devices.sms) break;
     }
     shape_ = bench.shape(std::min(queries, message_tokens), message_tokens);

@@ -47,9 +47,9 @@ TEST_F(CalibrationOfABox, GivesItsLinks) {
   EXPECT_EQ(c.node.processors, 0);
   EXPECT_EQ(c.node.shared_bytes_per_s, 0);
   EXPECT_EQ(c.node.link_sms, 0);
-  EXPECT_NEAR(c.node.link_compute_efficiency, 0.7, 0.005);
+  EXPECT_NEAR(c.node.compute_efficiency_during_transfers, 0.7, 0.005);
   EXPECT_NEAR(c.node.link_bytes_per_s, 300e9, 300e9 * kDigits);
-  EXPECT_NEAR(c.node.link_busy_efficiency, 0.8, 0.8 * kDigits);
+  EXPECT_NEAR(c.node.link_efficiency_during_compute, 0.8, 0.8 * kDigits);
   const Network network(c, 6), as_it_is(box_.cluster, 6);
   for (double bytes : {4 * 256.0, 512 * 256.0, 8192 * 256.0, 16384 * 256.0}) {
     const auto seconds = [&](const Network& n, const Node& node) {
@@ -96,11 +96,12 @@ TEST_F(CalibrationOfABox, MessagesComeWhileAllAttend) {
 /// measured goes on for long enough.
 TEST_F(CalibrationOfABox, MayTakeMuchFromEachOther) {
   for (auto [busy, compute] : {std::pair{0.1, 0.7}, {1.0, 0.15}}) {
-    box_.cluster.node.link_busy_efficiency = busy;
-    box_.cluster.node.link_compute_efficiency = compute;
+    box_.cluster.node.link_efficiency_during_compute = busy;
+    box_.cluster.node.compute_efficiency_during_transfers = compute;
     const Cluster c = written(measured());
-    EXPECT_NEAR(c.node.link_busy_efficiency, busy, busy * kDigits);
-    EXPECT_NEAR(c.node.link_compute_efficiency, compute, 0.015);  // a slow first op is in what is left to measure
+    EXPECT_NEAR(c.node.link_efficiency_during_compute, busy, busy * kDigits);
+    EXPECT_NEAR(c.node.compute_efficiency_during_transfers, compute,
+                0.015);  // a slow first op is in what is left to measure
   }
 }
 
@@ -160,7 +161,7 @@ TEST_F(CalibrationOfABox, GivesWhatRanksShare) {
   EXPECT_NEAR(c.node.link_bytes_per_s, 300e9, 300e9 * kDigits);
   EXPECT_NEAR(c.node.link_startup_s, 2e-6, 1e-9);
   EXPECT_NEAR(c.node.shared_bytes_per_s, 500e9, 500e9 * kDigits);
-  EXPECT_NEAR(c.node.link_busy_efficiency, 0.8, 0.8 * kDigits);
+  EXPECT_NEAR(c.node.link_efficiency_during_compute, 0.8, 0.8 * kDigits);
   EXPECT_NEAR(m.links.at(0).both_ways, 250.0 / 300, kDigits);  // two messages, of 500 GB/s in all
 }
 

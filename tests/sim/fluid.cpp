@@ -113,12 +113,12 @@ double Fluid::speed(Rank rank) const {
     if (const auto* exchange = std::get_if<Exchange>(&s_.ops[op]); exchange != nullptr && started_[op] && !ended_[op])
       for (TransferId t : s_.transfers_of(*exchange))
         if (!flows_[t].done)
-          speed = std::min(
-              speed, 1 - (flows_[t].route.inter_node ? network_.taken_between_nodes() : network_.taken_in_node()));
+          speed = std::min(speed, 1 - (flows_[t].route.inter_node ? network_.sm_share_between_nodes()
+                                                                  : network_.sm_share_in_node()));
   for (TransferId t = 0; t < flows_.size(); ++t)
     if (flowing(flows_[t]) && !flows_[t].route.inter_node &&
         (s_.values[s_.transfers[t].source].rank == rank || s_.values[s_.transfers[t].made].rank == rank))
-      speed = std::min(speed, network_.beside_messages());
+      speed = std::min(speed, network_.compute_efficiency_during_transfers());
   int computing = 0;
   for (OpId op = 0; op < s_.ops.size(); ++op)
     if (computes(op) && network_.share_node(rank, s_.rank_of(op))) ++computing;
@@ -178,8 +178,8 @@ void Fluid::share() {
   std::vector<double> left;
   std::vector<bool> busy(pairs.size());
   for (OpId op = 0; op < s_.ops.size(); ++op)
-    if (network_.can_slow_messages() && computes(op)) {
-      const Route slowed = network_.busy_links(s_.rank_of(op));
+    if (network_.compute_slows_messages() && computes(op)) {
+      const Route slowed = network_.links_slowed_by_compute(s_.rank_of(op));
       for (LinkId link : slowed) busy[link] = true;
     }
   for (LinkId link = 0; link < pairs.size(); ++link)

@@ -55,8 +55,8 @@ Cluster random_cluster(Random& random, int gpus) {
     while (c.node.gpus_per_switch > 0 && c.node.gpus_per_root % c.node.gpus_per_switch != 0);
     c.node.root_bytes_per_s = pick(random, {10e9, 33.3e9});
   }
-  if (pick(random, 0, 2) == 0) c.node.link_busy_efficiency = pick(random, {0.5, 0.83});
-  if (pick(random, 0, 2) == 0) c.node.link_compute_efficiency = pick(random, {0.6, 0.91});
+  if (pick(random, 0, 2) == 0) c.node.link_efficiency_during_compute = pick(random, {0.5, 0.83});
+  if (pick(random, 0, 2) == 0) c.node.compute_efficiency_during_transfers = pick(random, {0.6, 0.91});
   if (pick(random, 0, 2) == 0) c.node.link_startups = {{1e5, 7e-6}, {2e6, 3e-5}};
   return c;
 }

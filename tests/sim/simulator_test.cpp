@@ -219,7 +219,7 @@ TEST(Simulator, CopiesShareWhatTheyGoThrough) {
 /// ever.
 TEST(Simulator, ComputeSlowsMessagesDown) {
   Cluster c = cluster();
-  c.node.link_busy_efficiency = 0.8;
+  c.node.link_efficiency_during_compute = 0.8;
   for (Rank computes : {0, 1}) {
     Messages m(4);
     m.compute(computes);
@@ -242,7 +242,7 @@ TEST(Simulator, ComputeSlowsMessagesDown) {
 /// along.
 TEST(Simulator, BytesThatFlowSlowComputeDown) {
   Cluster c = cluster();
-  c.node.link_compute_efficiency = 0.75;
+  c.node.compute_efficiency_during_transfers = 0.75;
   Messages m(4);
   for (Rank rank : {0, 1, 2, 3}) m.compute(rank);
   m.send(0, 1, 10);

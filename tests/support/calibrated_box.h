@@ -50,7 +50,7 @@ struct Box {
     if (options.transport == gpu::Transport::kNccl) {
       c.node.link_bytes_per_s *= options.most_ctas;
       c.node.link_sms = options.most_ctas;
-      c.node.link_compute_efficiency = 1;
+      c.node.compute_efficiency_during_transfers = 1;
     }
     const double lost_s = options.timed ? event_s : 0;
     OpTimes times = CostModel(c.gpu, s.problem).times(s);
@@ -103,8 +103,8 @@ class CalibrationOfABox : public Cli {
     c.node.link_bytes_per_s = 300e9;
     c.node.link_startup_s = 2e-6;
     c.node.link_startups = {{1e6, 5e-6}};
-    c.node.link_busy_efficiency = 0.8;
-    c.node.link_compute_efficiency = 0.7;
+    c.node.link_efficiency_during_compute = 0.8;
+    c.node.compute_efficiency_during_transfers = 0.7;
     box_.event_s = 0.3e-6;
     box_.issue_s = 6e-6;
     box_.first_s = 40e-6;

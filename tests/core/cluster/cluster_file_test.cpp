@@ -93,7 +93,7 @@ TEST_F(ClusterFile, UnitsAndEfficienciesAreMultipliedOut) {
   EXPECT_EQ(c.fabric.kind, Fabric::Kind::kNonBlocking);
   EXPECT_DOUBLE_EQ(c.gpu.combine_bytes_per_s, 1500e9);     // 3000 · 0.5
   EXPECT_DOUBLE_EQ(c.gpu.accumulate_bytes_per_s, 1500e9);  // as that
-  EXPECT_EQ(c.node.link_busy_efficiency, 1);
+  EXPECT_EQ(c.node.link_efficiency_during_compute, 1);
   EXPECT_DOUBLE_EQ(c.gpu.launch_s, 4e-6);
   ASSERT_EQ(c.gpu.attention.size(), 1u);
   const AttentionPoint& p = c.gpu.attention[0];
@@ -363,8 +363,8 @@ TEST_F(ClusterFile, GpusMayBeSharesOfOneDevice) {
 TEST_F(ClusterFile, WhatComputeTakesFromLinksAndHowFastGradientsAreSummedMayBeSaid) {
   const Cluster c = read(kCluster, kGpu,
                          {"link.busy_efficiency=0.9", "link.compute_efficiency=0.8", "gpu.accumulate_efficiency=0.25"});
-  EXPECT_EQ(c.node.link_busy_efficiency, 0.9);
-  EXPECT_EQ(c.node.link_compute_efficiency, 0.8);
+  EXPECT_EQ(c.node.link_efficiency_during_compute, 0.9);
+  EXPECT_EQ(c.node.compute_efficiency_during_transfers, 0.8);
   EXPECT_DOUBLE_EQ(c.gpu.accumulate_bytes_per_s, 750e9);  // 3000 · 0.25
   EXPECT_DOUBLE_EQ(c.gpu.combine_bytes_per_s, 1500e9);
   EXPECT_THAT(error_of(kCluster, kGpu, {"gpu.combine=free", "gpu.accumulate_efficiency=0.5"}),

@@ -308,9 +308,9 @@ TEST(Network, ComputeSlowsPortsDown) {
             .link_bytes_per_s = 10e9,
             .nic_bytes_per_s = 5e9,
             .shared_bytes_per_s = 15e9,
-            .link_busy_efficiency = 0.8};
+            .link_efficiency_during_compute = 0.8};
   const Network network(c, 4);
-  EXPECT_TRUE(network.can_slow_messages());
+  EXPECT_TRUE(network.compute_slows_messages());
   Capacities capacities(network);
   const auto of = [&](Rank from, Rank to) {
     std::vector<double> bytes_per_s;
@@ -328,9 +328,9 @@ TEST(Network, ComputeSlowsPortsDown) {
   EXPECT_THAT(of(0, 1), testing::ElementsAre(8e9, 12e9, 10e9));  // rank 0 computes
   capacities.compute(0, -1);
   EXPECT_THAT(of(0, 1), testing::ElementsAre(10e9, 15e9, 10e9));
-  EXPECT_FALSE(Network(c, 1).can_slow_messages());
-  c.node.link_busy_efficiency = 1;
-  EXPECT_FALSE(Network(c, 4).can_slow_messages());
+  EXPECT_FALSE(Network(c, 1).compute_slows_messages());
+  c.node.link_efficiency_during_compute = 1;
+  EXPECT_FALSE(Network(c, 4).compute_slows_messages());
 }
 
 TEST(Network, SharesOfOneDevice) {
@@ -342,11 +342,11 @@ TEST(Network, SharesOfOneDevice) {
   for (LinkId link : route) names.push_back(network.links()[link].name);
   EXPECT_THAT(names, testing::ElementsAre("gpu 3 out", "node 0 shared", "gpu 1 in"));
   EXPECT_EQ(network.links()[route.links[1]].bytes_per_s, 15e9);
-  EXPECT_TRUE(network.can_slow_compute());
+  EXPECT_TRUE(network.compute_speed_varies());
   EXPECT_EQ(network.share(1), 1);
   EXPECT_EQ(network.share(2), 1);
   EXPECT_EQ(network.share(4), 0.5);
-  EXPECT_FALSE(Network(c, 2).can_slow_compute());  // two ranks on two processors
+  EXPECT_FALSE(Network(c, 2).compute_speed_varies());  // two ranks on two processors
   c.node.gpus_per_root = 2;
   c.node.root_bytes_per_s = 3e9;
   EXPECT_THROW(Network(c, 4), InvalidInput);

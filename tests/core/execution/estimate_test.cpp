@@ -70,7 +70,7 @@ TEST(Estimate, TransfersShareTheirLinks) {
 /// other 6 take 60 µs more.
 TEST(Estimate, ComputeSlowsMessagesDown) {
   Cluster c = cluster();
-  c.node.link_busy_efficiency = 0.8;
+  c.node.link_efficiency_during_compute = 0.8;
   c.gpu.attention_flops_per_s = 1e12 / 52e-6;
   Ranks r;
   r.compute(0);
