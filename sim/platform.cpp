@@ -53,7 +53,7 @@ void configure() {
 
 }  // namespace
 
-Platform::Platform(const Network& network) : network_(network), capacities_(network), engine_(once_per_process()) {
+Platform::Platform(const Network& network) : network_(network), link_load_(network), engine_(once_per_process()) {
   std::signal(SIGINT, SIG_DFL);  // SimGrid's handler would list actors and leave through exit()
   configure();
   auto* zone = new ComputedZone(network, links_);  // SimGrid owns it
@@ -100,17 +100,17 @@ void Platform::send(Rank from, Rank to, double bytes, Event arrived) {
   flow.action->set_last_value(0);
   flow.action->set_last_update();
   flow.action->resume();
-  capacities_.come(from, to, flow.route);
+  link_load_.add_message(from, to, flow.route);
   // `resume` has only the first link shared anew, and not even what lies behind it if that is due already.
   for (LinkId link : flow.route) set_capacity(link);
 }
 
 void Platform::compute(Rank rank, int by) {
-  const Route slowed = capacities_.compute(rank, by);
+  const Route slowed = link_load_.count_compute(rank, by);
   for (LinkId link : slowed) set_capacity(link);
 }
 
-void Platform::set_capacity(LinkId link) { links_[link]->set_bandwidth(capacities_.of(link)); }
+void Platform::set_capacity(LinkId link) { links_[link]->set_bandwidth(link_load_.capacity(link)); }
 
 /// Takes the flows that have ended from SimGrid, before it would end their communications too, and puts them by.
 void Platform::collect() {
@@ -126,7 +126,7 @@ void Platform::collect() {
     const Event arrived = flow.arrived;
     flow.idle->push_back(finished_[i]);
     if (network_.bandwidth_depends_on_pairs()) {
-      capacities_.leave(flow.from, flow.to, flow.route);
+      link_load_.remove_message(flow.from, flow.to, flow.route);
       for (LinkId link : flow.route) set_capacity(link);
     }
     happened_(arrived);

@@ -11,6 +11,7 @@
 
 #include "core/cluster/network.h"
 #include "core/execution/engine.h"
+#include "core/execution/link_load.h"
 
 namespace meshattn::sim {
 
@@ -61,7 +62,7 @@ class Platform {
   void set_capacity(LinkId link);
 
   const Network& network_;
-  Capacities capacities_;
+  LinkLoad link_load_;
   simgrid::s4u::Engine engine_;
   simgrid::kernel::resource::Model* model_ = nullptr;
   std::vector<simgrid::s4u::Host*> hosts_;  ///< by rank

@@ -91,7 +91,7 @@ void Network::add_ports() {
   for (int g = 0; g < gpus(); ++g)
     add_pair(fmt::format("gpu {} out", g), fmt::format("gpu {} in", g), node.link_bytes_per_s);
   for (std::size_t port = first_port_; port < links_.size(); ++port)
-    links_[port].busy = node.link_efficiency_during_compute;
+    links_[port].efficiency_during_compute = node.link_efficiency_during_compute;
   if (node.gpus_per_switch == 0) return;
   check_divides(node.gpus_per_switch, node.gpus, "GPUs per switch");
   if (node.gpus_per_switch == node.gpus) return;
@@ -127,7 +127,7 @@ void Network::add_shared() {
   first_shared_ = static_cast<LinkId>(links_.size());
   for (int n = 0; n < nodes(); ++n) {
     links_.push_back({fmt::format("node {} shared", n), cluster_.node.shared_bytes_per_s});
-    links_.back().busy = cluster_.node.link_efficiency_during_compute;
+    links_.back().efficiency_during_compute = cluster_.node.link_efficiency_during_compute;
   }
 }
 

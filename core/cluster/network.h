@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <span>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "core/cluster/cluster.h"
@@ -21,12 +20,12 @@ using LinkId = std::uint32_t;
 struct Link {
   std::string name;
   double bytes_per_s;
-  std::size_t most_pairs = SIZE_MAX;  ///< pairs of GPUs with a message on it that it still serves at that rate
-  double many_pairs_bytes_per_s = 0;  ///< with more of them
-  double busy = 1;                    ///< of it that is left while a GPU computes whose port it is
+  std::size_t most_pairs = SIZE_MAX;     ///< pairs of GPUs with a message on it that it still serves at that rate
+  double many_pairs_bytes_per_s = 0;     ///< with more of them
+  double efficiency_during_compute = 1;  ///< of it that is left while a GPU computes whose port it is
 
   [[nodiscard]] double capacity(std::size_t pairs, bool computes) const {
-    return (pairs > most_pairs ? many_pairs_bytes_per_s : bytes_per_s) * (computes ? busy : 1);
+    return (pairs > most_pairs ? many_pairs_bytes_per_s : bytes_per_s) * (computes ? efficiency_during_compute : 1);
   }
 };
 
@@ -63,7 +62,7 @@ class Network {
   [[nodiscard]] bool share_node(Rank a, Rank b) const { return node_of(a) == node_of(b); }
   [[nodiscard]] std::span<const Link> links() const { return links_; }
 
-  /// Whether any of its links serves a most_pairs worse.
+  /// Whether any of its links serves many pairs of GPUs worse than few.
   [[nodiscard]] bool bandwidth_depends_on_pairs() const { return cluster_.node.gpus_per_root > 0 && gpus() > 1; }
   /// The part of its compute that a GPU loses while it has a transfer within its node, or to or from another one.
   [[nodiscard]] double sm_share_in_node() const { return sm_share_in_node_; }
@@ -73,7 +72,9 @@ class Network {
     return cluster_.node.compute_efficiency_during_transfers;
   }
   /// What compute of a GPU is slowed down to while so many of its node compute: they share the node's processors.
-  [[nodiscard]] double share(int computing) const { return computing > processors() ? processors() / computing : 1; }
+  [[nodiscard]] double processor_share(int computing) const {
+    return computing > processors() ? processors() / computing : 1;
+  }
   /// Of a node: as many as GPUs, if each computes for itself.
   [[nodiscard]] double processors() const {
     return cluster_.node.processors > 0 ? cluster_.node.processors : cluster_.node.gpus;
@@ -132,46 +133,6 @@ class Network {
   LinkId first_root_ = 0;    ///< one a CPU, for both directions, where GPUs hang on it
   LinkId first_nic_ = 0;     ///< one a NIC
   LinkId first_trunk_ = 0;   ///< fat tree: one a leaf; rail: one a rail of a group; or one each of these and a path
-};
-
-/// What links pass while messages and compute come and go.
-class Capacities {
- public:
-  explicit Capacities(const Network& network)
-      : network_(network),
-        pairs_on_(network.bandwidth_depends_on_pairs() ? network.links().size() : 0),
-        computing_on_(network.compute_slows_messages() ? network.links().size() : 0) {}
-
-  void come(Rank from, Rank to, const Route& route) {
-    if (!pairs_on_.empty() && ++messages_[pair(from, to)] == 1)
-      for (LinkId link : route) ++pairs_on_[link];
-  }
-  void leave(Rank from, Rank to, const Route& route) {
-    if (!pairs_on_.empty() && --messages_[pair(from, to)] == 0)
-      for (LinkId link : route) --pairs_on_[link];
-  }
-  /// A rank begins to compute (by = 1) or ends (−1). Only where the network can slow messages.
-  /// @returns the links that this slows
-  Route compute(Rank rank, int by) {
-    const Route links = network_.links_slowed_by_compute(rank);
-    for (LinkId link : links) computing_on_[link] += by;
-    return links;
-  }
-  /// Bytes/s
-  [[nodiscard]] double of(LinkId link) const {
-    return network_.links()[link].capacity(pairs_on_.empty() ? 0 : pairs_on_[link],
-                                           !computing_on_.empty() && computing_on_[link] > 0);
-  }
-
- private:
-  [[nodiscard]] static std::uint64_t pair(Rank from, Rank to) {
-    return static_cast<std::uint64_t>(from) << 32 | static_cast<std::uint32_t>(to);
-  }
-
-  const Network& network_;
-  std::vector<std::size_t> pairs_on_;                ///< pairs of ranks with messages under way, where that counts
-  std::vector<int> computing_on_;                    ///< ranks that compute, likewise
-  std::unordered_map<std::uint64_t, int> messages_;  ///< by pair
 };
 
 }  // namespace meshattn

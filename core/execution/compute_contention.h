@@ -160,9 +160,9 @@ template <typename Clock>
 void Pace<Clock>::count_compute(Rank rank, int by) {
   if (computing_.empty()) return;
   const auto node = static_cast<std::size_t>(network_.node_of(rank));
-  const double before = network_.share(std::max(1, computing_[node]));
+  const double before = network_.processor_share(std::max(1, computing_[node]));
   computing_[node] += by;
-  if (network_.share(std::max(1, computing_[node])) == before) return;
+  if (network_.processor_share(std::max(1, computing_[node])) == before) return;
   for (Rank other : sharers_[node]) change_speed(other);
 }
 
@@ -181,7 +181,7 @@ double Pace<Clock>::speed_of(Rank rank) const {
   if (between_nodes > 0) speed = std::min(speed, 1 - network_.sm_share_between_nodes());
   if (flowing_[at(rank)] > 0) speed = std::min(speed, network_.compute_efficiency_during_transfers());
   if (computing_.empty()) return speed;
-  return speed * network_.share(std::max(1, computing_[static_cast<std::size_t>(network_.node_of(rank))]));
+  return speed * network_.processor_share(std::max(1, computing_[static_cast<std::size_t>(network_.node_of(rank))]));
 }
 
 template <typename Clock>

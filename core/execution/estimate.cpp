@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/base/error.h"
+#include "core/execution/link_load.h"
 
 namespace meshattn {
 
@@ -18,7 +19,7 @@ class EqualShares {
  public:
   explicit EqualShares(const Network& network)
       : network_(network),
-        capacities_(network),
+        link_load_(network),
         on_link_(network.links().size()),
         share_of_(on_link_.size()),
         is_touched_(on_link_.size()) {}
@@ -61,7 +62,7 @@ class EqualShares {
   void share(std::uint32_t flow);
 
   const Network& network_;
-  Capacities capacities_;
+  LinkLoad link_load_;
   double now_s_ = 0;
   std::priority_queue<Due, std::vector<Due>, std::greater<>> due_;
   std::vector<Flow> flows_;
@@ -88,7 +89,7 @@ void EqualShares::send(Rank from, Rank to, double bytes, Event arrived) {
   flow.from = from;
   flow.to = to;
   flow.route = network_.route(from, to);
-  capacities_.come(from, to, flow.route);
+  link_load_.add_message(from, to, flow.route);
   flow.bytes_left = bytes;
   flow.since_s = now_s_;
   flow.bytes_per_s = 0;
@@ -102,13 +103,13 @@ void EqualShares::send(Rank from, Rank to, double bytes, Event arrived) {
 }
 
 void EqualShares::compute(Rank rank, int by) {
-  const Route slowed = capacities_.compute(rank, by);
+  const Route slowed = link_load_.count_compute(rank, by);
   for (LinkId link : slowed) touch(link);
 }
 
 void EqualShares::leave_links(std::uint32_t id) {
   const Flow& flow = flows_[id];
-  capacities_.leave(flow.from, flow.to, flow.route);
+  link_load_.remove_message(flow.from, flow.to, flow.route);
   for (std::size_t i = 0; i < static_cast<std::size_t>(flow.route.count); ++i) {
     const LinkId link = flow.route.links[i];
     const std::uint32_t last = on_link_[link].back();
@@ -133,7 +134,7 @@ void EqualShares::share(std::uint32_t id) {
 }
 
 void EqualShares::share() {
-  for (LinkId link : touched_) share_of_[link] = capacities_.of(link) / static_cast<double>(on_link_[link].size());
+  for (LinkId link : touched_) share_of_[link] = link_load_.capacity(link) / static_cast<double>(on_link_[link].size());
   for (LinkId link : touched_) {
     is_touched_[link] = false;
     for (std::uint32_t flow : on_link_[link]) share(flow);

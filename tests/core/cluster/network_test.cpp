@@ -260,20 +260,6 @@ TEST(Network, GpusOnCpusMeetAtTheirRoots) {
   EXPECT_EQ(root.capacity(5, true), 3e9);
   c.node.root_bytes_per_s = 50e9;  // never less of few than of many
   EXPECT_EQ(Network(c, 4).links()[route.links[1]].capacity(1, false), 50e9);
-
-  Capacities capacities(network);  // of few pairs 40 GB/s, of more than four 3
-  const auto of_root = [&] { return capacities.of(route.links[1]); };
-  const std::pair<Rank, Rank> pairs[] = {{0, 1}, {1, 0}, {0, 2}, {2, 0}, {3, 0}};
-  for (const auto& [from, to] : pairs) {
-    EXPECT_EQ(of_root(), 40e9);
-    capacities.come(from, to, network.route(from, to));
-  }
-  EXPECT_EQ(of_root(), 3e9);
-  capacities.come(0, 1, route);  // a second message of a pair
-  capacities.leave(0, 1, route);
-  EXPECT_EQ(of_root(), 3e9);
-  capacities.leave(0, 1, route);
-  EXPECT_EQ(of_root(), 40e9);
 }
 
 /// Two switches on each of two CPUs: within a switch nothing gets to a CPU.
@@ -301,38 +287,6 @@ TEST(Network, SwitchesOnCpusMeetAtTheirRoots) {
   EXPECT_THROW(Network(c, 8), InvalidInput);  // a switch hangs on one CPU
 }
 
-/// Ports of 10 GB/s pass 8 while their GPU computes; what a node's messages share 15, then 12; NICs as ever.
-TEST(Network, ComputeSlowsPortsDown) {
-  Cluster c;
-  c.node = {.gpus = 2,
-            .link_bytes_per_s = 10e9,
-            .nic_bytes_per_s = 5e9,
-            .shared_bytes_per_s = 15e9,
-            .link_efficiency_during_compute = 0.8};
-  const Network network(c, 4);
-  EXPECT_TRUE(network.compute_slows_messages());
-  Capacities capacities(network);
-  const auto of = [&](Rank from, Rank to) {
-    std::vector<double> bytes_per_s;
-    const Route route = network.route(from, to);
-    for (LinkId link : route) bytes_per_s.push_back(capacities.of(link));
-    return bytes_per_s;
-  };
-  capacities.compute(1, 1);
-  EXPECT_THAT(of(0, 1), testing::ElementsAre(10e9, 12e9, 8e9));
-  EXPECT_THAT(of(1, 0), testing::ElementsAre(8e9, 12e9, 10e9));
-  EXPECT_THAT(of(2, 3), testing::ElementsAre(10e9, 15e9, 10e9));
-  EXPECT_THAT(of(1, 2), testing::ElementsAre(5e9, 5e9));
-  capacities.compute(0, 1);
-  capacities.compute(1, -1);
-  EXPECT_THAT(of(0, 1), testing::ElementsAre(8e9, 12e9, 10e9));  // rank 0 computes
-  capacities.compute(0, -1);
-  EXPECT_THAT(of(0, 1), testing::ElementsAre(10e9, 15e9, 10e9));
-  EXPECT_FALSE(Network(c, 1).compute_slows_messages());
-  c.node.link_efficiency_during_compute = 1;
-  EXPECT_FALSE(Network(c, 4).compute_slows_messages());
-}
-
 TEST(Network, SharesOfOneDevice) {
   Cluster c;
   c.node = {.gpus = 4, .link_bytes_per_s = 10e9, .processors = 2, .shared_bytes_per_s = 15e9};
@@ -343,9 +297,9 @@ TEST(Network, SharesOfOneDevice) {
   EXPECT_THAT(names, testing::ElementsAre("gpu 3 out", "node 0 shared", "gpu 1 in"));
   EXPECT_EQ(network.links()[route.links[1]].bytes_per_s, 15e9);
   EXPECT_TRUE(network.compute_speed_varies());
-  EXPECT_EQ(network.share(1), 1);
-  EXPECT_EQ(network.share(2), 1);
-  EXPECT_EQ(network.share(4), 0.5);
+  EXPECT_EQ(network.processor_share(1), 1);
+  EXPECT_EQ(network.processor_share(2), 1);
+  EXPECT_EQ(network.processor_share(4), 0.5);
   EXPECT_FALSE(Network(c, 2).compute_speed_varies());  // two ranks on two processors
   c.node.gpus_per_root = 2;
   c.node.root_bytes_per_s = 3e9;
