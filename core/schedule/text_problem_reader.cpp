@@ -11,7 +11,7 @@ namespace {
 
 /// The first word of a mask.
 enum class MaskKind : std::uint8_t { kFull, kCausal, kWindow };
-constexpr NameTable<MaskKind, 3> kMaskKinds{
+constexpr EnumNames<MaskKind, 3> kMaskKinds{
     {{MaskKind::kFull, "full"}, {MaskKind::kCausal, "causal"}, {MaskKind::kWindow, "window"}}};
 
 /// Reads a line "name word", where `parse` gives the meaning of the word.
