@@ -11,7 +11,7 @@
 #include "core/schedule/passes/verify.h"
 #include "core/schedule/schedule_builder.h"
 #include "core/schedule/text.h"
-#include "tests/support/interpreter.h"
+#include "tests/support/interpreter/interpreter.h"
 #include "tests/support/plans.h"
 #include "tests/support/proof.h"
 #include "tests/support/ulysses.h"

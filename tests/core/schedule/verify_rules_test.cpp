@@ -7,7 +7,7 @@
 #include "core/schedule/passes/prune.h"
 #include "core/schedule/passes/verify.h"
 #include "core/schedule/schedule_builder.h"
-#include "tests/support/interpreter.h"
+#include "tests/support/interpreter/interpreter.h"
 #include "tests/support/plans.h"
 
 /// One broken rule a test: `verify` names it.
