@@ -6,7 +6,7 @@
 #include "core/schedule/passes/assign_memory.h"
 #include "core/schedule/passes/prune.h"
 #include "tests/support/interpreter/interpreter.h"
-#include "tests/support/mutate.h"
+#include "tests/support/mutants/mutate.h"
 #include "tests/support/plans.h"
 #include "tests/support/ulysses.h"
 

@@ -9,11 +9,11 @@ namespace meshattn::testing {
 
 struct Mutant {
   Schedule schedule;
-  std::string what;  ///< was done to it
+  std::string what;  ///< the change, in words
 };
 
-/// One small random change: an op, a list item, a value, a transfer, a wait or a place in memory is dropped, doubled,
-/// moved, shrunk or made to name another. All ids still exist. May be harmless.
+/// Makes one small random change to a schedule: an op, a list item, a value, a transfer, a wait or an offset is
+/// dropped, duplicated, moved, shrunk or replaced by another. All ids still exist. The change may be harmless.
 [[nodiscard]] Mutant mutate(const Schedule& schedule, std::mt19937& random);
 
 }  // namespace meshattn::testing
