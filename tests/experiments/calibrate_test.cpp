@@ -5,7 +5,7 @@
 #include "core/execution/cost_model.h"
 #include "core/report/leave_one_out.h"
 #include "experiments/measure/microbenchmark.h"
-#include "tests/support/program.h"
+#include "tests/support/cli_fixture.h"
 
 namespace meshattn {
 namespace {

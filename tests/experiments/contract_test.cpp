@@ -5,7 +5,7 @@
 #include <string>
 #include <tuple>
 
-#include "tests/support/program.h"
+#include "tests/support/cli_fixture.h"
 
 namespace meshattn {
 namespace {

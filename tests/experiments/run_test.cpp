@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "experiments/measure/measure.h"
-#include "tests/support/program.h"
+#include "tests/support/cli_fixture.h"
 
 namespace meshattn {
 namespace {

@@ -12,13 +12,13 @@
 #include "core/algorithms/mesh.h"
 #include "core/base/error.h"
 #include "core/schedule/schedule_builder.h"
-#include "tests/support/messages.h"
+#include "tests/support/message_schedule.h"
 
 namespace meshattn {
 namespace {
 
 using ::testing::HasSubstr;
-using testing::Messages;
+using testing::MessageSchedule;
 
 constexpr Lane kFirst = 1, kSecond = 2;
 constexpr double kNanosecond = 1e-9;
@@ -79,7 +79,7 @@ void expect_ends(const Schedule& s, const Cluster& c, const std::vector<double>&
 /// 2 µs + 10 MB / 100 GB/s = 102 µs inside a node; 5 µs + 10 MB / 50 GB/s = 205 µs between nodes.
 TEST(Simulator, MessageAloneTakesStartUpPlusBytesOverBandwidth) {
   for (auto [to, megabytes, seconds] : {std::tuple{1, 10, 102e-6}, {2, 10, 205e-6}, {1, 100, 1002e-6}, {3, 1, 25e-6}}) {
-    Messages m(4);
+    MessageSchedule m(4);
     m.send(0, to, megabytes);
     expect_ends(m.finish(), cluster(), {seconds});
   }
@@ -89,7 +89,7 @@ TEST(Simulator, MessageAloneTakesStartUpPlusBytesOverBandwidth) {
 /// flows from 44 µs on. A has then moved 4.2 MB; both get 50 GB/s, and A's last 5.8 MB end at 44 + 116 = 160 µs. B has
 /// moved 5.8 MB too; its last 4.2 MB, alone, end at 160 + 42 = 202 µs.
 TEST(Simulator, FlowsShareAPortEquallyWheneverTheyCome) {
-  Messages m(2);
+  MessageSchedule m(2);
   m.send(0, 1, 10, kFirst);
   m.send(1, 0, 4, kSecond);
   m.send(0, 1, 10, kSecond);
@@ -98,7 +98,7 @@ TEST(Simulator, FlowsShareAPortEquallyWheneverTheyCome) {
 
 TEST(Simulator, OppositeDirectionsDoNotDisturb) {
   for (Rank other : {1, 2}) {
-    Messages m(4);
+    MessageSchedule m(4);
     const TransferId there = m.message(0, other, 10), back = m.message(other, 0, 10);
     m.exchange(0, {there, back});
     m.exchange(other, {back, there});
@@ -110,11 +110,11 @@ TEST(Simulator, OppositeDirectionsDoNotDisturb) {
 /// GPU 0 sends through its port and through its NIC: each takes its time alone, whether on two lanes or in one
 /// exchange.
 TEST(Simulator, PortAndNicMoveAtOnce) {
-  Messages lanes(4);
+  MessageSchedule lanes(4);
   lanes.send(0, 1, 10, kFirst);
   lanes.send(0, 2, 10, kSecond);
   expect_ends(lanes.finish(), cluster(), {102e-6, 205e-6});
-  Messages one(4);
+  MessageSchedule one(4);
   const TransferId near = one.message(0, 1, 10), far = one.message(0, 2, 10);
   one.exchange(0, {near, far});
   one.exchange(1, {near});
@@ -129,7 +129,7 @@ TEST(Simulator, PortAndNicMoveAtOnce) {
 TEST(Simulator, SharedNicHalves) {
   Cluster c = cluster();
   c.node.gpus_per_nic = 2;
-  Messages m(4);
+  MessageSchedule m(4);
   m.send(0, 2, 10);
   m.send(1, 3, 10);
   expect_ends(m.finish(), c, {405e-6, 405e-6});
@@ -144,7 +144,7 @@ TEST(Simulator, ACpuServesManyPairsWorse) {
   c.node.gpus_per_root = 4;
   c.node.root_bytes_per_s = 10e9;
   for (auto [steps, megabytes, seconds] : {std::tuple{1, 10, 102e-6}, {3, 20, 12.102e-3}}) {
-    Messages m(4);
+    MessageSchedule m(4);
     std::vector<std::vector<TransferId>> of(4);
     for (Rank from : {0, 1, 2, 3})
       for (int step = 1; step <= steps; ++step) {
@@ -167,14 +167,14 @@ TEST(Simulator, ExchangesSlowComputeDown) {
   c.node.nic_sms = 1;
   const double block_s = 782 / 781.25;
   {
-    Messages m(4);
+    MessageSchedule m(4);
     m.compute(0);
     m.send(0, 1, 10);
     const Schedule s = m.finish();
     EXPECT_NEAR(simulate(s, c).end_s[s.ops_begin(0)], block_s + 0.2 * 102e-6, kNanosecond);
   }
   {
-    Messages m(4);
+    MessageSchedule m(4);
     m.compute(0);
     m.send(0, 2, 10);
     m.send(0, 1, 10, kSecond);  // at the same time, and takes more for as long as it runs
@@ -190,7 +190,7 @@ TEST(Simulator, RanksShareProcessors) {
   c.node.gpus = 3;
   c.node.gpus_per_nic = 1;
   c.node.processors = 2;
-  Messages m(6);
+  MessageSchedule m(6);
   for (Rank rank : {0, 1, 2, 3}) m.compute(rank);
   m.compute(0);
   const Schedule s = m.finish();
@@ -206,7 +206,7 @@ TEST(Simulator, CopiesShareWhatTheyGoThrough) {
   c.node.gpus = 4;
   c.node.gpus_per_nic = 1;
   c.node.shared_bytes_per_s = 100e9;
-  Messages two(4), one(4);
+  MessageSchedule two(4), one(4);
   two.send(0, 1, 10);
   two.send(2, 3, 10);
   expect_ends(two.finish(), c, {c.node.link_startup_s + 200e-6, c.node.link_startup_s + 200e-6});
@@ -221,16 +221,16 @@ TEST(Simulator, ComputeSlowsMessagesDown) {
   Cluster c = cluster();
   c.node.link_efficiency_during_compute = 0.8;
   for (Rank computes : {0, 1}) {
-    Messages m(4);
+    MessageSchedule m(4);
     m.compute(computes);
     m.send(0, 1, 10);
     expect_ends(m.finish(), c, {127e-6});
   }
-  Messages between(4);
+  MessageSchedule between(4);
   between.compute(0);
   between.send(0, 2, 10);
   expect_ends(between.finish(), c, {205e-6});
-  Messages soon(4);
+  MessageSchedule soon(4);
   soon.compute(0);
   soon.send(0, 1, 10);
   c.gpu.attention_flops_per_s = 1e12 / 52e-6;
@@ -243,7 +243,7 @@ TEST(Simulator, ComputeSlowsMessagesDown) {
 TEST(Simulator, BytesThatFlowSlowComputeDown) {
   Cluster c = cluster();
   c.node.compute_efficiency_during_transfers = 0.75;
-  Messages m(4);
+  MessageSchedule m(4);
   for (Rank rank : {0, 1, 2, 3}) m.compute(rank);
   m.send(0, 1, 10);
   m.send(2, 3, 10);
@@ -259,7 +259,7 @@ TEST(Simulator, BytesThatFlowSlowComputeDown) {
 TEST(Simulator, FatTreeTrunkIsShared) {
   Cluster c = cluster();
   c.fabric = {Fabric::Kind::kFatTree, 2, 4};
-  Messages across(8), within(8);
+  MessageSchedule across(8), within(8);
   for (Rank r : {0, 1, 2, 3}) across.send(r, r + 4, 10);
   expect_ends(across.finish(), c, {805e-6, 805e-6, 805e-6, 805e-6});
   for (Rank r : {0, 1}) within.send(r, r + 2, 10);
@@ -271,12 +271,12 @@ TEST(Simulator, OtherRailsAndGroupsGoOverTheSpine) {
   Cluster c = cluster();
   c.fabric = {Fabric::Kind::kRail, 2, 4};
   for (auto [to, seconds] : {std::pair{2, 205e-6}, {3, 405e-6}, {4, 405e-6}}) {
-    Messages m(8);
+    MessageSchedule m(8);
     m.send(0, to, 10);
     expect_ends(m.finish(), c, {seconds});
   }
   // Both GPUs of a node to the next node of their rails: no common link.
-  Messages rails(8);
+  MessageSchedule rails(8);
   rails.send(0, 2, 10);
   rails.send(1, 3, 10);
   expect_ends(rails.finish(), c, {205e-6, 205e-6});
@@ -284,7 +284,7 @@ TEST(Simulator, OtherRailsAndGroupsGoOverTheSpine) {
 
 /// Rank 1 attends for 1 s before its exchange may start (a reuse wait): the transfer starts when both are there.
 TEST(Simulator, TransferWaitsForBothEndsAndReuseWaitsAreKept) {
-  Messages m(2);
+  MessageSchedule m(2);
   m.compute(1);
   m.send(0, 1, 10);
   Schedule s = m.finish();
@@ -321,7 +321,7 @@ TEST(Simulator, IdealRingIsExact) {
 }
 
 TEST(Simulator, OneGpuOnlyComputes) {
-  Messages m(1);
+  MessageSchedule m(1);
   m.compute(0);
   Cluster c;
   c.gpu = cluster().gpu;
@@ -329,7 +329,7 @@ TEST(Simulator, OneGpuOnlyComputes) {
 }
 
 TEST(Simulator, DeadlockIsAFailureThatNamesWhoWaits) {
-  Messages crossed(2);
+  MessageSchedule crossed(2);
   const TransferId a = crossed.message(0, 1, 1), b = crossed.message(0, 1, 1);
   crossed.exchange(0, {a});
   crossed.exchange(0, {b});
@@ -337,14 +337,14 @@ TEST(Simulator, DeadlockIsAFailureThatNamesWhoWaits) {
   crossed.exchange(1, {a});
   EXPECT_EQ(failure(crossed.finish(), cluster()),
             "deadlock after 0 s: 2 of 2 ranks are stuck (rank 0 lane 1 in op 0, rank 1 lane 1 in op 2)");
-  Messages alone(4);
+  MessageSchedule alone(4);
   alone.send(2, 3, 10);
   alone.exchange(0, {alone.message(0, 1, 1)});
   EXPECT_THAT(failure(alone.finish(), cluster()), HasSubstr("1 of 4 ranks are stuck (rank 0 lane 1 in op 0)"));
 }
 
 TEST(Simulator, RanksNeedGpus) {
-  Messages m(4);
+  MessageSchedule m(4);
   m.send(0, 1, 1);
   const Schedule s = m.finish();
   const auto result = sim::simulate_isolated(s, Network(cluster(), 2), CostModel(cluster().gpu, s.problem));
@@ -358,7 +358,7 @@ TEST(Simulator, ChildThatDiesIsAFailure) {
     if (how == 1) raise(SIGKILL);
     if (how == 2) _Exit(7);
   });
-  Messages m(2);
+  MessageSchedule m(2);
   m.send(0, 1, 10);
   const Schedule s = m.finish();
   how = 1;
@@ -371,7 +371,7 @@ TEST(Simulator, ChildThatDiesIsAFailure) {
 
 /// What the parent had buffered and meant for its own end must not appear twice.
 TEST(Simulator, ChildLeavesTheParentsOutputAlone) {
-  Messages m(2);
+  MessageSchedule m(2);
   m.send(0, 1, 10);
   const Schedule s = m.finish();
   ::testing::internal::CaptureStdout();
@@ -384,7 +384,7 @@ TEST(Simulator, ChildLeavesTheParentsOutputAlone) {
 /// of each node crosses to the other, alone on its NIC: a step takes 5 µs + 10 MB / 50 GB/s = 205 µs. With ranks 0, 1,
 /// 2, 3 on GPUs 0, 2, 1, 3 all four hops cross, two on each NIC and direction: 5 µs + 20 MB / 50 GB/s = 405 µs.
 TEST(Simulator, RanksSendFromWhereTheySit) {
-  Messages m(4);
+  MessageSchedule m(4);
   constexpr int kSteps = 3;
   for (int step = 0; step < kSteps; ++step) {
     std::vector<TransferId> down;  // by sender
@@ -403,7 +403,7 @@ TEST(Simulator, RanksSendFromWhereTheySit) {
 }
 
 TEST(Simulator, TwoSimulationsAgreeBitForBit) {
-  Messages m(8);
+  MessageSchedule m(8);
   for (Lane lane : {kFirst, kSecond})
     for (Rank r = 0; r < 8; ++r) m.send(r, (3 * r + lane) % 8 == r ? (r + 1) % 8 : (3 * r + lane) % 8, 1 + r, lane);
   const Schedule s = m.finish();
@@ -416,7 +416,7 @@ TEST(Simulator, TwoSimulationsAgreeBitForBit) {
 }
 
 TEST(SimulatorDeathTest, SecondSimulationInOneProcessIsRefused) {
-  Messages m(2);
+  MessageSchedule m(2);
   m.send(0, 1, 10);
   const Schedule s = m.finish();
   const Network network(cluster(), 2);

@@ -11,7 +11,7 @@
 #include "core/execution/cost_model.h"
 #include "core/execution/estimate.h"
 #include "experiments/measure/calibration.h"
-#include "tests/support/program.h"
+#include "tests/support/cli_fixture.h"
 
 namespace meshattn {
 

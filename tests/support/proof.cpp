@@ -15,20 +15,21 @@
 
 namespace meshattn::testing {
 
-double error_of(const std::vector<double>& is, const std::vector<double>& should) {
-  if (is.size() != should.size()) return std::numeric_limits<double>::infinity();
+double error_of(const std::vector<double>& actual, const std::vector<double>& expected) {
+  if (actual.size() != expected.size()) return std::numeric_limits<double>::infinity();
   double deviation = 0, greatest = 1e-300;  // zeros are exact
-  for (std::size_t i = 0; i < is.size(); ++i) {
-    if (!std::isfinite(is[i])) return std::numeric_limits<double>::infinity();
-    deviation = std::max(deviation, std::abs(is[i] - should[i]));
-    greatest = std::max(greatest, std::abs(should[i]));
+  for (std::size_t i = 0; i < actual.size(); ++i) {
+    if (!std::isfinite(actual[i])) return std::numeric_limits<double>::infinity();
+    deviation = std::max(deviation, std::abs(actual[i] - expected[i]));
+    greatest = std::max(greatest, std::abs(expected[i]));
   }
   return deviation / greatest;
 }
 
-double error_of(const cpu::Tensors& is, const cpu::Tensors& should, Pass pass) {
-  if (pass == Pass::kForward) return std::max(error_of(is.o, should.o), error_of(is.lse, should.lse));
-  return std::max({error_of(is.dq, should.dq), error_of(is.dk, should.dk), error_of(is.dv, should.dv)});
+double error_of(const cpu::Tensors& actual, const cpu::Tensors& expected, Pass pass) {
+  if (pass == Pass::kForward) return std::max(error_of(actual.o, expected.o), error_of(actual.lse, expected.lse));
+  return std::max(
+      {error_of(actual.dq, expected.dq), error_of(actual.dk, expected.dk), error_of(actual.dv, expected.dv)});
 }
 
 cpu::Tensors dense_tensors(const AttentionShape& shape, Mask mask) {

@@ -8,19 +8,19 @@
 
 namespace meshattn::testing {
 
-/// Random tensors of a shape with what dense attention makes of them, both passes.
+/// Random tensors of a shape with the results of dense attention, of both passes.
 [[nodiscard]] cpu::Tensors dense_tensors(const AttentionShape& shape, Mask mask);
 
-/// Greatest deviation over the greatest number, infinite where a number is missing; of all results of a pass the
-/// largest.
-[[nodiscard]] double error_of(const std::vector<double>& is, const std::vector<double>& should);
-[[nodiscard]] double error_of(const cpu::Tensors& is, const cpu::Tensors& should, Pass pass);
+/// Greatest absolute deviation divided by the greatest expected absolute value; infinite if a number is missing or not
+/// finite. The second form takes the largest of the results of a pass.
+[[nodiscard]] double error_of(const std::vector<double>& actual, const std::vector<double>& expected);
+[[nodiscard]] double error_of(const cpu::Tensors& actual, const cpu::Tensors& expected, Pass pass);
 
-/// Expects of a schedule with memory that it is proved, that its numbers are those of dense attention to 1e-12 in fp64,
-/// and that its text reads back as what was written. `what` is said where not.
+/// Expects that `verify` proves a schedule with memory, that its results equal dense attention to 1e-12 in fp64, and
+/// that its text reads back unchanged. Failures print `what`.
 void expect_right(const Schedule& schedule, const cpu::Tensors& dense, const std::string& what);
 
-/// The same of a schedule that it first prunes and assigns memory to.
+/// As `expect_right`, after pruning the schedule and assigning its memory.
 void expect_proved(Schedule schedule, const cpu::Tensors& dense, const std::string& what);
 
 }  // namespace meshattn::testing

@@ -10,7 +10,7 @@
 #include "core/planner/plan.h"
 #include "core/planner/tile_costs.h"
 #include "core/schedule/dependencies.h"
-#include "tests/support/messages.h"
+#include "tests/support/message_schedule.h"
 
 namespace meshattn {
 namespace {
@@ -33,13 +33,13 @@ Cluster cluster() {
 }
 
 /// Ranks on nodes of two, with messages of 10 MB.
-class Ranks : public testing::Messages {
+class Ranks : public testing::MessageSchedule {
  public:
-  explicit Ranks(int ranks = 4) : Messages(ranks) {}
+  explicit Ranks(int ranks = 4) : MessageSchedule(ranks) {}
   TransferId message(Rank from, Rank to, Lane lane, Tensor tensor = Tensor::kKV) {
-    return Messages::message(from, to, 10, lane, tensor);
+    return MessageSchedule::message(from, to, 10, lane, tensor);
   }
-  void send(Rank from, Rank to, Lane lane) { Messages::send(from, to, 10, lane); }
+  void send(Rank from, Rank to, Lane lane) { MessageSchedule::send(from, to, 10, lane); }
 };
 
 Trace estimated(const Schedule& s, Receive receive = Receive::kEarly) {
@@ -93,7 +93,7 @@ TEST(Estimate, LanesShareTheirLinksWhileBothSend) {
 /// 90 µs on. A has then moved 4.25 MB; both get 25 GB/s, and A's last 5.75 MB end at 90 + 230 = 320 µs. B has moved
 /// 5.75 MB too; its last 4.25 MB, alone, end at 320 + 85 = 405 µs.
 TEST(Estimate, SharesChangeWhenTransfersComeAndGo) {
-  testing::Messages m(4);
+  testing::MessageSchedule m(4);
   m.send(0, 2, 10, kFirst), m.send(2, 0, 4, kSecond), m.send(0, 2, 10, kSecond);
   const Trace t = estimated(m.finish());  // rank 0: A, back, B; rank 2 the same
   EXPECT_DOUBLE_EQ(t.end_s[0], 320e-6);

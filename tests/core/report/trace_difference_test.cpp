@@ -10,16 +10,16 @@
 #include "core/execution/estimate.h"
 #include "core/planner/plan.h"
 #include "core/schedule/dependencies.h"
-#include "tests/support/messages.h"
+#include "tests/support/message_schedule.h"
 
 namespace meshattn {
 namespace {
 
-using testing::Messages;
+using testing::MessageSchedule;
 
 /// Rank 0 attends (op 0) and sends to rank 1 (op 1), which receives (op 2) and attends (op 3).
 Schedule two_ranks() {
-  Messages m(2);
+  MessageSchedule m(2);
   m.compute(0);
   m.send(0, 1, 10);
   m.compute(1);
@@ -51,7 +51,7 @@ TEST(TraceDifference, ThePathLeadsToWhatEndedLast) {
 /// On one lane: rank 0 sends to rank 3 (ops 0 and 5, to 2), rank 1 to rank 2 (ops 2 and 4, to 4); then rank 0 sends to
 /// rank 1 (ops 1 and 3, to 9): that waited for what rank 1 was at, longer than for what its own rank was at.
 TEST(TraceDifference, AnExchangeWaitsForBothItsEnds) {
-  Messages m(4);
+  MessageSchedule m(4);
   m.send(0, 3, 10);
   m.send(1, 2, 10);
   m.send(0, 1, 10);

@@ -17,14 +17,14 @@
 
 namespace meshattn {
 
-/// What a run of the program left.
+/// The result of a run of the program.
 struct ProgramRun {
   int status;
   std::string out;
   std::string err;
 };
 
-/// Drives the program as a user does, in an empty folder of its own.
+/// Runs the program as a user does, in an empty folder of its own.
 class Cli : public testing::Test {
  protected:
   Cli() : folder_(std::filesystem::temp_directory_path() / fmt::format("meshattn_cli_{}", getpid())) {
@@ -32,7 +32,7 @@ class Cli : public testing::Test {
   }
   ~Cli() override { std::filesystem::remove_all(folder_); }
 
-  /// `arguments` as a shell reads them; `out` is where standard output goes.
+  /// Runs the program. A shell reads `arguments`; standard output goes to the file `out`.
   [[nodiscard]] ProgramRun meshattn(const std::string& arguments, const std::string& out = "out.txt") const {
     const std::string command =
         fmt::format("cd {} && {} {} >{} 2>err.txt", folder_.string(), MESHATTN_PROGRAM, arguments, out);
@@ -40,7 +40,7 @@ class Cli : public testing::Test {
     return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, content("out.txt"), content("err.txt")};
   }
 
-  /// The results of a run that must go well.
+  /// The JSON results of a run, which must succeed.
   [[nodiscard]] nlohmann::json results(const std::string& arguments) const {
     const ProgramRun run = meshattn(arguments + " --json -");
     EXPECT_EQ(run.status, 0) << arguments << '\n' << run.err;
@@ -48,7 +48,7 @@ class Cli : public testing::Test {
     return nlohmann::json::parse(run.out, nullptr, false);
   }
 
-  /// Each of these commands is refused with status 2 and one line that has the words beside it.
+  /// Expects each command (first) to be refused with status 2 and one line that contains the text (second).
   void expect_refused(const std::vector<std::pair<std::string, std::string>>& cases) const {
     for (const auto& [arguments, says] : cases) {
       const ProgramRun run = meshattn(arguments);
