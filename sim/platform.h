@@ -15,7 +15,7 @@
 
 namespace meshattn::sim {
 
-/// A Network in SimGrid: the clock of an Execution; messages share its links max-min fairly. The one header that names
+/// A Network in SimGrid: the clock of the engine; messages share its links max-min fairly. The one header that names
 /// SimGrid.
 ///
 /// No actors: a SimGrid communication between two ranks is made once and set going again for each message, so that a

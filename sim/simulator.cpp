@@ -16,9 +16,9 @@ Trace simulate(const Schedule& schedule, const Network& network, const CostModel
         fmt::format("{} ranks on {} GPUs: every rank needs one", schedule.problem.ranks, network.gpus()));
   const OpTimes times = cost.times(schedule);
   Platform platform(network);
-  Execution execution(schedule, network, times, Receive::kEarly, platform);
-  Trace trace = execution.run();
-  if (const std::string problem = execution.stuck(); !problem.empty()) throw SimulationError(problem);
+  Engine engine(schedule, network, times, Receive::kEarly, platform);
+  Trace trace = engine.run();
+  if (const std::string problem = engine.deadlock(); !problem.empty()) throw SimulationError(problem);
   return trace;
 }
 

@@ -21,7 +21,7 @@ template <typename Clock>
 }
 
 /// How fast each rank computes, op by op, beside what it exchanges and beside those that it shares processors with: see
-/// Execution, whose clock it tells when an op will have ended and, where exchanges are late, when all tiles of its
+/// Engine, whose clock it tells when an op will have ended and, where exchanges are late, when all tiles of its
 /// kernel will be on SMs. A change of speed makes what was told before void.
 template <typename Clock>
 class Pace {

@@ -4,15 +4,15 @@
 
 namespace meshattn {
 
-std::string stuck_text(const Schedule& schedule, std::span<const LaneProgress> progress, double now_s) {
+std::string deadlock_text(const Schedule& schedule, std::span<const LanePosition> positions, double now_s) {
   constexpr int kNamed = 4;
-  const auto lanes = progress.size() / static_cast<std::size_t>(schedule.problem.ranks);
+  const auto lanes = positions.size() / static_cast<std::size_t>(schedule.problem.ranks);
   int ranks = 0;
   std::string where;
   for (Rank rank = 0; rank < schedule.problem.ranks; ++rank) {
     bool rank_stuck = false;
     for (std::size_t lane = 0; lane < lanes; ++lane) {
-      const LaneProgress& p = progress[static_cast<std::size_t>(rank) * lanes + lane];
+      const LanePosition& p = positions[static_cast<std::size_t>(rank) * lanes + lane];
       if (p.op == schedule.ops_end(rank)) continue;
       if (ranks < kNamed)
         where += fmt::format("{}rank {} lane {} {} op {}", where.empty() ? "" : ", ", rank, lane,

@@ -24,14 +24,15 @@ enum class Receive : std::uint8_t {
 };
 
 /// Where a lane is in the list of its rank's ops.
-struct LaneProgress {
+struct LanePosition {
   OpId op = 0;                    ///< running or next
   std::uint32_t outstanding = 0;  ///< transfers of the exchange that is running
   bool running = false;
 };
 
-/// What the first ranks that did not finish are waiting in; empty if all did. `progress` by rank, then lane.
-[[nodiscard]] std::string stuck_text(const Schedule& schedule, std::span<const LaneProgress> progress, double now_s);
+/// What the first ranks that did not finish are waiting in; empty if all did. `positions` by rank, then lane.
+[[nodiscard]] std::string deadlock_text(const Schedule& schedule, std::span<const LanePosition> positions,
+                                        double now_s);
 
 /// Steps through a schedule in time: every lane of a rank runs its ops in order, an op waits for what it depends on, a
 /// transfer starts when both its exchanges have started, passes its start-up and then its bytes, an exchange ends with
@@ -49,16 +50,16 @@ struct LaneProgress {
 ///     void compute(Rank, int by);  // it begins to (1) or ends (−1); where that slows messages down
 ///     void run(auto&& happened);                           // calls happened(Event) until nothing is left
 template <typename Clock>
-class Execution {
+class Engine {
  public:
   /// `times`: as a CostModel gives them. All arguments must outlive it.
-  Execution(const Schedule& schedule, const Network& network, const OpTimes& times, Receive receive, Clock& clock);
+  Engine(const Schedule& schedule, const Network& network, const OpTimes& times, Receive receive, Clock& clock);
 
   /// Once. @returns when every op ran, up to where `stuck` says.
   [[nodiscard]] Trace run();
 
   /// After a run: the deadlock that ended it; empty if all ops ran.
-  [[nodiscard]] std::string stuck() const { return stuck_text(schedule_, progress_, clock_.now()); }
+  [[nodiscard]] std::string deadlock() const { return deadlock_text(schedule_, positions_, clock_.now()); }
 
  private:
   static constexpr double kNotYet = -1;
@@ -86,15 +87,15 @@ class Execution {
   const OpTimes& times_;
   Pace<Clock> pace_;
   int lanes_;
-  std::vector<Lane> lane_of_;           ///< by op
-  std::vector<std::uint8_t> posted_;    ///< by transfer: how many of its two exchanges have started
-  std::vector<LaneProgress> progress_;  ///< by rank, then lane
+  std::vector<Lane> lane_of_;            ///< by op
+  std::vector<std::uint8_t> posted_;     ///< by transfer: how many of its two exchanges have started
+  std::vector<LanePosition> positions_;  ///< by rank, then lane
   Trace trace_;
 };
 
 template <typename Clock>
-Execution<Clock>::Execution(const Schedule& schedule, const Network& network, const OpTimes& times, Receive receive,
-                            Clock& clock)
+Engine<Clock>::Engine(const Schedule& schedule, const Network& network, const OpTimes& times, Receive receive,
+                      Clock& clock)
     : schedule_(schedule),
       network_(network),
       clock_(clock),
@@ -104,46 +105,46 @@ Execution<Clock>::Execution(const Schedule& schedule, const Network& network, co
       pace_(schedule, network, times, clock),
       lanes_(schedule.lanes()),
       posted_(schedule.transfers.size()),
-      progress_(static_cast<std::size_t>(schedule.problem.ranks) * static_cast<std::size_t>(lanes_)),
+      positions_(static_cast<std::size_t>(schedule.problem.ranks) * static_cast<std::size_t>(lanes_)),
       trace_{std::vector<double>(schedule.ops.size(), kNotYet), std::vector<double>(schedule.ops.size(), kNotYet), 0} {
   lane_of_.reserve(schedule.ops.size());
   for (const Op& op : schedule.ops) lane_of_.push_back(schedule.lane(op));
 }
 
 template <typename Clock>
-bool Execution<Clock>::brings_partials(const Exchange& exchange) const {
+bool Engine<Clock>::brings_partials(const Exchange& exchange) const {
   return std::ranges::any_of(schedule_.transfers_of(exchange), [&](TransferId t) {
     return is_partial(schedule_.values[schedule_.transfers[t].made].tensor);
   });
 }
 
 template <typename Clock>
-bool Execution<Clock>::may_start(Rank rank, OpId op) const {
+bool Engine<Clock>::may_start(Rank rank, OpId op) const {
   if (!times_.issued_s.empty() && !has_come(clock_, times_.issued_s[op])) return false;
   for (OpId before : dependencies_.of(op))
     if (trace_.end_s[before] == kNotYet) return false;
   const auto* exchange = std::get_if<Exchange>(&schedule_.ops[op]);
   if (exchange == nullptr) return true;
-  const bool is_next = progress_[index(rank, kComputeLane)].op > op;  // all compute listed before has ended
+  const bool is_next = positions_[index(rank, kComputeLane)].op > op;  // all compute listed before has ended
   if (times_.are_late()) return is_next && pace_.is_placed(rank);
   return receive_ == Receive::kEarly || is_next || brings_partials(*exchange);
 }
 
 /// Sets a lane to its first op from `from` on.
 template <typename Clock>
-void Execution<Clock>::seek(Rank rank, Lane lane, OpId from) {
+void Engine<Clock>::seek(Rank rank, Lane lane, OpId from) {
   const OpId end = schedule_.ops_end(rank);
   while (from < end && lane_of_[from] != lane) ++from;
-  progress_[index(rank, lane)] = {from, 0, false};
+  positions_[index(rank, lane)] = {from, 0, false};
   if (times_.issued_s.empty() || from == end || has_come(clock_, times_.issued_s[from])) return;
   clock_.after(times_.issued_s[from] - clock_.now(), {Event::Kind::kLook, static_cast<std::uint32_t>(rank)});
 }
 
 /// Starts what can start on a rank, compute before exchanges.
 template <typename Clock>
-void Execution<Clock>::advance(Rank rank) {
+void Engine<Clock>::advance(Rank rank) {
   for (int lane = 0; lane < lanes_;) {
-    const LaneProgress& p = progress_[index(rank, static_cast<Lane>(lane))];
+    const LanePosition& p = positions_[index(rank, static_cast<Lane>(lane))];
     const bool starts = !p.running && p.op != schedule_.ops_end(rank) && may_start(rank, p.op);
     lane =
         starts && start(rank, static_cast<Lane>(lane)) ? 0 : lane + 1;  // another may wait for what has ended at once
@@ -152,8 +153,8 @@ void Execution<Clock>::advance(Rank rank) {
 
 /// @returns whether it has ended at once.
 template <typename Clock>
-bool Execution<Clock>::start(Rank rank, Lane lane) {
-  LaneProgress& p = progress_[index(rank, lane)];
+bool Engine<Clock>::start(Rank rank, Lane lane) {
+  LanePosition& p = positions_[index(rank, lane)];
   p.running = true;
   trace_.start_s[p.op] = clock_.now();
   const auto* exchange = std::get_if<Exchange>(&schedule_.ops[p.op]);
@@ -174,7 +175,7 @@ bool Execution<Clock>::start(Rank rank, Lane lane) {
 
 /// Both ends are there: the start-up passes, then the bytes flow.
 template <typename Clock>
-void Execution<Clock>::start_transfer(TransferId t) {
+void Engine<Clock>::start_transfer(TransferId t) {
   const Transfer& transfer = schedule_.transfers[t];
   const Route route = network_.route(schedule_.values[transfer.source].rank, schedule_.values[transfer.made].rank);
   const auto bytes = static_cast<double>(schedule_.bytes(transfer.made));
@@ -182,7 +183,7 @@ void Execution<Clock>::start_transfer(TransferId t) {
 }
 
 template <typename Clock>
-void Execution<Clock>::send(TransferId t) {
+void Engine<Clock>::send(TransferId t) {
   const Transfer& transfer = schedule_.transfers[t];
   const auto bytes = static_cast<double>(schedule_.bytes(transfer.made));
   if (bytes == 0) return end_transfer(t);
@@ -192,31 +193,31 @@ void Execution<Clock>::send(TransferId t) {
 }
 
 template <typename Clock>
-void Execution<Clock>::end_transfer(TransferId t) {
+void Engine<Clock>::end_transfer(TransferId t) {
   const Transfer& transfer = schedule_.transfers[t];
   for (ValueId end : {transfer.source, transfer.made}) {
     const Rank rank = schedule_.values[end].rank;
     pace_.remove(rank, t);
-    if (--progress_[index(rank, transfer.lane)].outstanding == 0) end_op(rank, transfer.lane);
+    if (--positions_[index(rank, transfer.lane)].outstanding == 0) end_op(rank, transfer.lane);
   }
 }
 
 template <typename Clock>
-void Execution<Clock>::leave(Rank rank, Lane lane) {
-  const OpId op = progress_[index(rank, lane)].op;
+void Engine<Clock>::leave(Rank rank, Lane lane) {
+  const OpId op = positions_[index(rank, lane)].op;
   trace_.end_s[op] = clock_.now();
   seek(rank, lane, op + 1);
 }
 
 template <typename Clock>
-void Execution<Clock>::end_op(Rank rank, Lane lane) {
+void Engine<Clock>::end_op(Rank rank, Lane lane) {
   leave(rank, lane);
   if (!times_.are_late()) return advance(rank);
   clock_.after(0, {Event::Kind::kLook, static_cast<std::uint32_t>(rank)});  // after all that arrives now
 }
 
 template <typename Clock>
-void Execution<Clock>::happened(Event event) {
+void Engine<Clock>::happened(Event event) {
   switch (event.kind) {
     case Event::Kind::kComputed:
       if (!pace_.end(static_cast<Rank>(event.id))) return;
@@ -233,7 +234,7 @@ void Execution<Clock>::happened(Event event) {
 }
 
 template <typename Clock>
-Trace Execution<Clock>::run() {
+Trace Engine<Clock>::run() {
   for (Rank rank = 0; rank < schedule_.problem.ranks; ++rank)
     for (int lane = 0; lane < lanes_; ++lane) seek(rank, static_cast<Lane>(lane), schedule_.ops_begin(rank));
   for (Rank rank = 0; rank < schedule_.problem.ranks; ++rank) advance(rank);

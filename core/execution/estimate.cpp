@@ -166,9 +166,9 @@ void EqualShares::run(Happened&& happened) {
 
 Trace estimate(const Schedule& schedule, const Network& network, const OpTimes& times, Receive receive) {
   EqualShares clock(network);
-  Execution execution(schedule, network, times, receive, clock);
-  Trace trace = execution.run();
-  if (const std::string problem = execution.stuck(); !problem.empty()) throw InvalidSchedule(problem);
+  Engine engine(schedule, network, times, receive, clock);
+  Trace trace = engine.run();
+  if (const std::string problem = engine.deadlock(); !problem.empty()) throw InvalidSchedule(problem);
   return trace;
 }
 

@@ -4,7 +4,7 @@
 
 namespace meshattn {
 
-/// What an Execution asks its clock to tell it in time.
+/// What the engine asks its clock to deliver at a given time.
 struct Event {
   enum class Kind : std::uint8_t {
     kComputed,  ///< the op on a rank's compute lane has ended; id: the rank
