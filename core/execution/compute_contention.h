@@ -29,9 +29,11 @@ class Pace {
   /// All arguments must outlive it.
   Pace(const Schedule& schedule, const Network& network, const OpTimes& times, Clock& clock);
 
-  /// The rank begins a compute op that takes time: Event::kComputed and, where exchanges are late, kLook follow.
+  /// The rank begins a compute op that takes time: Event::kComputeEnded and, where exchanges are late, kMayStart
+  /// follow.
   void begin(Rank rank, OpId op);
-  /// Ends the op that a kComputed event is about. @returns whether it was to be believed: not if the op has lost speed.
+  /// Ends the op that a kComputeEnded event is about. @returns whether it was to be believed: not if the op has lost
+  /// speed.
   [[nodiscard]] bool end(Rank rank);
   /// Whether no kernel of the rank keeps an exchange off its SMs, where exchanges are late.
   [[nodiscard]] bool is_placed(Rank rank) const {
@@ -113,7 +115,7 @@ void Pace<Clock>::begin(Rank rank, OpId op) {
     return count_compute(rank, 1);
   }
   if (times_.are_late()) place(rank, times_.placed_s[op]);
-  tell(Event::Kind::kComputed, rank, std::max(seconds, times_.least_end_s(op) - clock_.now()));
+  tell(Event::Kind::kComputeEnded, rank, std::max(seconds, times_.least_end_s(op) - clock_.now()));
 }
 
 template <typename Clock>
@@ -170,7 +172,7 @@ void Pace<Clock>::count_compute(Rank rank, int by) {
 template <typename Clock>
 void Pace<Clock>::place(Rank rank, double after_s) {
   placed_due_s_[at(rank)] = clock_.now() + after_s;
-  if (after_s > 0) tell(Event::Kind::kLook, rank, after_s);
+  if (after_s > 0) tell(Event::Kind::kMayStart, rank, after_s);
 }
 
 template <typename Clock>
@@ -197,7 +199,7 @@ void Pace<Clock>::change_speed(Rank rank) {
   const double seconds = std::max({0.0, work.left_s / speed, times_.least_end_s(op) - now_s});
   work.due_s = now_s + seconds;
   if (times_.are_late()) place(rank, std::max(0.0, work.left_s - (times_.seconds[op] - times_.placed_s[op])) / speed);
-  tell(Event::Kind::kComputed, rank, seconds);
+  tell(Event::Kind::kComputeEnded, rank, seconds);
 }
 
 }  // namespace meshattn

@@ -137,7 +137,7 @@ void Engine<Clock>::seek(Rank rank, Lane lane, OpId from) {
   while (from < end && lane_of_[from] != lane) ++from;
   positions_[index(rank, lane)] = {from, 0, false};
   if (times_.issued_s.empty() || from == end || has_come(clock_, times_.issued_s[from])) return;
-  clock_.after(times_.issued_s[from] - clock_.now(), {Event::Kind::kLook, static_cast<std::uint32_t>(rank)});
+  clock_.after(times_.issued_s[from] - clock_.now(), {Event::Kind::kMayStart, static_cast<std::uint32_t>(rank)});
 }
 
 /// Starts what can start on a rank, compute before exchanges.
@@ -179,7 +179,7 @@ void Engine<Clock>::start_transfer(TransferId t) {
   const Transfer& transfer = schedule_.transfers[t];
   const Route route = network_.route(schedule_.values[transfer.source].rank, schedule_.values[transfer.made].rank);
   const auto bytes = static_cast<double>(schedule_.bytes(transfer.made));
-  clock_.after(network_.startup_s(route, bytes), {Event::Kind::kStartedUp, t});
+  clock_.after(network_.startup_s(route, bytes), {Event::Kind::kStartupEnded, t});
 }
 
 template <typename Clock>
@@ -213,19 +213,19 @@ template <typename Clock>
 void Engine<Clock>::end_op(Rank rank, Lane lane) {
   leave(rank, lane);
   if (!times_.are_late()) return advance(rank);
-  clock_.after(0, {Event::Kind::kLook, static_cast<std::uint32_t>(rank)});  // after all that arrives now
+  clock_.after(0, {Event::Kind::kMayStart, static_cast<std::uint32_t>(rank)});  // after all that arrives now
 }
 
 template <typename Clock>
 void Engine<Clock>::happened(Event event) {
   switch (event.kind) {
-    case Event::Kind::kComputed:
+    case Event::Kind::kComputeEnded:
       if (!pace_.end(static_cast<Rank>(event.id))) return;
       leave(static_cast<Rank>(event.id), kComputeLane);
       return advance(static_cast<Rank>(event.id));
-    case Event::Kind::kLook:
+    case Event::Kind::kMayStart:
       return advance(static_cast<Rank>(event.id));
-    case Event::Kind::kStartedUp:
+    case Event::Kind::kStartupEnded:
       return send(event.id);
     case Event::Kind::kArrived:
       pace_.count_flow(event.id, -1);

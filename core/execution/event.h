@@ -7,11 +7,11 @@ namespace meshattn {
 /// What the engine asks its clock to deliver at a given time.
 struct Event {
   enum class Kind : std::uint8_t {
-    kComputed,  ///< the op on a rank's compute lane has ended; id: the rank
-    kLook,      ///< something may start on a rank: its host has issued it, or where exchanges are late all tiles of its
+    kComputeEnded,  ///< the op on a rank's compute lane has ended; id: the rank
+    kMayStart,  ///< something may start on a rank: its host has issued it, or where exchanges are late all tiles of its
                 ///< kernel are on SMs, or all that arrives at this moment has arrived; id: the rank
-    kStartedUp,  ///< the start-up of a transfer has passed; id: the transfer
-    kArrived,    ///< its last byte has; id: the transfer
+    kStartupEnded,  ///< the start-up of a transfer has passed; id: the transfer
+    kArrived,       ///< its last byte has; id: the transfer
   };
   Kind kind;
   std::uint32_t id;
