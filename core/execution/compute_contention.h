@@ -24,10 +24,10 @@ template <typename Clock>
 /// Engine, whose clock it tells when an op will have ended and, where exchanges are late, when all tiles of its
 /// kernel will be on SMs. A change of speed makes what was told before void.
 template <typename Clock>
-class Pace {
+class ComputeContention {
  public:
   /// All arguments must outlive it.
-  Pace(const Schedule& schedule, const Network& network, const OpTimes& times, Clock& clock);
+  ComputeContention(const Schedule& schedule, const Network& network, const OpTimes& times, Clock& clock);
 
   /// The rank begins a compute op that takes time: Event::kComputeEnded and, where exchanges are late, kMayStart
   /// follow.
@@ -82,7 +82,8 @@ class Pace {
 };
 
 template <typename Clock>
-Pace<Clock>::Pace(const Schedule& schedule, const Network& network, const OpTimes& times, Clock& clock)
+ComputeContention<Clock>::ComputeContention(const Schedule& schedule, const Network& network, const OpTimes& times,
+                                            Clock& clock)
     : schedule_(schedule), network_(network), times_(times), clock_(clock), op_(at(schedule.problem.ranks), kNone) {
   if (network.compute_speed_varies()) {
     work_.resize(op_.size());
@@ -99,13 +100,13 @@ Pace<Clock>::Pace(const Schedule& schedule, const Network& network, const OpTime
 }
 
 template <typename Clock>
-bool Pace<Clock>::share_node(TransferId t) const {
+bool ComputeContention<Clock>::share_node(TransferId t) const {
   const Transfer& transfer = schedule_.transfers[t];
   return network_.share_node(schedule_.values[transfer.source].rank, schedule_.values[transfer.made].rank);
 }
 
 template <typename Clock>
-void Pace<Clock>::begin(Rank rank, OpId op) {
+void ComputeContention<Clock>::begin(Rank rank, OpId op) {
   const double seconds = times_.seconds[op];
   if (network_.compute_slows_messages()) clock_.compute(rank, 1);
   op_[at(rank)] = op;
@@ -119,7 +120,7 @@ void Pace<Clock>::begin(Rank rank, OpId op) {
 }
 
 template <typename Clock>
-bool Pace<Clock>::end(Rank rank) {
+bool ComputeContention<Clock>::end(Rank rank) {
   if (can_change() && (op_[at(rank)] == kNone || !has_come(clock_, work_[at(rank)].due_s))) return false;
   if (network_.compute_slows_messages()) clock_.compute(rank, -1);
   op_[at(rank)] = kNone;
@@ -128,26 +129,26 @@ bool Pace<Clock>::end(Rank rank) {
 }
 
 template <typename Clock>
-void Pace<Clock>::add(Rank rank, std::span<const TransferId> transfers) {
+void ComputeContention<Clock>::add(Rank rank, std::span<const TransferId> transfers) {
   if (!can_change()) return;
   for (TransferId t : transfers) count_transfer(rank, t, 1);
   change_speed(rank);
 }
 
 template <typename Clock>
-void Pace<Clock>::remove(Rank rank, TransferId t) {
+void ComputeContention<Clock>::remove(Rank rank, TransferId t) {
   if (!can_change()) return;
   count_transfer(rank, t, -1);
   change_speed(rank);
 }
 
 template <typename Clock>
-void Pace<Clock>::count_transfer(Rank rank, TransferId t, int by) {
+void ComputeContention<Clock>::count_transfer(Rank rank, TransferId t, int by) {
   running_[at(rank)][share_node(t) ? 0 : 1] += by;
 }
 
 template <typename Clock>
-void Pace<Clock>::count_flow(TransferId t, int by) {
+void ComputeContention<Clock>::count_flow(TransferId t, int by) {
   if (network_.compute_efficiency_during_transfers() == 1 || !share_node(t)) return;
   const Transfer& transfer = schedule_.transfers[t];
   for (ValueId end : {transfer.source, transfer.made}) {
@@ -159,7 +160,7 @@ void Pace<Clock>::count_flow(TransferId t, int by) {
 
 /// A rank has begun to compute (by = 1) or ended (−1): those that share processors with it feel it.
 template <typename Clock>
-void Pace<Clock>::count_compute(Rank rank, int by) {
+void ComputeContention<Clock>::count_compute(Rank rank, int by) {
   if (computing_.empty()) return;
   const auto node = static_cast<std::size_t>(network_.node_of(rank));
   const double before = network_.processor_share(std::max(1, computing_[node]));
@@ -170,13 +171,13 @@ void Pace<Clock>::count_compute(Rank rank, int by) {
 
 /// All tiles of what the rank computes will be on SMs after so long, if nothing changes.
 template <typename Clock>
-void Pace<Clock>::place(Rank rank, double after_s) {
+void ComputeContention<Clock>::place(Rank rank, double after_s) {
   placed_due_s_[at(rank)] = clock_.now() + after_s;
   if (after_s > 0) tell(Event::Kind::kMayStart, rank, after_s);
 }
 
 template <typename Clock>
-double Pace<Clock>::speed_of(Rank rank) const {
+double ComputeContention<Clock>::speed_of(Rank rank) const {
   const auto& [in_node, between_nodes] = running_[at(rank)];
   double speed = 1;
   if (in_node > 0) speed = std::min(speed, 1 - network_.sm_share_in_node());
@@ -187,7 +188,7 @@ double Pace<Clock>::speed_of(Rank rank) const {
 }
 
 template <typename Clock>
-void Pace<Clock>::change_speed(Rank rank) {
+void ComputeContention<Clock>::change_speed(Rank rank) {
   const OpId op = op_[at(rank)];
   if (op == kNone) return;
   const double speed = speed_of(rank), now_s = clock_.now();

@@ -85,7 +85,7 @@ class Engine {
   Receive receive_;
   Dependencies dependencies_;
   const OpTimes& times_;
-  Pace<Clock> pace_;
+  ComputeContention<Clock> contention_;
   int lanes_;
   std::vector<Lane> lane_of_;            ///< by op
   std::vector<std::uint8_t> posted_;     ///< by transfer: how many of its two exchanges have started
@@ -102,7 +102,7 @@ Engine<Clock>::Engine(const Schedule& schedule, const Network& network, const Op
       receive_(receive),
       dependencies_(schedule),
       times_(times),
-      pace_(schedule, network, times, clock),
+      contention_(schedule, network, times, clock),
       lanes_(schedule.lanes()),
       posted_(schedule.transfers.size()),
       positions_(static_cast<std::size_t>(schedule.problem.ranks) * static_cast<std::size_t>(lanes_)),
@@ -126,7 +126,7 @@ bool Engine<Clock>::may_start(Rank rank, OpId op) const {
   const auto* exchange = std::get_if<Exchange>(&schedule_.ops[op]);
   if (exchange == nullptr) return true;
   const bool is_next = positions_[index(rank, kComputeLane)].op > op;  // all compute listed before has ended
-  if (times_.are_late()) return is_next && pace_.is_placed(rank);
+  if (times_.are_late()) return is_next && contention_.is_placed(rank);
   return receive_ == Receive::kEarly || is_next || brings_partials(*exchange);
 }
 
@@ -160,13 +160,13 @@ bool Engine<Clock>::start(Rank rank, Lane lane) {
   const auto* exchange = std::get_if<Exchange>(&schedule_.ops[p.op]);
   if (exchange != nullptr && exchange->count > 0) {
     p.outstanding = exchange->count;
-    pace_.add(rank, schedule_.transfers_of(*exchange));
+    contention_.add(rank, schedule_.transfers_of(*exchange));
     for (TransferId t : schedule_.transfers_of(*exchange))
       if (++posted_[t] == 2) start_transfer(t);
     return false;
   }
   if (lane == kComputeLane && (times_.seconds[p.op] > 0 || !has_come(clock_, times_.least_end_s(p.op)))) {
-    pace_.begin(rank, p.op);
+    contention_.begin(rank, p.op);
     return false;
   }
   leave(rank, lane);
@@ -187,7 +187,7 @@ void Engine<Clock>::send(TransferId t) {
   const Transfer& transfer = schedule_.transfers[t];
   const auto bytes = static_cast<double>(schedule_.bytes(transfer.made));
   if (bytes == 0) return end_transfer(t);
-  pace_.count_flow(t, 1);
+  contention_.count_flow(t, 1);
   clock_.send(schedule_.values[transfer.source].rank, schedule_.values[transfer.made].rank, bytes,
               {Event::Kind::kArrived, t});
 }
@@ -197,7 +197,7 @@ void Engine<Clock>::end_transfer(TransferId t) {
   const Transfer& transfer = schedule_.transfers[t];
   for (ValueId end : {transfer.source, transfer.made}) {
     const Rank rank = schedule_.values[end].rank;
-    pace_.remove(rank, t);
+    contention_.remove(rank, t);
     if (--positions_[index(rank, transfer.lane)].outstanding == 0) end_op(rank, transfer.lane);
   }
 }
@@ -220,7 +220,7 @@ template <typename Clock>
 void Engine<Clock>::happened(Event event) {
   switch (event.kind) {
     case Event::Kind::kComputeEnded:
-      if (!pace_.end(static_cast<Rank>(event.id))) return;
+      if (!contention_.end(static_cast<Rank>(event.id))) return;
       leave(static_cast<Rank>(event.id), kComputeLane);
       return advance(static_cast<Rank>(event.id));
     case Event::Kind::kMayStart:
@@ -228,7 +228,7 @@ void Engine<Clock>::happened(Event event) {
     case Event::Kind::kStartupEnded:
       return send(event.id);
     case Event::Kind::kArrived:
-      pace_.count_flow(event.id, -1);
+      contention_.count_flow(event.id, -1);
       return end_transfer(event.id);
   }
 }
