@@ -90,7 +90,7 @@ ComputeContention<Clock>::ComputeContention(const Schedule& schedule, const Netw
     running_.resize(op_.size());
     flowing_.resize(op_.size());
   }
-  if (times.are_late()) placed_due_s_.resize(op_.size());
+  if (times.exchanges_wait_for_kernels()) placed_due_s_.resize(op_.size());
   if (network.shares_processors()) {
     sharers_.resize(static_cast<std::size_t>(network.nodes()));
     computing_.resize(sharers_.size());
@@ -115,8 +115,8 @@ void ComputeContention<Clock>::begin(Rank rank, OpId op) {
     change_speed(rank);
     return count_compute(rank, 1);
   }
-  if (times_.are_late()) place(rank, times_.placed_s[op]);
-  tell(Event::Kind::kComputeEnded, rank, std::max(seconds, times_.least_end_s(op) - clock_.now()));
+  if (times_.exchanges_wait_for_kernels()) place(rank, times_.last_wave_s[op]);
+  tell(Event::Kind::kComputeEnded, rank, std::max(seconds, times_.earliest_end_s(op) - clock_.now()));
 }
 
 template <typename Clock>
@@ -197,9 +197,10 @@ void ComputeContention<Clock>::change_speed(Rank rank) {
   work.left_s -= (now_s - work.since_s) * work.speed;
   work.since_s = now_s;
   work.speed = speed;
-  const double seconds = std::max({0.0, work.left_s / speed, times_.least_end_s(op) - now_s});
+  const double seconds = std::max({0.0, work.left_s / speed, times_.earliest_end_s(op) - now_s});
   work.due_s = now_s + seconds;
-  if (times_.are_late()) place(rank, std::max(0.0, work.left_s - (times_.seconds[op] - times_.placed_s[op])) / speed);
+  if (times_.exchanges_wait_for_kernels())
+    place(rank, std::max(0.0, work.left_s - (times_.seconds[op] - times_.last_wave_s[op])) / speed);
   tell(Event::Kind::kComputeEnded, rank, seconds);
 }
 

@@ -266,7 +266,7 @@ OpTimes CostModel::times(const Schedule& s) const {
   const auto attends = [&](OpId op, const auto& attention) {
     const RectangleTime time = time_of(s, op, attention, merges);
     seconds[op] = time.seconds;
-    if (framework_.late_exchanges) times.placed_s[op] = time.placed_s;
+    if (framework_.late_exchanges) times.last_wave_s[op] = time.last_wave_s;
   };
   for (OpId op = 0; op < s.ops.size(); ++op) {
     if (std::holds_alternative<Exchange>(s.ops[op])) continue;
@@ -284,7 +284,7 @@ OpTimes CostModel::times(const Schedule& s) const {
     }
   }
   add_layouts(s, seconds);
-  if (framework_.host_s > 0) times.set_host(s, framework_.host_s);
+  if (framework_.host_s > 0) times.set_issue_times(s, framework_.host_s);
   return times;
 }
 

@@ -56,7 +56,7 @@ class CostModel {
   void add_masked(const Schedule& schedule, const Rows& rows, const Columns& columns, Rectangle& rectangle) const;
   struct RectangleTime {
     double seconds = 0;
-    double placed_s = 0;
+    double last_wave_s = 0;
   };
   template <typename Op>
   [[nodiscard]] RectangleTime time_of(const Schedule& schedule, OpId id, const Op& op, Merges& merges) const;

@@ -126,7 +126,7 @@ bool Engine<Clock>::may_start(Rank rank, OpId op) const {
   const auto* exchange = std::get_if<Exchange>(&schedule_.ops[op]);
   if (exchange == nullptr) return true;
   const bool is_next = positions_[index(rank, kComputeLane)].op > op;  // all compute listed before has ended
-  if (times_.are_late()) return is_next && contention_.is_placed(rank);
+  if (times_.exchanges_wait_for_kernels()) return is_next && contention_.is_placed(rank);
   return receive_ == Receive::kEarly || is_next || brings_partials(*exchange);
 }
 
@@ -165,7 +165,7 @@ bool Engine<Clock>::start(Rank rank, Lane lane) {
       if (++posted_[t] == 2) start_transfer(t);
     return false;
   }
-  if (lane == kComputeLane && (times_.seconds[p.op] > 0 || !has_come(clock_, times_.least_end_s(p.op)))) {
+  if (lane == kComputeLane && (times_.seconds[p.op] > 0 || !has_come(clock_, times_.earliest_end_s(p.op)))) {
     contention_.begin(rank, p.op);
     return false;
   }
@@ -212,7 +212,7 @@ void Engine<Clock>::leave(Rank rank, Lane lane) {
 template <typename Clock>
 void Engine<Clock>::end_op(Rank rank, Lane lane) {
   leave(rank, lane);
-  if (!times_.are_late()) return advance(rank);
+  if (!times_.exchanges_wait_for_kernels()) return advance(rank);
   clock_.after(0, {Event::Kind::kMayStart, static_cast<std::uint32_t>(rank)});  // after all that arrives now
 }
 

@@ -2,7 +2,7 @@
 
 namespace meshattn {
 
-void OpTimes::set_host(const Schedule& s, double seconds_an_op) {
+void OpTimes::set_issue_times(const Schedule& s, double seconds_an_op) {
   host_s = seconds_an_op;
   issued_s.clear();
   for (Rank rank = 0; rank < s.problem.ranks; ++rank) {

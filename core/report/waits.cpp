@@ -58,7 +58,7 @@ std::vector<Wait> ranked(std::vector<Wait> waits) {
 
 double unissued_s(const Trace& trace, const OpTimes& times, OpId op) {
   constexpr double kSame_s = 1e-9;
-  const bool host_ended_it = !times.issued_s.empty() && std::abs(trace.end_s[op] - times.least_end_s(op)) < kSame_s;
+  const bool host_ended_it = !times.issued_s.empty() && std::abs(trace.end_s[op] - times.earliest_end_s(op)) < kSame_s;
   return host_ended_it ? std::max(0.0, trace.end_s[op] - trace.start_s[op] - times.seconds[op]) : 0;
 }
 

@@ -92,14 +92,14 @@ bool Fluid::ready(Rank rank, OpId op) const {
 
 /// Of an op that computes: how long, at full speed, until all its tiles are on SMs, if exchanges wait for that.
 double Fluid::unplaced_s(OpId op) const {
-  if (times_.placed_s.empty()) return 0;
-  const double left_s = left_s_[op] - (times_.seconds[op] - times_.placed_s[op]);
+  if (times_.last_wave_s.empty()) return 0;
+  const double left_s = left_s_[op] - (times_.seconds[op] - times_.last_wave_s[op]);
   return left_s < 1e-14 ? 0 : left_s;
 }
 
 /// Whether a kernel of the rank leaves an exchange no SM, or comes before it.
 bool Fluid::kept_off(Rank rank, OpId exchange) const {
-  if (times_.placed_s.empty()) return false;
+  if (times_.last_wave_s.empty()) return false;
   for (OpId op = s_.ops_begin(rank); op < s_.ops_end(rank); ++op)
     if (!std::holds_alternative<Exchange>(s_.ops[op]) && !ended_[op])
       if (op < exchange || (started_[op] && unplaced_s(op) > 0)) return true;

@@ -72,7 +72,7 @@ TEST(Framework, ALateExchangeRunsBesideTheLastWave) {
     c.gpu.sms = sms;
     c.gpu.framework.late_exchanges = late;
     const OpTimes times = CostModel(c.gpu, p).times(s);
-    EXPECT_EQ(times.placed_s.empty(), !late);
+    EXPECT_EQ(times.last_wave_s.empty(), !late);
     const double kernel_s = *std::ranges::find_if(times.seconds, [](double seconds) { return seconds > 0; });
     const double merged_s = *std::ranges::max_element(times.seconds) - kernel_s;
     const double cast_s = times.seconds[s.ops_end(0) - 1];
