@@ -120,13 +120,13 @@ bool Engine<Clock>::brings_partials(const Exchange& exchange) const {
 
 template <typename Clock>
 bool Engine<Clock>::may_start(Rank rank, OpId op) const {
-  if (!times_.issued_s.empty() && !has_come(clock_, times_.issued_s[op])) return false;
+  if (!times_.issued_s.empty() && !is_due(clock_, times_.issued_s[op])) return false;
   for (OpId before : dependencies_.of(op))
     if (trace_.end_s[before] == kNotYet) return false;
   const auto* exchange = std::get_if<Exchange>(&schedule_.ops[op]);
   if (exchange == nullptr) return true;
   const bool is_next = positions_[index(rank, kComputeLane)].op > op;  // all compute listed before has ended
-  if (times_.exchanges_wait_for_kernels()) return is_next && contention_.is_placed(rank);
+  if (times_.exchanges_wait_for_kernels()) return is_next && contention_.has_begun_last_wave(rank);
   return receive_ == Receive::kEarly || is_next || brings_partials(*exchange);
 }
 
@@ -136,7 +136,7 @@ void Engine<Clock>::seek(Rank rank, Lane lane, OpId from) {
   const OpId end = schedule_.ops_end(rank);
   while (from < end && lane_of_[from] != lane) ++from;
   positions_[index(rank, lane)] = {from, 0, false};
-  if (times_.issued_s.empty() || from == end || has_come(clock_, times_.issued_s[from])) return;
+  if (times_.issued_s.empty() || from == end || is_due(clock_, times_.issued_s[from])) return;
   clock_.after(times_.issued_s[from] - clock_.now(), {Event::Kind::kMayStart, static_cast<std::uint32_t>(rank)});
 }
 
@@ -160,13 +160,13 @@ bool Engine<Clock>::start(Rank rank, Lane lane) {
   const auto* exchange = std::get_if<Exchange>(&schedule_.ops[p.op]);
   if (exchange != nullptr && exchange->count > 0) {
     p.outstanding = exchange->count;
-    contention_.add(rank, schedule_.transfers_of(*exchange));
+    contention_.begin_transfers(rank, schedule_.transfers_of(*exchange));
     for (TransferId t : schedule_.transfers_of(*exchange))
       if (++posted_[t] == 2) start_transfer(t);
     return false;
   }
-  if (lane == kComputeLane && (times_.seconds[p.op] > 0 || !has_come(clock_, times_.earliest_end_s(p.op)))) {
-    contention_.begin(rank, p.op);
+  if (lane == kComputeLane && (times_.seconds[p.op] > 0 || !is_due(clock_, times_.earliest_end_s(p.op)))) {
+    contention_.begin_compute(rank, p.op);
     return false;
   }
   leave(rank, lane);
@@ -187,7 +187,7 @@ void Engine<Clock>::send(TransferId t) {
   const Transfer& transfer = schedule_.transfers[t];
   const auto bytes = static_cast<double>(schedule_.bytes(transfer.made));
   if (bytes == 0) return end_transfer(t);
-  contention_.count_flow(t, 1);
+  contention_.begin_flow(t);
   clock_.send(schedule_.values[transfer.source].rank, schedule_.values[transfer.made].rank, bytes,
               {Event::Kind::kArrived, t});
 }
@@ -197,7 +197,7 @@ void Engine<Clock>::end_transfer(TransferId t) {
   const Transfer& transfer = schedule_.transfers[t];
   for (ValueId end : {transfer.source, transfer.made}) {
     const Rank rank = schedule_.values[end].rank;
-    contention_.remove(rank, t);
+    contention_.end_transfer(rank, t);
     if (--positions_[index(rank, transfer.lane)].outstanding == 0) end_op(rank, transfer.lane);
   }
 }
@@ -220,7 +220,7 @@ template <typename Clock>
 void Engine<Clock>::happened(Event event) {
   switch (event.kind) {
     case Event::Kind::kComputeEnded:
-      if (!contention_.end(static_cast<Rank>(event.id))) return;
+      if (!contention_.end_compute(static_cast<Rank>(event.id))) return;
       leave(static_cast<Rank>(event.id), kComputeLane);
       return advance(static_cast<Rank>(event.id));
     case Event::Kind::kMayStart:
@@ -228,7 +228,7 @@ void Engine<Clock>::happened(Event event) {
     case Event::Kind::kStartupEnded:
       return send(event.id);
     case Event::Kind::kArrived:
-      contention_.count_flow(event.id, -1);
+      contention_.end_flow(event.id);
       return end_transfer(event.id);
   }
 }
