@@ -216,7 +216,7 @@ Schedule mesh(const Problem& problem, const MeshForm& form, std::span<const Tile
   return MeshGenerator(problem, form, steps, wire).run();
 }
 
-Schedule mesh(const Problem& problem, const TilePlan& plan, Dtype wire) {
+Schedule mesh(const Problem& problem, const OrderedTile& plan, Dtype wire) {
   return mesh(problem, MeshForm{plan.tile}, plan.steps, wire);
 }
 

@@ -17,6 +17,6 @@ namespace meshattn {
 [[nodiscard]] Schedule mesh(const Problem& problem, const MeshForm& form, std::span<const TileStep> steps, Dtype wire);
 
 /// The plain mesh of a plan's tile; ring is the tile 1×n.
-[[nodiscard]] Schedule mesh(const Problem& problem, const TilePlan& plan, Dtype wire);
+[[nodiscard]] Schedule mesh(const Problem& problem, const OrderedTile& plan, Dtype wire);
 
 }  // namespace meshattn

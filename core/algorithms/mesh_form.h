@@ -37,7 +37,7 @@ struct Grid {
 
 /// In which steps a rank runs through its tile.
 enum class Steps : std::uint8_t {
-  kPlanned,   ///< as `plan_tile` orders them
+  kPlanned,   ///< as `order_tile` orders them
   kGathered,  ///< all in, then all blocks, then all out
   kDouble,    ///< the fixed order of a double ring, or of a ring
 };

@@ -64,7 +64,7 @@ class Planner {
   [[nodiscard]] Plan best();
 
  private:
-  [[nodiscard]] Plan build(TilePlan tile_plan, bool two_lanes) const;
+  [[nodiscard]] Plan build(OrderedTile tile_plan, bool two_lanes) const;
   void try_order(Order order, const TileCosts& costs, int enough);
   void offer(Plan plan);
 
@@ -100,7 +100,7 @@ Schedule generate(const PlanRequest& request, const Network& network, std::span<
   return mesh(request.problem, form, steps, request.wire);
 }
 
-Plan Planner::build(TilePlan tile_plan, bool two_lanes) const {
+Plan Planner::build(OrderedTile tile_plan, bool two_lanes) const {
   Plan plan{std::move(tile_plan), {}, 0};
   plan.schedule = prune(generate(request_, network_, plan.tile_plan.steps, two_lanes));
   const OpTimes times = cost_.times(plan.schedule);
@@ -140,8 +140,8 @@ void Planner::try_order(Order order, const TileCosts& costs, int enough) {
   std::uint64_t limit = UINT64_MAX;
   const bool two_lanes = order == Order::kTopology;
   for (int fitting = 0; fitting < enough && !(best_ && ops_built_ > kMostOps);) {
-    std::optional<TilePlan> steps =
-        plan_tile_within(request_.method.form.tile, request_.problem.pass, order, costs, bytes_, limit);
+    std::optional<OrderedTile> steps =
+        order_tile_within(request_.method.form.tile, request_.problem.pass, order, costs, bytes_, limit);
     if (!steps) return;  // there is no leaner plan of this order
     limit = steps->peak_bytes - 1;
     const auto is_known = [&](const Tried& t) { return t.two_lanes == two_lanes && t.steps == steps->steps; };
@@ -172,7 +172,7 @@ void Planner::try_other_prices() {
 
 void Planner::try_fixed() {
   const MeshForm& form = request_.method.form;
-  TilePlan steps{form.tile, request_.problem.pass, {}};
+  OrderedTile steps{form.tile, request_.problem.pass, {}};
   if (request_.method.generator == Generator::kMesh) steps.steps = fixed_steps(form, request_.problem.pass);
   offer(build(std::move(steps), false));
 }

@@ -35,7 +35,7 @@ class MemoryLimitTooLow : public InvalidInput {
 
 /// A schedule ready to run: ordered, pruned, memory assigned; not validated.
 struct Plan {
-  TilePlan tile_plan;  ///< its times are those of planned steps: 0 where the method fixes them
+  OrderedTile tile_plan;  ///< its times are those of planned steps: 0 where the method fixes them
   Schedule schedule;
   double estimate_s = 0;  ///< makespan by `estimate`: with kernels, merges, reuse waits and every rank's own links
 };

@@ -8,7 +8,7 @@ namespace meshattn {
 /// slices, or a node that holds a part of each of its row and column groups.
 [[nodiscard]] MeshForm entered(MeshForm form, const Network& network);
 
-/// What one hop and one block of all slices cost on a cluster, and what a rank must hold: what `plan_tile` is given. A
+/// What one hop and one block of all slices cost on a cluster, and what a rank must hold: what `order_tile` is given. A
 /// hop is priced at the slowest of its rings, with the load that all ranks' hops of that kind put on shared links;
 /// where hops differ (direct exchanges, double rings) at their mean.
 [[nodiscard]] TileCosts tile_costs(const PlanRequest& request, const Network& network, const CostModel& cost);

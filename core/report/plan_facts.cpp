@@ -10,9 +10,9 @@ namespace {
 
 OneLaneTimes one_lane_times(const PlanRequest& request, const TileCosts& costs, const TileBytes& bytes) {
   const auto plan = [&](Order order) {
-    return plan_tile(request.method.form.tile, request.problem.pass, order, costs, bytes);
+    return order_tile(request.method.form.tile, request.problem.pass, order, costs, bytes);
   };
-  const TilePlan optimal = plan(Order::kOptimal);
+  const OrderedTile optimal = plan(Order::kOptimal);
   return {plan(Order::kNaive).makespan, plan(Order::kGreedy).makespan, optimal.makespan, optimal.lower_bound};
 }
 

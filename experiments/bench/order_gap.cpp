@@ -45,7 +45,7 @@ struct Gaps {
   double worst_block = 0;
   double seconds = 0;
 
-  void add(const TilePlan& plan, double lower_bound, double block) {
+  void add(const OrderedTile& plan, double lower_bound, double block) {
     const double gap = plan.makespan / lower_bound - 1;
     all.push_back(gap);
     if (gap > worst) {
@@ -71,11 +71,11 @@ void add_tile(Tile tile, const Wire& wire, std::array<Gaps, 3>& gaps) {
   for (double block : kBlocks) {
     TileCosts costs = wire.costs;
     costs.block = block;
-    std::array<TilePlan, 3> plans;
+    std::array<OrderedTile, 3> plans;
     double lower_bound = 0;
     for (std::size_t i = 0; i < kOrders.size(); ++i) {
       const auto start = Clock::now();
-      plans[i] = plan_tile(tile, wire.pass, kOrders[i], costs, TileBytes{});
+      plans[i] = order_tile(tile, wire.pass, kOrders[i], costs, TileBytes{});
       gaps[i].seconds += std::chrono::duration<double>(Clock::now() - start).count();
       lower_bound = std::max(lower_bound, plans[i].lower_bound);
     }

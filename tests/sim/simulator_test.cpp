@@ -308,7 +308,7 @@ TEST(Simulator, IdealRingIsExact) {
   for (int n : {8, 16, 64, 256}) {
     const Problem problem{
         {n * 4096, n * 4096, 1, 32, 32, 128, Dtype::kBf16}, Mask::kFull, Partition::kContiguous, Pass::kForward, n};
-    TilePlan plan;
+    OrderedTile plan;
     plan.tile = {1, n};
     for (int t = 1; t < n; ++t) {
       plan.steps.emplace_back(Hop::kColumnIn);

@@ -10,8 +10,8 @@ Problem small_problem(int ranks, Pass pass, Mask mask, Partition partition, int 
   return {{seq, seq, 1, heads, kv_heads, 1, Dtype::kBf16}, mask, partition, pass, ranks};
 }
 
-TilePlan simple_plan(Tile tile, Pass pass) {
-  TilePlan plan{tile, pass, {}};
+OrderedTile simple_plan(Tile tile, Pass pass) {
+  OrderedTile plan{tile, pass, {}};
   const bool backward = pass == Pass::kBackward;
   for (int row = 1; row < tile.rows; ++row) plan.steps.push_back(Hop::kRowIn);
   for (int column = 1; column < tile.columns; ++column) plan.steps.push_back(Hop::kColumnIn);
@@ -33,7 +33,7 @@ class RandomPlanner {
   RandomPlanner(Tile tile, Pass pass, std::mt19937& random)
       : random_(random), plan_{tile, pass, {}}, done_(static_cast<std::size_t>(tile.rows * tile.columns)) {}
 
-  TilePlan run() {
+  OrderedTile run() {
     for (std::vector<TileStep> next = choices(); !next.empty(); next = choices())
       issue(next[std::uniform_int_distribution<std::size_t>(0, next.size() - 1)(random_)]);
     return plan_;
@@ -82,13 +82,13 @@ class RandomPlanner {
   }
 
   std::mt19937& random_;
-  TilePlan plan_;
+  OrderedTile plan_;
   std::vector<bool> done_;
   std::array<int, 4> hops_{};
 };
 
 }  // namespace
 
-TilePlan random_plan(Tile tile, Pass pass, std::mt19937& random) { return RandomPlanner(tile, pass, random).run(); }
+OrderedTile random_plan(Tile tile, Pass pass, std::mt19937& random) { return RandomPlanner(tile, pass, random).run(); }
 
 }  // namespace meshattn::testing

@@ -13,10 +13,10 @@ namespace meshattn::testing {
 
 /// All rows in, all columns in, then row after row, each leaving when it is done, the own one last; backward all blocks
 /// first, then rows out, then columns out.
-[[nodiscard]] TilePlan simple_plan(Tile tile, Pass pass);
+[[nodiscard]] OrderedTile simple_plan(Tile tile, Pass pass);
 
 /// Any order of hops and blocks that a host could issue: a hop after the one before it, a block after its row and
 /// column have come, a row or column out after its blocks. Some blocks of a row are one rectangle.
-[[nodiscard]] TilePlan random_plan(Tile tile, Pass pass, std::mt19937& random);
+[[nodiscard]] OrderedTile random_plan(Tile tile, Pass pass, std::mt19937& random);
 
 }  // namespace meshattn::testing

@@ -31,8 +31,8 @@ void check(const TileProblem& problem) {
       throw InvalidInput("a cost of " + std::to_string(cost) + " orders nothing: costs are finite and not negative");
 }
 
-TilePlan plan_of(const TileProblem& problem, const TileBytes& bytes, std::vector<TileStep> steps) {
-  TilePlan plan{problem.tile, problem.pass, std::move(steps), 0, 0, 0};
+OrderedTile plan_of(const TileProblem& problem, const TileBytes& bytes, std::vector<TileStep> steps) {
+  OrderedTile plan{problem.tile, problem.pass, std::move(steps), 0, 0, 0};
   plan.makespan = makespan_of(plan, problem.costs);
   plan.peak_bytes = peak_of(problem.tile, bytes, plan.steps);
   return plan;
@@ -41,24 +41,24 @@ TilePlan plan_of(const TileProblem& problem, const TileBytes& bytes, std::vector
 constexpr double kRounding = 1e-12;
 
 /// Of the fastest (but for rounding) the one that holds least; nothing if there are none.
-const TilePlan* best_of(const std::vector<TilePlan>& plans) {
+const OrderedTile* best_of(const std::vector<OrderedTile>& plans) {
   double fastest = std::numeric_limits<double>::infinity();
-  for (const TilePlan& plan : plans) fastest = std::min(fastest, plan.makespan);
-  const TilePlan* best = nullptr;
-  for (const TilePlan& plan : plans)
+  for (const OrderedTile& plan : plans) fastest = std::min(fastest, plan.makespan);
+  const OrderedTile* best = nullptr;
+  for (const OrderedTile& plan : plans)
     if (plan.makespan <= fastest * (1 + kRounding) && (!best || plan.peak_bytes < best->peak_bytes)) best = &plan;
   return best;
 }
 
-std::vector<TilePlan> known_plans(const TileProblem& problem, Order order, const TileBytes& bytes,
-                                  double* lower_bound) {
-  std::vector<TilePlan> plans;
+std::vector<OrderedTile> known_plans(const TileProblem& problem, Order order, const TileBytes& bytes,
+                                     double* lower_bound) {
+  std::vector<OrderedTile> plans;
   const auto add = [&](const Lanes& lanes) { plans.push_back(plan_of(problem, bytes, steps_of(problem, lanes))); };
   if (order != Order::kGreedy) add(naive_lanes(problem));
   if (order != Order::kNaive)
     for (const Lanes& lanes : greedy_lanes(problem)) add(lanes);
   double known = plans.front().makespan;
-  for (const TilePlan& plan : plans) known = std::min(known, plan.makespan);
+  for (const OrderedTile& plan : plans) known = std::min(known, plan.makespan);
   const Solution solution = solve(problem, known, order == Order::kOptimal);
   *lower_bound = solution.lower_bound;
   for (const Lanes& lanes : solution.orders) add(lanes);
@@ -72,13 +72,13 @@ std::vector<TilePlan> known_plans(const TileProblem& problem, Order order, const
 }
 
 /// The fastest plan that keeps to the limit, or none.
-std::optional<TilePlan> plan_within(const TileProblem& problem, Order order, const TileBytes& bytes,
-                                    std::vector<TilePlan> plans, std::uint64_t limit) {
+std::optional<OrderedTile> plan_within(const TileProblem& problem, Order order, const TileBytes& bytes,
+                                       std::vector<OrderedTile> plans, std::uint64_t limit) {
   if (order != Order::kOptimal)
     for (const Lanes& lanes : thrifty_lanes(problem))
       plans.push_back(plan_of(problem, bytes, steps_of(problem, lanes)));
-  std::vector<TilePlan> fitting;
-  for (const TilePlan& plan : plans)
+  std::vector<OrderedTile> fitting;
+  for (const OrderedTile& plan : plans)
     if (auto fitted = fit(problem.tile, bytes, plan.steps, limit))
       fitting.push_back(plan_of(problem, bytes, std::move(*fitted)));
   if (fitting.empty()) return std::nullopt;
@@ -91,7 +91,7 @@ std::string_view name_of(Order order) { return kOrders.name_of(order); }
 
 Order parse_order(std::string_view name) { return kOrders.parse("order", name); }
 
-double makespan_of(const TilePlan& plan, const TileCosts& costs) {
+double makespan_of(const OrderedTile& plan, const TileCosts& costs) {
   const TileProblem problem{plan.tile, plan.pass, costs};
   std::vector<double> row_in(static_cast<std::size_t>(plan.tile.rows)), row_done(row_in.size());
   std::vector<double> column_in(static_cast<std::size_t>(plan.tile.columns)), column_done(column_in.size());
@@ -133,21 +133,21 @@ TileCosts of_two_lanes(const TileProblem& p) {
 
 }  // namespace
 
-TilePlan plan_tile(Tile tile, Pass pass, Order order, const TileCosts& costs, const TileBytes& bytes) {
-  return *plan_tile_within(tile, pass, order, costs, bytes, UINT64_MAX);
+OrderedTile order_tile(Tile tile, Pass pass, Order order, const TileCosts& costs, const TileBytes& bytes) {
+  return *order_tile_within(tile, pass, order, costs, bytes, UINT64_MAX);
 }
 
-std::optional<TilePlan> plan_tile_within(Tile tile, Pass pass, Order order, const TileCosts& costs,
-                                         const TileBytes& bytes, std::uint64_t memory_limit) {
+std::optional<OrderedTile> order_tile_within(Tile tile, Pass pass, Order order, const TileCosts& costs,
+                                             const TileBytes& bytes, std::uint64_t memory_limit) {
   if (order == Order::kTopology)
-    return plan_tile_within(tile, pass, Order::kOptimal, of_two_lanes({tile, pass, costs}), bytes, memory_limit);
+    return order_tile_within(tile, pass, Order::kOptimal, of_two_lanes({tile, pass, costs}), bytes, memory_limit);
   const TileProblem problem{tile, pass, costs};
   check(problem);
   TileBytes held = bytes;
   if (pass == Pass::kForward) held.column_sum = held.column_out = 0;
   double lower_bound = 0;
-  std::vector<TilePlan> plans = known_plans(problem, order, held, &lower_bound);
-  std::optional<TilePlan> best = *best_of(plans);
+  std::vector<OrderedTile> plans = known_plans(problem, order, held, &lower_bound);
+  std::optional<OrderedTile> best = *best_of(plans);
   if (best->peak_bytes > memory_limit) best = plan_within(problem, order, held, std::move(plans), memory_limit);
   if (best) best->lower_bound = std::min(lower_bound, best->makespan);  // they may differ by rounding
   return best;

@@ -56,12 +56,12 @@ enum class Order : std::uint8_t { kNaive, kGreedy, kOptimal, kTopology };
 [[nodiscard]] Order parse_order(std::string_view name);
 
 /// The order in which every rank of a tile communicates and computes: the same for all, so that neighbours match.
-struct TilePlan {
+struct OrderedTile {
   Tile tile;
   Pass pass = Pass::kForward;
   std::vector<TileStep> steps;   ///< in the order in which a host issues them
   double makespan = 0;           ///< of `steps` in the one-lane, constant-cost model
-  double lower_bound = 0;        ///< no plan of this tile is shorter, whatever its order; see plan_tile
+  double lower_bound = 0;        ///< no plan of this tile is shorter, whatever its order; see order_tile
   std::uint64_t peak_bytes = 0;  ///< most that a rank holds when hops are issued as `steps` lists them
 };
 
@@ -69,7 +69,7 @@ struct TilePlan {
 /// when its rows and columns are there, a row leaves when its blocks are done and the partial before it has come. A hop
 /// that brings something waits for the rectangles listed before it, for it may take their place in memory; plans
 /// without a memory limit list it where that costs nothing.
-[[nodiscard]] double makespan_of(const TilePlan& plan, const TileCosts& costs);
+[[nodiscard]] double makespan_of(const OrderedTile& plan, const TileCosts& costs);
 
 /// Orders a tile. Hops are issued as late as the planned time allows, so that a plan holds the least memory at which it
 /// is not longer; of plans as fast as each other (but for rounding) it is the one that holds least.
@@ -82,12 +82,12 @@ struct TilePlan {
 /// the longer of them is and `busiest_link` too; its times and its bound are those of that lane. `lower_bound` holds
 /// always: backward it is that of the tile if only its rows or only its columns left, and for tiles too large to search
 /// the time of the channel and the compute alone.
-[[nodiscard]] TilePlan plan_tile(Tile tile, Pass pass, Order order, const TileCosts& costs, const TileBytes& bytes);
+[[nodiscard]] OrderedTile order_tile(Tile tile, Pass pass, Order order, const TileCosts& costs, const TileBytes& bytes);
 
 /// Likewise the fastest known plan that keeps to a memory limit, bytes: of the order asked for, with hops put off until
 /// what they bring fits, and of plans that gather only rows or only columns and stream the others. Nothing if none
 /// does.
-[[nodiscard]] std::optional<TilePlan> plan_tile_within(Tile tile, Pass pass, Order order, const TileCosts& costs,
-                                                       const TileBytes& bytes, std::uint64_t memory_limit);
+[[nodiscard]] std::optional<OrderedTile> order_tile_within(Tile tile, Pass pass, Order order, const TileCosts& costs,
+                                                           const TileBytes& bytes, std::uint64_t memory_limit);
 
 }  // namespace meshattn

@@ -42,7 +42,7 @@ TileCosts random_costs(std::mt19937& random) {
 }
 
 /// Everything happens once, and nothing before what it needs.
-void expect_complete(const TilePlan& plan) {
+void expect_complete(const OrderedTile& plan) {
   const auto [a, b] = plan.tile;
   std::vector<int> row_left(static_cast<std::size_t>(a), b), column_left(static_cast<std::size_t>(b), a);
   std::set<std::pair<int, int>> done;
@@ -89,13 +89,13 @@ TEST(Order, NamesGoBothWays) {
 // 5 to 10 and from 10 to 15, while row 2 (5–9) and the own row (9–13) run. No O can leave earlier: its row needs Q and
 // K, and a block after them. To run the own block first, or to fetch both Q before K, delays it.
 TEST(Order, OptimalFindsWhatLeavingRowsFirstMisses) {
-  const TilePlan plan = plan_tile({3, 2}, Pass::kForward, Order::kOptimal, {1, 2, 5, 0, 2}, kBytes);
+  const OrderedTile plan = order_tile({3, 2}, Pass::kForward, Order::kOptimal, {1, 2, 5, 0, 2}, kBytes);
   EXPECT_EQ(plan.makespan, 15);
   EXPECT_EQ(plan.lower_bound, 15);
 }
 
 void expect_exhaustive(Tile tile, const TileCosts& costs) {
-  const TilePlan plan = plan_tile(tile, Pass::kForward, Order::kOptimal, costs, kBytes);
+  const OrderedTile plan = order_tile(tile, Pass::kForward, Order::kOptimal, costs, kBytes);
   EXPECT_NEAR(plan.makespan, exhaustive_makespan(tile, Pass::kForward, costs), 1e-9)
       << describe(tile, Pass::kForward, costs);
 }
@@ -121,7 +121,7 @@ TEST(Order, NoBoundExceedsTheExhaustiveSearch) {
     for (Pass pass : kPasses) {
       if (pass == Pass::kBackward && tile.rows * tile.columns > 6) continue;
       const double shortest = exhaustive_makespan(tile, pass, costs);
-      const TilePlan plan = plan_tile(tile, pass, Order::kOptimal, costs, kBytes);
+      const OrderedTile plan = order_tile(tile, pass, Order::kOptimal, costs, kBytes);
       EXPECT_LE(plan.lower_bound, shortest + 1e-9) << describe(tile, pass, costs);
       EXPECT_GE(plan.makespan, shortest - 1e-9) << describe(tile, pass, costs);
     }
@@ -138,7 +138,7 @@ TEST(Order, PlansAreCompleteAndOptimalIsTheShortest) {
           SCOPED_TRACE(describe({a, b}, pass, costs));
           double makespans[3];
           for (Order order : kOrders) {
-            const TilePlan plan = plan_tile({a, b}, pass, order, costs, kBytes);
+            const OrderedTile plan = order_tile({a, b}, pass, order, costs, kBytes);
             expect_complete(plan);
             if (HasFatalFailure()) return;
             EXPECT_EQ(plan.makespan, makespan_of(plan, costs));
@@ -174,7 +174,7 @@ class Held {
 };
 
 /// What one side (rows or columns) holds, from where its lines are received, used and sent.
-void add_side(const TilePlan& plan, bool rows, std::uint64_t in, std::uint64_t sum, std::uint64_t out, Held& held) {
+void add_side(const OrderedTile& plan, bool rows, std::uint64_t in, std::uint64_t sum, std::uint64_t out, Held& held) {
   const auto lines = static_cast<std::size_t>(rows ? plan.tile.rows : plan.tile.columns);
   const std::size_t end = 2 * plan.steps.size();
   std::vector<std::size_t> received(1, 0), sent(1, 0), first(lines, end), last(lines, 0);
@@ -202,7 +202,7 @@ void add_side(const TilePlan& plan, bool rows, std::uint64_t in, std::uint64_t s
   }
 }
 
-std::uint64_t peak_by_definition(const TilePlan& plan, const TileBytes& bytes) {
+std::uint64_t peak_by_definition(const OrderedTile& plan, const TileBytes& bytes) {
   Held held;
   held.add(0, 2 * plan.steps.size(), bytes.resident);
   add_side(plan, true, bytes.row_in, bytes.row_sum, bytes.row_out, held);
@@ -214,10 +214,10 @@ std::uint64_t peak_by_definition(const TilePlan& plan, const TileBytes& bytes) {
 /// Tightens the limit until nothing fits.
 void expect_limits_kept(Tile tile, Pass pass, Order order, const TileCosts& costs, const TileBytes& bytes) {
   SCOPED_TRACE(describe(tile, pass, costs) + " " + std::string(name_of(order)));
-  const TilePlan free = plan_tile(tile, pass, order, costs, bytes);
+  const OrderedTile free = order_tile(tile, pass, order, costs, bytes);
   ASSERT_EQ(free.peak_bytes, peak_by_definition(free, bytes));
   for (std::uint64_t limit = free.peak_bytes; true;) {
-    const std::optional<TilePlan> plan = plan_tile_within(tile, pass, order, costs, bytes, limit);
+    const std::optional<OrderedTile> plan = order_tile_within(tile, pass, order, costs, bytes, limit);
     if (!plan) break;
     expect_complete(*plan);
     ASSERT_LE(plan->peak_bytes, limit);
@@ -246,7 +246,7 @@ TEST(Order, KeepsToAMemoryLimitDownToTheLeast) {
 TEST(Order, RingHoldsTwoReceivedColumns) {
   for (Order order : kOrders)
     for (double block : {2.0, 3.0, 7.5}) {
-      const TilePlan plan = plan_tile({1, 9}, Pass::kForward, order, {1, 2, 1, 0, block}, kBytes);
+      const OrderedTile plan = order_tile({1, 9}, Pass::kForward, order, {1, 2, 1, 0, block}, kBytes);
       EXPECT_EQ(plan.peak_bytes, kBytes.resident + kBytes.row_sum + 2 * kBytes.column_in);
       EXPECT_EQ(plan.makespan, 9 * block);
     }
@@ -257,7 +257,7 @@ TEST(Order, RingHoldsTwoReceivedColumns) {
 TEST(Order, FewRectangles) {
   for (Order order : kOrders)
     for (double block : {0.05, 0.2, 0.5, 2.0}) {
-      const TilePlan plan = plan_tile({64, 64}, Pass::kForward, order, {1, 2, 1, 0, block}, kBytes);
+      const OrderedTile plan = order_tile({64, 64}, Pass::kForward, order, {1, 2, 1, 0, block}, kBytes);
       const auto rectangles = std::count_if(plan.steps.begin(), plan.steps.end(),
                                             [](const TileStep& s) { return std::holds_alternative<Rectangle>(s); });
       EXPECT_LE(rectangles, 2 * 126 + 63);
@@ -265,8 +265,8 @@ TEST(Order, FewRectangles) {
 }
 
 TEST(Order, RefusesNonsense) {
-  EXPECT_THROW((void)plan_tile({0, 4}, Pass::kForward, Order::kNaive, {}, kBytes), InvalidInput);
-  EXPECT_THROW((void)plan_tile({2, 4}, Pass::kForward, Order::kNaive, {1, -1, 1, 1, 1}, kBytes), InvalidInput);
+  EXPECT_THROW((void)order_tile({0, 4}, Pass::kForward, Order::kNaive, {}, kBytes), InvalidInput);
+  EXPECT_THROW((void)order_tile({2, 4}, Pass::kForward, Order::kNaive, {1, -1, 1, 1, 1}, kBytes), InvalidInput);
 }
 
 /// The paper's rule, by hand. 3x3, hops of 1 (Q), 2 (KV), 2 (O), blocks of 1: a Q unlocks as many blocks as there are

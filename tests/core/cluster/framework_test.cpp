@@ -20,7 +20,7 @@ const std::filesystem::path kTopologies = std::filesystem::path(MESHATTN_SOURCE_
 
 /// A ring that passes keys on while it attends those that have come.
 Schedule ring_of_four(const Problem& p) {
-  TilePlan plan{{1, 4}, p.pass, {}, 0, 0, 0};
+  OrderedTile plan{{1, 4}, p.pass, {}, 0, 0, 0};
   for (int column = 0; column < 4; ++column) {
     if (column < 3) plan.steps.emplace_back(Hop::kColumnIn);
     plan.steps.emplace_back(Rectangle{0, 1, column, column + 1});

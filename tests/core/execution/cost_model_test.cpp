@@ -167,7 +167,7 @@ TEST(Cost, ContributingToASumThatHasBegunTakesAMerge) {
       compute.insert(compute.begin(), 3, Hop::kColumnIn);
       return compute;
     };
-    TilePlan plan{{1, 4}, pass, steps({Rectangle{0, 1, 0, 2}, Rectangle{0, 1, 2, 4}}), 0, 0, 0};
+    OrderedTile plan{{1, 4}, pass, steps({Rectangle{0, 1, 0, 2}, Rectangle{0, 1, 2, 4}}), 0, 0, 0};
     if (pass == Pass::kBackward) plan.steps.insert(plan.steps.end(), 3, Hop::kColumnOut);
     const Schedule s = mesh(p, plan, Dtype::kFp32);
     const std::vector<double> seconds = CostModel(measured(), p).times(s).seconds;

@@ -22,7 +22,7 @@ Problem problem_of(const Case& c, const Mask& mask, Partition partition) {
 }
 
 Schedule schedule_of(const Problem& problem, Tile tile, Dtype wire) {
-  return mesh(problem, plan_tile(tile, problem.pass, Order::kNaive, {1, 1, 1, 1, 1}, {}), wire);
+  return mesh(problem, order_tile(tile, problem.pass, Order::kNaive, {1, 1, 1, 1, 1}, {}), wire);
 }
 
 /// Nodes of so many GPUs.

@@ -81,7 +81,7 @@ TEST(Liveness, ARingHoldsTwoReceivedChunks) {
     for (double block : {0.1, 1.0, 10.0}) {
       const Problem p = problem_of(ranks, Pass::kForward);
       const TileCosts costs{0, 1, 0, 0, block};
-      Schedule s = mesh(p, plan_tile({1, ranks}, p.pass, Order::kGreedy, costs, {}), Dtype::kFp32);
+      Schedule s = mesh(p, order_tile({1, ranks}, p.pass, Order::kGreedy, costs, {}), Dtype::kFp32);
       assign_memory(s);
       EXPECT_EQ(s.peak_bytes, 100u << 10) << ranks << " ranks, block " << block;
       EXPECT_FALSE(s.waits.empty());
@@ -98,7 +98,7 @@ TEST(Liveness, EverySchedulesMemoryIsProved) {
               const Problem p = problem_of(ranks, pass, mask, partition);
               const TileCosts costs{1, 2, 2, 2, 0.7};
               for (Dtype wire : {Dtype::kBf16, Dtype::kFp32}) {
-                Schedule s = prune(mesh(p, plan_tile(tile, pass, order, costs, {}), wire));
+                Schedule s = prune(mesh(p, order_tile(tile, pass, order, costs, {}), wire));
                 assign_memory(s);
                 const std::vector<Finding> findings = verify(s);
                 ASSERT_TRUE(findings.empty())

@@ -57,7 +57,7 @@ TEST(Dependencies, AreTheLastMakersAndReuseWaitsOfOtherLanes) {
 /// Ring of three, forward, blocks one by one, on rank 0: 0 exchange, 1 exchange, 2 own block, 3 block of the first
 /// hop, 4 block of the second, 5 cast of the sum. Exchange 1 sends what exchange 0 received: same lane, not listed.
 TEST(Dependencies, OfAnUnlimitedRing) {
-  TilePlan plan{{1, 3}, Pass::kForward, {Hop::kColumnIn, Hop::kColumnIn}};
+  OrderedTile plan{{1, 3}, Pass::kForward, {Hop::kColumnIn, Hop::kColumnIn}};
   for (int column = 0; column < 3; ++column) plan.steps.push_back(Rectangle{0, 1, column, column + 1});
   const Schedule s = mesh(testing::small_problem(3, Pass::kForward), plan, Dtype::kFp32);
   const Dependencies d(s);

@@ -16,9 +16,9 @@
 namespace meshattn {
 namespace {
 
-/// All hops that receive, then the whole tile as one rectangle, then all hops that send.
-TilePlan all_at_once(Tile tile, Pass pass) {
-  TilePlan plan{tile, pass, {}};
+/// Every hop in, then the whole tile as one rectangle, then every hop out.
+OrderedTile all_at_once(Tile tile, Pass pass) {
+  OrderedTile plan{tile, pass, {}};
   plan.steps.insert(plan.steps.end(), static_cast<std::size_t>(tile.rows - 1), Hop::kRowIn);
   plan.steps.insert(plan.steps.end(), static_cast<std::size_t>(tile.columns - 1), Hop::kColumnIn);
   plan.steps.push_back(Rectangle{0, tile.rows, 0, tile.columns});
@@ -28,9 +28,9 @@ TilePlan all_at_once(Tile tile, Pass pass) {
   return plan;
 }
 
-/// Computes after each received hop the blocks that it makes possible: one row × column 0, or all rows × one column.
-TilePlan as_early_as_possible(Tile tile, Pass pass) {
-  TilePlan plan{tile, pass, {Rectangle{0, 1, 0, 1}}};
+/// Computes after each hop in what has become possible: one row against column 0, one column against all rows.
+OrderedTile as_they_come(Tile tile, Pass pass) {
+  OrderedTile plan{tile, pass, {Rectangle{0, 1, 0, 1}}};
   for (int row = 1; row < tile.rows; ++row) {
     plan.steps.push_back(Hop::kRowIn);
     plan.steps.push_back(Rectangle{row, row + 1, 0, 1});
@@ -114,7 +114,7 @@ TEST(ScheduleText, ReadsBackWhatItWrote) {
             for (Dtype wire : {Dtype::kFp32, Dtype::kBf16})
               for (bool at_once : {true, false})
                 for (bool with_memory : {true, false}) {
-                  const TilePlan plan = at_once ? all_at_once(tile, pass) : as_early_as_possible(tile, pass);
+                  const OrderedTile plan = at_once ? all_at_once(tile, pass) : as_they_come(tile, pass);
                   Schedule written = mesh(problem(ranks, mask, partition, pass), plan, wire);
                   if (with_memory) add_memory(written);
                   const std::string text = write_text(written);
@@ -146,8 +146,8 @@ TEST(ScheduleText, KeepsRegionsThatAreNotWholeChunks) {
   expect_equal(s, read_text(text, "text"));
 }
 
-TEST(ScheduleText, RefusesToWriteATextThatCannotBeRead) {
-  const TilePlan ring = all_at_once({1, 2}, Pass::kForward);
+TEST(ScheduleText, RefusesToWriteWhatItCouldNotReadBack) {
+  const OrderedTile ring = all_at_once({1, 2}, Pass::kForward);
   const Schedule good = mesh(problem(2, Mask::kFull, Partition::kContiguous, Pass::kForward), ring, Dtype::kFp32);
   Schedule mixed = good;
   mixed.transfers.back().lane = 2;

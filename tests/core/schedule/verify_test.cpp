@@ -31,7 +31,7 @@ const Setting kSettings[] = {{Mask::kFull, Partition::kContiguous},
                              {Mask::kCausal, Partition::kZigzag},
                              {{true, 3, {}}, Partition::kContiguous}};
 
-Schedule real_schedule(const Setting& setting, const TilePlan& plan, Dtype wire) {
+Schedule real_schedule(const Setting& setting, const OrderedTile& plan, Dtype wire) {
   const Problem p = small_problem(plan.tile.rows * plan.tile.columns, plan.pass, setting.mask, setting.partition, 2, 1);
   Schedule s = prune(mesh(p, plan, wire));
   assign_memory(s);

@@ -27,8 +27,8 @@ const Mask kMasks[] = {Mask::kFull, Mask::kCausal};
 constexpr Pass kPasses[] = {Pass::kForward, Pass::kBackward};
 
 /// Everything received first, then row by row, each sent on as soon as it is done.
-TilePlan row_by_row(Tile tile, Pass pass) {
-  TilePlan plan{tile, pass, {}, 0, 0, 0};
+OrderedTile row_by_row(Tile tile, Pass pass) {
+  OrderedTile plan{tile, pass, {}, 0, 0, 0};
   for (int s = 1; s < tile.rows; ++s) plan.steps.emplace_back(Hop::kRowIn);
   for (int t = 1; t < tile.columns; ++t) plan.steps.emplace_back(Hop::kColumnIn);
   for (int s = 1; s <= tile.rows; ++s) {
@@ -43,24 +43,24 @@ TilePlan row_by_row(Tile tile, Pass pass) {
 
 /// Every tile of so many ranks, both passes, in every order that we have: where waiting for hops takes long, and where
 /// computing does.
-std::vector<TilePlan> plans_for(int ranks) {
+std::vector<OrderedTile> plans_for(int ranks) {
   const TileBytes bytes{6, 1, 2, 2, 4, 2, 4};
-  std::vector<TilePlan> plans;
+  std::vector<OrderedTile> plans;
   for (Tile tile : tiles_of(ranks))
     for (Pass pass : kPasses) {
       plans.push_back(row_by_row(tile, pass));
       for (Order order : {Order::kNaive, Order::kGreedy, Order::kOptimal})
         for (double block : {0.5, 3.0}) {
           const double column_out = pass == Pass::kBackward ? 4 : 0;
-          plans.push_back(plan_tile(tile, pass, order, {1, 2, 2, column_out, block}, bytes));
+          plans.push_back(order_tile(tile, pass, order, {1, 2, 2, column_out, block}, bytes));
         }
     }
   return plans;
 }
 
 /// A ring that attends each key/value chunk on its own, so that a chunk can be forgotten before the next ones come.
-TilePlan column_by_column(int ranks) {
-  TilePlan plan{{1, ranks}, Pass::kForward, {}, 0, 0, 0};
+OrderedTile column_by_column(int ranks) {
+  OrderedTile plan{{1, ranks}, Pass::kForward, {}, 0, 0, 0};
   for (int t = 1; t < ranks; ++t) plan.steps.emplace_back(Hop::kColumnIn);
   for (int t = 0; t < ranks; ++t) plan.steps.emplace_back(Rectangle{0, 1, t, t + 1});
   return plan;
@@ -103,10 +103,10 @@ void for_each_problem(int ranks, F&& f) {
 class EveryTile : public ::testing::TestWithParam<int> {};
 
 TEST_P(EveryTile, GivesWhatDenseAttentionGives) {
-  const std::vector<TilePlan> plans = plans_for(GetParam());
+  const std::vector<OrderedTile> plans = plans_for(GetParam());
   for_each_problem(GetParam(), [&](const Problem& p, const Tensors& dense) {
     Dtype wire = Dtype::kFp32;
-    for (const TilePlan& plan : plans) {
+    for (const OrderedTile& plan : plans) {
       if (plan.pass != p.pass) continue;
       const Schedule s = placed(prune(mesh(p, plan, wire)));
       EXPECT_THAT(verify(s), ::testing::IsEmpty()) << name_of(p, plan.tile);
@@ -120,10 +120,10 @@ TEST_P(EveryTile, GivesWhatDenseAttentionGives) {
 INSTANTIATE_TEST_SUITE_P(CpuExecutor, EveryTile, ::testing::Range(1, 13));
 
 /// The plan that keeps to the least memory for which there is one.
-TilePlan tightest(Tile tile, Pass pass, const TileBytes& bytes) {
+OrderedTile tightest(Tile tile, Pass pass, const TileBytes& bytes) {
   const TileCosts costs{1, 2, 2, pass == Pass::kBackward ? 4.0 : 0.0, 1};
-  TilePlan plan = plan_tile(tile, pass, Order::kOptimal, costs, bytes);
-  while (auto tighter = plan_tile_within(tile, pass, Order::kOptimal, costs, bytes, plan.peak_bytes - 1))
+  OrderedTile plan = order_tile(tile, pass, Order::kOptimal, costs, bytes);
+  while (auto tighter = order_tile_within(tile, pass, Order::kOptimal, costs, bytes, plan.peak_bytes - 1))
     plan = std::move(*tighter);
   return plan;
 }
@@ -131,7 +131,7 @@ TilePlan tightest(Tile tile, Pass pass, const TileBytes& bytes) {
 TEST(CpuExecutor, TheTightestPlansRunToo) {
   for (Tile tile : {Tile{1, 8}, Tile{8, 1}, Tile{2, 4}, Tile{4, 2}})
     for (Pass pass : kPasses) {
-      const TilePlan plan = tightest(tile, pass, {6, 1, 2, 2, 4, 2, 4});
+      const OrderedTile plan = tightest(tile, pass, {6, 1, 2, 2, 4, 2, 4});
       for_each_problem(8, [&](const Problem& p, const Tensors& dense) {
         if (p.pass != pass) return;
         const Schedule s = placed(prune(mesh(p, plan, Dtype::kFp32)));
@@ -231,7 +231,7 @@ TEST(CpuExecutor, ValuesThatOverlapSpoilEachOther) {
 TEST(CpuExecutor, WithoutItsReuseWaitsARingComesOutWrong) {
   const Tensors dense = dense_tensors(ring_problem(8).shape, Mask::kFull);
   // Issued one after another, hop and block, so that two places serve all chunks received.
-  TilePlan plan{{1, 8}, Pass::kForward, {}, 0, 0, 0};
+  OrderedTile plan{{1, 8}, Pass::kForward, {}, 0, 0, 0};
   for (int t = 0; t < 8; ++t) {
     if (t > 0) plan.steps.emplace_back(Hop::kColumnIn);
     plan.steps.emplace_back(Rectangle{0, 1, t, t + 1});
