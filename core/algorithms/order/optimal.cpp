@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "core/algorithms/order/fluid.h"
+#include "core/algorithms/order/preemptible_state.h"
 #include "core/algorithms/order/search.h"
 
 namespace meshattn {
@@ -19,26 +19,26 @@ std::size_t cap_for(const TileProblem& problem, std::size_t lines, double work) 
   return steps > kMost ? 0 : static_cast<std::size_t>(std::max(1.0, work / steps));
 }
 
-SearchResult search_fluid(const TileProblem& problem, const std::vector<Line>& lines, double below) {
+SearchResult search_preemptible(const TileProblem& problem, const std::vector<Line>& lines, double below) {
   constexpr std::size_t kMost = 256;
   const std::size_t cap = std::min(kMost, cap_for(problem, lines.size(), 1e7));
   if (cap == 0) return {{}, 0};
-  const auto expand = [&](const FluidState& state, auto emit) {
+  const auto expand = [&](const PreemptibleState& state, auto emit) {
     const auto receive = [&](Hop hop) {
-      FluidState after = state;
+      PreemptibleState after = state;
       after.receive(hop);
       emit(std::move(after), Move{hop, false});
     };
     if (state.can_receive_row()) receive(Hop::kRowIn);
     if (state.can_receive_column()) receive(Hop::kColumnIn);
     if (state.can_send()) {
-      FluidState after = state;
+      PreemptibleState after = state;
       after.send();
       emit(std::move(after), Move{lines[static_cast<std::size_t>(state.sent())].out(), false});
     }
   };
-  const auto relax = [](FluidState& kept, const FluidState& extra) { kept.relax(extra); };
-  return search(problem, lines.size(), FluidState(problem, lines), below, cap, expand, relax);
+  const auto relax = [](PreemptibleState& kept, const PreemptibleState& extra) { kept.relax(extra); };
+  return search(problem, lines.size(), PreemptibleState(problem, lines), below, cap, expand, relax);
 }
 
 SearchResult search_blocks(const TileProblem& problem, const std::vector<Line>& lines, double below) {
@@ -110,10 +110,10 @@ class Solver {
     const std::vector<Line> lines = lines_of(problem_, Departures::kRowsFirst);
     if (problem_.pass == Pass::kForward) {
       if (is_proved()) return solution_;
-      const SearchResult fluid = search_fluid(problem_, lines, known_);
-      raise_bound(fluid.best);
+      const SearchResult preemptible = search_preemptible(problem_, lines, known_);
+      raise_bound(preemptible.best);
       if (want_orders) {
-        try_orders(lines, fluid);
+        try_orders(lines, preemptible);
         if (!is_proved()) try_orders(lines, search_blocks(problem_, lines, known_));
       }
     } else {
@@ -136,11 +136,12 @@ class Solver {
     for (const TileProblem& relaxed :
          {TileProblem{problem_.tile, Pass::kForward, c},
           TileProblem{turned, Pass::kForward, {c.column_in, c.row_in, c.column_out, 0, c.block}}})
-      if (!is_proved()) raise_bound(search_fluid(relaxed, lines_of(relaxed, Departures::kRowsFirst), known_).best);
+      if (!is_proved())
+        raise_bound(search_preemptible(relaxed, lines_of(relaxed, Departures::kRowsFirst), known_).best);
   }
 
   void try_departures(const std::vector<Line>& lines) {
-    if (!is_proved()) try_orders(lines, search_fluid(problem_, lines, known_));
+    if (!is_proved()) try_orders(lines, search_preemptible(problem_, lines, known_));
     if (!is_proved()) try_orders(lines, search_blocks(problem_, lines, known_));
   }
 

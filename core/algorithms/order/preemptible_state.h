@@ -8,9 +8,9 @@ namespace meshattn {
 
 /// The lanes part way when compute can be interrupted at will and always works for the line that leaves first: then the
 /// work of the first lines ends as early as it possibly can, for every number of them at once.
-class FluidState {
+class PreemptibleState {
  public:
-  FluidState(const TileProblem& problem, const std::vector<Line>& lines);
+  PreemptibleState(const TileProblem& problem, const std::vector<Line>& lines);
 
   [[nodiscard]] bool can_receive_row() const { return rows_in_ + 1 < problem_->tile.rows; }
   [[nodiscard]] bool can_receive_column() const { return columns_in_ + 1 < problem_->tile.columns; }
@@ -20,9 +20,9 @@ class FluidState {
 
   /// No continuation is shorter, preempted or not; at the end this is the time.
   [[nodiscard]] double bound() const;
-  [[nodiscard]] bool dominates(const FluidState& other) const;
+  [[nodiscard]] bool dominates(const PreemptibleState& other) const;
   /// Becomes no later than either: still a bound, but maybe no order has this time.
-  void relax(const FluidState& other);
+  void relax(const PreemptibleState& other);
 
   [[nodiscard]] int rows_in() const { return rows_in_; }
   [[nodiscard]] int columns_in() const { return columns_in_; }
@@ -36,7 +36,7 @@ class FluidState {
   int sent_ = 0;
   double channel_ = 0;
   double hops_left_ = 0;
-  std::vector<double> busy_;  ///< [i]: when the work at hand of lines up to sent_ + i ends
+  std::vector<double> done_at_;  ///< [i]: when the work at hand of lines up to sent_ + i ends
 };
 
 }  // namespace meshattn
