@@ -23,39 +23,39 @@ Hop most_unlocked(const TileProblem& problem, const LaneState& state) {
 ///    turn.
 /// 4. Of the blocks at hand the one whose line leaves first runs first; own blocks, which never leave, run last and are
 ///    so the reserve that covers waits.
-Lanes greedy_lanes(const TileProblem& problem, bool eager) {
+LaneOrder greedy_order(const TileProblem& problem, bool eager) {
   const std::vector<Line> lines = lines_of(problem, Departures::kAlternating);
   LaneState state(problem, lines);
-  Lanes lanes;
+  LaneOrder order;
   while (true) {
-    state.run_until_channel_is_free(&lanes.compute);
+    state.run_until_channel_is_free(&order.blocks);
     const bool all_in = !state.can_receive_row() && !state.can_receive_column();
     if (all_in && !state.can_send()) break;
     const Hop out = lines[static_cast<std::size_t>(state.sent())].out();
     const auto covered = [&] { return eager || state.backlog() * problem.costs.block >= problem.cost_of(out); };
     const bool leave = all_in || (state.can_send() && state.line_is_done() && covered());
-    lanes.channel.push_back(leave ? out : most_unlocked(problem, state));
+    order.hops.push_back(leave ? out : most_unlocked(problem, state));
     if (leave)
-      state.send(&lanes.compute);
+      state.send(&order.blocks);
     else
-      state.receive(lanes.channel.back(), false, &lanes.compute);
+      state.receive(order.hops.back(), false, &order.blocks);
   }
-  state.finish(&lanes.compute);
-  return lanes;
+  state.finish(&order.blocks);
+  return order;
 }
 
 }  // namespace
 
-Lanes naive_lanes(const TileProblem& problem) {
+LaneOrder naive_order(const TileProblem& problem) {
   const std::vector<Line> lines = lines_of(problem, Departures::kRowsFirst);
   std::vector<Hop> channel(static_cast<std::size_t>(problem.count_of(Hop::kRowIn)), Hop::kRowIn);
   for (Hop hop : {Hop::kColumnIn, Hop::kRowOut, Hop::kColumnOut})
     channel.insert(channel.end(), static_cast<std::size_t>(problem.count_of(hop)), hop);
-  return dispatch(problem, lines, channel);
+  return order_with_hops(problem, lines, channel);
 }
 
-std::vector<Lanes> greedy_lanes(const TileProblem& problem) {
-  return {greedy_lanes(problem, false), greedy_lanes(problem, true)};
+std::vector<LaneOrder> greedy_orders(const TileProblem& problem) {
+  return {greedy_order(problem, false), greedy_order(problem, true)};
 }
 
 }  // namespace meshattn

@@ -7,10 +7,10 @@
 namespace meshattn {
 
 /// All rows, all columns, then what leaves; blocks as they become available.
-[[nodiscard]] Lanes naive_lanes(const TileProblem& problem);
+[[nodiscard]] LaneOrder naive_order(const TileProblem& problem);
 
 /// The paper's rule (arXiv 2512.20968), written down in greedy.cpp: as it is, and with lines leaving as early as they
 /// can.
-[[nodiscard]] std::vector<Lanes> greedy_lanes(const TileProblem& problem);
+[[nodiscard]] std::vector<LaneOrder> greedy_orders(const TileProblem& problem);
 
 }  // namespace meshattn

@@ -139,17 +139,17 @@ bool LaneState::dominates(const LaneState& other) const {
   return other.done_[last] < (*lines_)[last].length;  // else the other may send this line before we have finished it
 }
 
-Lanes dispatch(const TileProblem& problem, const std::vector<Line>& lines, const std::vector<Hop>& channel) {
+LaneOrder order_with_hops(const TileProblem& problem, const std::vector<Line>& lines, const std::vector<Hop>& channel) {
   LaneState state(problem, lines);
-  Lanes lanes{channel, {}};
+  LaneOrder order{channel, {}};
   for (Hop hop : channel) {
     if (hop == Hop::kRowIn || hop == Hop::kColumnIn)
-      state.receive(hop, false, &lanes.compute);
+      state.receive(hop, false, &order.blocks);
     else
-      state.send(&lanes.compute);
+      state.send(&order.blocks);
   }
-  state.finish(&lanes.compute);
-  return lanes;
+  state.finish(&order.blocks);
+  return order;
 }
 
 }  // namespace meshattn

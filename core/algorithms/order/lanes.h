@@ -52,9 +52,9 @@ enum class Departures : std::uint8_t { kRowsFirst, kColumnsFirst, kAlternating }
 [[nodiscard]] std::vector<Line> lines_of(const TileProblem& problem, Departures departures);
 
 /// What the two lanes of every rank do, each in its order.
-struct Lanes {
-  std::vector<Hop> channel;
-  std::vector<BlockAt> compute;
+struct LaneOrder {
+  std::vector<Hop> hops;
+  std::vector<BlockAt> blocks;
 };
 
 /// Both lanes part way. Of the blocks at hand the one whose line leaves first runs first: an exchange argument shows
@@ -109,8 +109,8 @@ class LaneState {
   std::vector<std::int16_t> done_;
 };
 
-/// Lanes with this channel order, blocks as soon as they can run.
-[[nodiscard]] Lanes dispatch(const TileProblem& problem, const std::vector<Line>& lines,
-                             const std::vector<Hop>& channel);
+/// The order with this channel order, blocks as soon as they can run.
+[[nodiscard]] LaneOrder order_with_hops(const TileProblem& problem, const std::vector<Line>& lines,
+                                        const std::vector<Hop>& channel);
 
 }  // namespace meshattn

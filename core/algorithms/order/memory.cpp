@@ -9,12 +9,12 @@ namespace {
 std::size_t at(int i) { return static_cast<std::size_t>(i); }
 
 /// One side of the tile: what its lines hold.
-struct Side {
+struct TileSide {
   struct LineState {
     int uses_left = 0;
-    bool there = false;
+    bool arrived = false;
     bool forwarded = false;
-    bool summed = false;
+    bool has_sum = false;
   };
   std::uint64_t in = 0, sum = 0, out = 0;  ///< bytes
   std::vector<LineState> lines;
@@ -37,18 +37,19 @@ struct Side {
   }
   [[nodiscard]] std::uint64_t to_use(int begin, int end) const {
     std::uint64_t bytes = 0;
-    for (int i = begin; i < end; ++i) bytes += lines[at(i)].summed ? 0 : sum;
+    for (int i = begin; i < end; ++i) bytes += lines[at(i)].has_sum ? 0 : sum;
     return bytes;
   }
 };
 
 /// What is held after some steps.
-class Ledger {
+class MemoryUse {
  public:
-  Ledger(Tile tile, const TileBytes& bytes, std::span<const TileStep> steps) : live_(bytes.resident) {
-    rows_ = {bytes.row_in, bytes.row_sum, bytes.row_out, std::vector<Side::LineState>(at(tile.rows))};
-    columns_ = {bytes.column_in, bytes.column_sum, bytes.column_out, std::vector<Side::LineState>(at(tile.columns))};
-    rows_.lines[0].there = columns_.lines[0].there = true;
+  MemoryUse(Tile tile, const TileBytes& bytes, std::span<const TileStep> steps) : live_(bytes.resident) {
+    rows_ = {bytes.row_in, bytes.row_sum, bytes.row_out, std::vector<TileSide::LineState>(at(tile.rows))};
+    columns_ = {bytes.column_in, bytes.column_sum, bytes.column_out,
+                std::vector<TileSide::LineState>(at(tile.columns))};
+    rows_.lines[0].arrived = columns_.lines[0].arrived = true;
     for (const TileStep& step : steps)
       if (const auto* r = std::get_if<Rectangle>(&step)) {
         for (int row = r->row_begin; row < r->row_end; ++row) ++rows_.lines[at(row)].uses_left;
@@ -59,17 +60,17 @@ class Ledger {
   /// All that the step reads is there.
   [[nodiscard]] bool is_ready(const TileStep& step) const {
     if (const auto* r = std::get_if<Rectangle>(&step))
-      return rows_.lines[at(r->row_end - 1)].there && columns_.lines[at(r->column_end - 1)].there;
+      return rows_.lines[at(r->row_end - 1)].arrived && columns_.lines[at(r->column_end - 1)].arrived;
     const Hop hop = std::get<Hop>(step);
     return hop == Hop::kRowIn || hop == Hop::kColumnIn || (hop == Hop::kRowOut ? rows_ : columns_).can_send();
   }
 
   /// Most bytes held during the step.
-  [[nodiscard]] std::uint64_t peak_of(const TileStep& step) const {
+  [[nodiscard]] std::uint64_t peak_bytes_of(const TileStep& step) const {
     if (const auto* r = std::get_if<Rectangle>(&step))
       return live_ + rows_.to_use(r->row_begin, r->row_end) + columns_.to_use(r->column_begin, r->column_end);
     const Hop hop = std::get<Hop>(step);
-    const Side& side = hop == Hop::kRowIn || hop == Hop::kRowOut ? rows_ : columns_;
+    const TileSide& side = hop == Hop::kRowIn || hop == Hop::kRowOut ? rows_ : columns_;
     return hop == Hop::kRowIn || hop == Hop::kColumnIn ? live_ + side.in : side.to_send(live_);
   }
 
@@ -80,7 +81,7 @@ class Ledger {
       return;
     }
     const Hop hop = std::get<Hop>(step);
-    Side& side = hop == Hop::kRowIn || hop == Hop::kRowOut ? rows_ : columns_;
+    TileSide& side = hop == Hop::kRowIn || hop == Hop::kRowOut ? rows_ : columns_;
     if (hop == Hop::kRowIn || hop == Hop::kColumnIn)
       receive(side);
     else
@@ -88,59 +89,59 @@ class Ledger {
   }
 
  private:
-  void receive(Side& side) {
+  void receive(TileSide& side) {
     live_ += side.in;
     side.lines[side.received].forwarded = true;
     release(side, side.received);
-    side.lines[++side.received].there = true;
+    side.lines[++side.received].arrived = true;
   }
 
-  void send(Side& side) {
+  void send(TileSide& side) {
     live_ += side.out;                     // what arrives
     live_ -= side.sum;                     // what was summed up here
     if (side.sent > 0) live_ -= side.out;  // what had arrived before
     ++side.sent;
   }
 
-  void use(Side& side, int begin, int end) {
+  void use(TileSide& side, int begin, int end) {
     live_ += side.to_use(begin, end);
     for (int i = begin; i < end; ++i) {
-      side.lines[at(i)].summed = true;
+      side.lines[at(i)].has_sum = true;
       --side.lines[at(i)].uses_left;
       release(side, at(i));
     }
   }
 
-  void release(const Side& side, std::size_t i) {
+  void release(const TileSide& side, std::size_t i) {
     if (i > 0 && !side.in_use(i)) live_ -= side.in;
   }
 
-  Side rows_, columns_;
+  TileSide rows_, columns_;
   std::uint64_t live_;
 };
 
 }  // namespace
 
-std::uint64_t peak_of(Tile tile, const TileBytes& bytes, std::span<const TileStep> steps) {
-  Ledger ledger(tile, bytes, steps);
+std::uint64_t peak_bytes_of(Tile tile, const TileBytes& bytes, std::span<const TileStep> steps) {
+  MemoryUse memory(tile, bytes, steps);
   std::uint64_t peak = bytes.resident;
   for (const TileStep& step : steps) {
-    peak = std::max(peak, ledger.peak_of(step));
-    ledger.apply(step);
+    peak = std::max(peak, memory.peak_bytes_of(step));
+    memory.apply(step);
   }
   return peak;
 }
 
-std::optional<std::vector<TileStep>> fit(Tile tile, const TileBytes& bytes, std::span<const TileStep> steps,
-                                         std::uint64_t limit) {
-  Ledger ledger(tile, bytes, steps);
+std::optional<std::vector<TileStep>> delay_hops_to_fit(Tile tile, const TileBytes& bytes,
+                                                       std::span<const TileStep> steps, std::uint64_t limit) {
+  MemoryUse memory(tile, bytes, steps);
   std::vector<std::size_t> hops, rectangles;  // still to come, the next one last
   for (std::size_t i = steps.size(); i-- > 0;) (std::holds_alternative<Hop>(steps[i]) ? hops : rectangles).push_back(i);
   std::vector<TileStep> fitted;
   const auto take = [&](std::vector<std::size_t>& from) {
-    if (from.empty() || !ledger.is_ready(steps[from.back()]) || ledger.peak_of(steps[from.back()]) > limit)
+    if (from.empty() || !memory.is_ready(steps[from.back()]) || memory.peak_bytes_of(steps[from.back()]) > limit)
       return false;
-    ledger.apply(steps[from.back()]);
+    memory.apply(steps[from.back()]);
     fitted.push_back(steps[from.back()]);
     from.pop_back();
     return true;
@@ -154,11 +155,11 @@ std::optional<std::vector<TileStep>> fit(Tile tile, const TileBytes& bytes, std:
 
 namespace {
 
-Lanes stationary(const TileProblem& problem, bool columns_stay, int ahead) {
+LaneOrder stationary(const TileProblem& problem, bool columns_stay, int ahead) {
   const Hop gather = columns_stay ? Hop::kColumnIn : Hop::kRowIn, come = columns_stay ? Hop::kRowIn : Hop::kColumnIn;
   const Hop leave = columns_stay ? Hop::kRowOut : Hop::kColumnOut, last = columns_stay ? Hop::kColumnOut : Hop::kRowOut;
-  Lanes lanes;
-  const auto add = [&](Hop hop, int times) { lanes.channel.insert(lanes.channel.end(), at(times), hop); };
+  LaneOrder order;
+  const auto add = [&](Hop hop, int times) { order.hops.insert(order.hops.end(), at(times), hop); };
   add(gather, problem.count_of(gather));
   const int coming = problem.count_of(come), first = std::min(ahead, coming);
   add(come, first);
@@ -169,14 +170,14 @@ Lanes stationary(const TileProblem& problem, bool columns_stay, int ahead) {
   add(last, problem.count_of(last));
   const int lines = columns_stay ? problem.tile.rows : problem.tile.columns, length = problem.blocks() / lines;
   for (int i = 0; i < lines; ++i)
-    for (int j = 0; j < length; ++j) lanes.compute.push_back(columns_stay ? BlockAt{i, j} : BlockAt{j, i});
-  return lanes;
+    for (int j = 0; j < length; ++j) order.blocks.push_back(columns_stay ? BlockAt{i, j} : BlockAt{j, i});
+  return order;
 }
 
 }  // namespace
 
-std::vector<Lanes> thrifty_lanes(const TileProblem& problem) {
-  std::vector<Lanes> all;
+std::vector<LaneOrder> low_memory_orders(const TileProblem& problem) {
+  std::vector<LaneOrder> all;
   for (bool columns_stay : {true, false})
     for (int ahead : {0, 1}) all.push_back(stationary(problem, columns_stay, ahead));
   return all;

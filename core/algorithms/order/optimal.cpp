@@ -27,14 +27,14 @@ SearchResult search_preemptible(const TileProblem& problem, const std::vector<Li
     const auto receive = [&](Hop hop) {
       PreemptibleState after = state;
       after.receive(hop);
-      emit(std::move(after), Move{hop, false});
+      emit(std::move(after), Decision{hop, false});
     };
     if (state.can_receive_row()) receive(Hop::kRowIn);
     if (state.can_receive_column()) receive(Hop::kColumnIn);
     if (state.can_send()) {
       PreemptibleState after = state;
       after.send();
-      emit(std::move(after), Move{lines[static_cast<std::size_t>(state.sent())].out(), false});
+      emit(std::move(after), Decision{lines[static_cast<std::size_t>(state.sent())].out(), false});
     }
   };
   const auto relax = [](PreemptibleState& kept, const PreemptibleState& extra) { kept.relax(extra); };
@@ -50,18 +50,18 @@ SearchResult search_blocks(const TileProblem& problem, const std::vector<Line>& 
       LaneState begun = state;
       begun.receive(hop, false);
       const bool straddles = begun.compute_time() > begun.channel_time();
-      emit(std::move(begun), Move{hop, false});
+      emit(std::move(begun), Decision{hop, false});
       if (!straddles) return;
       LaneState held = state;
       held.receive(hop, true);
-      emit(std::move(held), Move{hop, true});
+      emit(std::move(held), Decision{hop, true});
     };
     if (state.can_receive_row()) receive(Hop::kRowIn);
     if (state.can_receive_column()) receive(Hop::kColumnIn);
     if (state.can_send()) {
       LaneState after = state;
       after.send();
-      emit(std::move(after), Move{lines[static_cast<std::size_t>(state.sent())].out(), false});
+      emit(std::move(after), Decision{lines[static_cast<std::size_t>(state.sent())].out(), false});
     }
   };
   const auto drop = [](LaneState& kept, LaneState& extra) {
@@ -70,19 +70,19 @@ SearchResult search_blocks(const TileProblem& problem, const std::vector<Line>& 
   return search(problem, lines.size(), LaneState(problem, lines), below, cap, expand, drop);
 }
 
-Lanes replay(const TileProblem& problem, const std::vector<Line>& lines, const std::vector<Move>& moves,
-             double* makespan) {
+LaneOrder replay(const TileProblem& problem, const std::vector<Line>& lines, const std::vector<Decision>& decisions,
+                 double* makespan) {
   LaneState state(problem, lines);
-  Lanes lanes;
-  for (const auto& [hop, hold_back] : moves) {
-    lanes.channel.push_back(hop);
+  LaneOrder order;
+  for (const auto& [hop, hold_back] : decisions) {
+    order.hops.push_back(hop);
     if (hop == Hop::kRowIn || hop == Hop::kColumnIn)
-      state.receive(hop, hold_back, &lanes.compute);
+      state.receive(hop, hold_back, &order.blocks);
     else
-      state.send(&lanes.compute);
+      state.send(&order.blocks);
   }
-  *makespan = state.finish(&lanes.compute);
-  return lanes;
+  *makespan = state.finish(&order.blocks);
+  return order;
 }
 
 /// The channel's time, the compute's, and what must follow the last hop that brings something: its line runs and
@@ -147,12 +147,12 @@ class Solver {
 
   void try_orders(const std::vector<Line>& lines, const SearchResult& result) {
     constexpr std::size_t kTried = 8;
-    for (std::size_t i = 0; i < std::min(kTried, result.ends.size()); ++i) {
+    for (std::size_t i = 0; i < std::min(kTried, result.orders.size()); ++i) {
       double makespan = 0;
-      Lanes lanes = replay(problem_, lines, result.ends[i], &makespan);
+      LaneOrder order = replay(problem_, lines, result.orders[i], &makespan);
       if (makespan >= known_) continue;
       known_ = makespan;
-      solution_.orders.push_back(std::move(lanes));
+      solution_.orders.push_back(std::move(order));
     }
   }
 

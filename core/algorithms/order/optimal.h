@@ -16,7 +16,7 @@ struct Solution {
   /// Orders shorter than `known`, each shorter than the one before. Forward the last (or `known` if there is none) is
   /// optimal if it meets the bound or if the search gave up no state: so it is up to 4×3 for any costs.
   /// Backward it is the best for three fixed orders of departure: a template, not a proof.
-  std::vector<Lanes> orders;
+  std::vector<LaneOrder> orders;
 };
 
 /// `known` is the time of any order at hand. Without `want_orders` only the bound is sought.

@@ -34,7 +34,7 @@ void check(const TileProblem& problem) {
 OrderedTile plan_of(const TileProblem& problem, const TileBytes& bytes, std::vector<TileStep> steps) {
   OrderedTile plan{problem.tile, problem.pass, std::move(steps), 0, 0, 0};
   plan.makespan = makespan_of(plan, problem.costs);
-  plan.peak_bytes = peak_of(problem.tile, bytes, plan.steps);
+  plan.peak_bytes = peak_bytes_of(problem.tile, bytes, plan.steps);
   return plan;
 }
 
@@ -53,18 +53,18 @@ const OrderedTile* best_of(const std::vector<OrderedTile>& plans) {
 std::vector<OrderedTile> known_plans(const TileProblem& problem, Order order, const TileBytes& bytes,
                                      double* lower_bound) {
   std::vector<OrderedTile> plans;
-  const auto add = [&](const Lanes& lanes) { plans.push_back(plan_of(problem, bytes, steps_of(problem, lanes))); };
-  if (order != Order::kGreedy) add(naive_lanes(problem));
+  const auto add = [&](const LaneOrder& lanes) { plans.push_back(plan_of(problem, bytes, steps_of(problem, lanes))); };
+  if (order != Order::kGreedy) add(naive_order(problem));
   if (order != Order::kNaive)
-    for (const Lanes& lanes : greedy_lanes(problem)) add(lanes);
+    for (const LaneOrder& lanes : greedy_orders(problem)) add(lanes);
   double known = plans.front().makespan;
   for (const OrderedTile& plan : plans) known = std::min(known, plan.makespan);
   const Solution solution = solve(problem, known, order == Order::kOptimal);
   *lower_bound = solution.lower_bound;
-  for (const Lanes& lanes : solution.orders) add(lanes);
+  for (const LaneOrder& lanes : solution.orders) add(lanes);
   if (order == Order::kNaive) return plans;
   // As fast at times, and with less memory. What is faster than greedy is not greedy.
-  for (const Lanes& lanes : thrifty_lanes(problem)) {
+  for (const LaneOrder& lanes : low_memory_orders(problem)) {
     add(lanes);
     if (order == Order::kGreedy && plans.back().makespan < known * (1 - kRounding)) plans.pop_back();
   }
@@ -75,11 +75,11 @@ std::vector<OrderedTile> known_plans(const TileProblem& problem, Order order, co
 std::optional<OrderedTile> plan_within(const TileProblem& problem, Order order, const TileBytes& bytes,
                                        std::vector<OrderedTile> plans, std::uint64_t limit) {
   if (order != Order::kOptimal)
-    for (const Lanes& lanes : thrifty_lanes(problem))
+    for (const LaneOrder& lanes : low_memory_orders(problem))
       plans.push_back(plan_of(problem, bytes, steps_of(problem, lanes)));
   std::vector<OrderedTile> fitting;
   for (const OrderedTile& plan : plans)
-    if (auto fitted = fit(problem.tile, bytes, plan.steps, limit))
+    if (auto fitted = delay_hops_to_fit(problem.tile, bytes, plan.steps, limit))
       fitting.push_back(plan_of(problem, bytes, std::move(*fitted)));
   if (fitting.empty()) return std::nullopt;
   return *best_of(fitting);
@@ -121,7 +121,7 @@ double makespan_of(const OrderedTile& plan, const TileCosts& costs) {
 namespace {
 
 /// One lane that moves as much as a lane for rows and one for columns do side by side.
-TileCosts of_two_lanes(const TileProblem& p) {
+TileCosts costs_of_two_lanes(const TileProblem& p) {
   const double rows =
       p.count_of(Hop::kRowIn) * p.cost_of(Hop::kRowIn) + p.count_of(Hop::kRowOut) * p.cost_of(Hop::kRowOut);
   const double all = p.cost_of_all_hops();
@@ -140,7 +140,7 @@ OrderedTile order_tile(Tile tile, Pass pass, Order order, const TileCosts& costs
 std::optional<OrderedTile> order_tile_within(Tile tile, Pass pass, Order order, const TileCosts& costs,
                                              const TileBytes& bytes, std::uint64_t memory_limit) {
   if (order == Order::kTopology)
-    return order_tile_within(tile, pass, Order::kOptimal, of_two_lanes({tile, pass, costs}), bytes, memory_limit);
+    return order_tile_within(tile, pass, Order::kOptimal, costs_of_two_lanes({tile, pass, costs}), bytes, memory_limit);
   const TileProblem problem{tile, pass, costs};
   check(problem);
   TileBytes held = bytes;

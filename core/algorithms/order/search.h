@@ -10,21 +10,21 @@
 namespace meshattn {
 
 /// One decision of a search: the next hop, and whether compute is held back for it.
-struct Move {
+struct Decision {
   Hop hop = Hop::kRowIn;
   bool hold_back = false;
 };
 
 /// What a search found below the time it was given.
 struct SearchResult {
-  std::vector<std::vector<Move>> ends;  ///< the complete orders that are left, best first
-  double best = 0;                      ///< of them; the given time if there are none
+  std::vector<std::vector<Decision>> orders;  ///< the complete orders that are left, best first
+  double best = 0;                            ///< of them; the given time if there are none
 };
 
 /// Goes through all channel orders, hop by hop. States that have seen the same hops in number are kept in a set of
 /// which none dominates another; those that cannot end below `below` are dropped. A set keeps at most `cap` states:
 /// what is too much is handed to `give_up(kept, extra)`, `kept` being the last of the set.
-/// `expand(state, emit)` calls emit(state, move) for all that can follow.
+/// `expand(state, emit)` calls emit(state, decision) for all that can follow.
 template <class State, class Expand, class GiveUp>
 SearchResult search(const TileProblem& problem, std::size_t lines, State start, double below, std::size_t cap,
                     Expand expand, GiveUp give_up) {
@@ -34,7 +34,7 @@ SearchResult search(const TileProblem& problem, std::size_t lines, State start, 
   };
   struct Step {
     std::uint32_t parent;
-    Move move;
+    Decision decision;
   };
   const auto key = [&](const State& s) {
     return static_cast<std::size_t>(s.rows_in()) * lines + static_cast<std::size_t>(s.sent());
@@ -45,7 +45,7 @@ SearchResult search(const TileProblem& problem, std::size_t lines, State start, 
   now[0].push_back({std::move(start), 0});
   const double limit = below - 1e-12 * below;
 
-  const auto keep = [&](State&& state, std::uint32_t parent, Move move) {
+  const auto keep = [&](State&& state, std::uint32_t parent, Decision decision) {
     if (state.bound() >= limit) return;
     std::vector<Node>& set = next[key(state)];
     for (const Node& n : set)
@@ -55,7 +55,7 @@ SearchResult search(const TileProblem& problem, std::size_t lines, State start, 
       give_up(set.back().state, state);
       return;
     }
-    steps.push_back({parent, move});
+    steps.push_back({parent, decision});
     set.push_back({std::move(state), static_cast<std::uint32_t>(steps.size() - 1)});
   };
 
@@ -64,7 +64,7 @@ SearchResult search(const TileProblem& problem, std::size_t lines, State start, 
   for (int i = 0; i < hops; ++i) {
     for (std::vector<Node>& set : now) {
       for (const Node& n : set)
-        expand(n.state, [&](State&& state, Move move) { keep(std::move(state), n.path, move); });
+        expand(n.state, [&](State&& state, Decision decision) { keep(std::move(state), n.path, decision); });
       set.clear();
     }
     std::swap(now, next);
@@ -72,9 +72,9 @@ SearchResult search(const TileProblem& problem, std::size_t lines, State start, 
   std::vector<Node>& last = now[now.size() - 1];
   std::sort(last.begin(), last.end(), [](const Node& x, const Node& y) { return x.state.bound() < y.state.bound(); });
   for (const Node& n : last) {
-    std::vector<Move> moves;
-    for (std::uint32_t at = n.path; at != 0; at = steps[at].parent) moves.push_back(steps[at].move);
-    result.ends.emplace_back(moves.rbegin(), moves.rend());
+    std::vector<Decision> decisions;
+    for (std::uint32_t at = n.path; at != 0; at = steps[at].parent) decisions.push_back(steps[at].decision);
+    result.orders.emplace_back(decisions.rbegin(), decisions.rend());
   }
   if (!last.empty()) result.best = std::min(below, last.front().state.bound());
   return result;

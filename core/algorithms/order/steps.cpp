@@ -23,12 +23,12 @@ struct Stay {
   std::size_t to = 0;
 };
 
-std::vector<Stay> stays_of(const Lanes& lanes, Hop in, Hop out, int lines) {
-  std::vector<Stay> stays(at(lines), {0, lanes.channel.size() + 1});
+std::vector<Stay> stays_of(const LaneOrder& order, Hop in, Hop out, int lines) {
+  std::vector<Stay> stays(at(lines), {0, order.hops.size() + 1});
   std::size_t received = 0, sent = 0;
-  for (std::size_t i = 0; i < lanes.channel.size(); ++i) {
-    if (lanes.channel[i] == in) stays[++received].from = i + 1;
-    if (lanes.channel[i] == out) stays[++sent].to = i + 1;
+  for (std::size_t i = 0; i < order.hops.size(); ++i) {
+    if (order.hops[i] == in) stays[++received].from = i + 1;
+    if (order.hops[i] == out) stays[++sent].to = i + 1;
   }
   return stays;
 }
@@ -36,21 +36,21 @@ std::vector<Stay> stays_of(const Lanes& lanes, Hop in, Hop out, int lines) {
 /// Joins neighbours in the compute lane: first a strip along a row or column, then equal strips beside it.
 class Merger {
  public:
-  Merger(const TileProblem& problem, const Lanes& lanes, const Times& times, const Late& late)
+  Merger(const TileProblem& problem, const LaneOrder& order, const StartTimes& times, const LatestTimes& late)
       : block_cost_(problem.costs.block),
-        lanes_(lanes),
+        order_(order),
         times_(times),
         late_(late),
-        rows_(stays_of(lanes, Hop::kRowIn, Hop::kRowOut, problem.tile.rows)),
-        columns_(stays_of(lanes, Hop::kColumnIn, Hop::kColumnOut, problem.tile.columns)) {
-    for (std::size_t i = 0; i < lanes_.channel.size(); ++i)
-      if (!is_in(lanes_.channel[i])) departures_.push_back(times_.hops[i]);
+        rows_(stays_of(order, Hop::kRowIn, Hop::kRowOut, problem.tile.rows)),
+        columns_(stays_of(order, Hop::kColumnIn, Hop::kColumnOut, problem.tile.columns)) {
+    for (std::size_t i = 0; i < order_.hops.size(); ++i)
+      if (!is_incoming(order_.hops[i])) departures_.push_back(times_.hops[i]);
   }
 
   std::vector<TimedRectangle> run() {
     std::vector<TimedRectangle> made;
     std::size_t departure = 0;
-    for (std::size_t first = 0; first < lanes_.compute.size();) {
+    for (std::size_t first = 0; first < order_.blocks.size();) {
       start_ = times_.blocks[first];
       while (departure < departures_.size() && departures_[departure] <= start_) ++departure;
       cut_ = departure < departures_.size() ? departures_[departure] : kNever;
@@ -70,7 +70,7 @@ class Merger {
   };
 
   [[nodiscard]] Joined one(std::size_t i) const {
-    const auto [row, column] = lanes_.compute[i];
+    const auto [row, column] = order_.blocks[i];
     return {{row, row + 1, column, column + 1}, i + 1, common(rows_[at(row)], columns_[at(column)]), true};
   }
 
@@ -81,8 +81,8 @@ class Merger {
   /// Block i runs right after the one before it, no departure begins in between (its partials are combined there), and
   /// all that it needs is there when the rectangle starts, however late it comes.
   [[nodiscard]] bool follows(std::size_t i) const {
-    if (i >= lanes_.compute.size() || times_.blocks[i] >= cut_) return false;
-    const auto [row, column] = lanes_.compute[i];
+    if (i >= order_.blocks.size() || times_.blocks[i] >= cut_) return false;
+    const auto [row, column] = order_.blocks[i];
     return times_.blocks[i] == times_.blocks[i - 1] + block_cost_ && late_.rows[at(row)] <= start_ &&
            late_.columns[at(column)] <= start_;
   }
@@ -115,7 +115,7 @@ class Merger {
     Joined all = one(first);
     all.along_row = along_row;
     while (follows(all.next)) {
-      const auto [row, column] = lanes_.compute[all.next];
+      const auto [row, column] = order_.blocks[all.next];
       const bool same_line = along_row ? row == all.blocks.row_begin : column == all.blocks.column_begin;
       if (!same_line || !join(all, one(all.next))) break;
     }
@@ -133,9 +133,9 @@ class Merger {
   }
 
   double block_cost_;
-  const Lanes& lanes_;
-  const Times& times_;
-  const Late& late_;
+  const LaneOrder& order_;
+  const StartTimes& times_;
+  const LatestTimes& late_;
   std::vector<Stay> rows_, columns_;
   std::vector<double> departures_;
   double start_ = 0;
@@ -144,7 +144,7 @@ class Merger {
 
 /// A departure follows the rectangles that begin before it; what arrives follows those that have ended by then, and
 /// pulls the departures before it with it.
-std::vector<TileStep> list(const TileProblem& problem, const Lanes& lanes, const Late& late,
+std::vector<TileStep> list(const TileProblem& problem, const LaneOrder& order, const LatestTimes& late,
                            const std::vector<TimedRectangle>& rectangles) {
   const double noise = 1e-12 * std::max(problem.cost_of_all_hops(), problem.blocks() * problem.costs.block);
   std::vector<std::size_t> row_use(late.rows.size()), column_use(late.columns.size());  // first rectangle of each
@@ -153,20 +153,20 @@ std::vector<TileStep> list(const TileProblem& problem, const Lanes& lanes, const
     for (int row = r.row_begin; row < r.row_end; ++row) row_use[at(row)] = i;
     for (int column = r.column_begin; column < r.column_end; ++column) column_use[at(column)] = i;
   }
-  std::vector<std::size_t> position(lanes.channel.size());
+  std::vector<std::size_t> position(order.hops.size());
   std::size_t begun = 0, ended = 0, row = 0, column = 0;
   for (std::size_t i = 0; i < position.size(); ++i) {
     while (begun < rectangles.size() && rectangles[begun].start < late.hops[i]) ++begun;
     while (ended < rectangles.size() && rectangles[ended].end <= late.hops[i] + noise) ++ended;
     position[i] = std::max(begun, ended);
-    if (lanes.channel[i] == Hop::kRowIn) position[i] = std::min(ended, row_use[++row]);
-    if (lanes.channel[i] == Hop::kColumnIn) position[i] = std::min(ended, column_use[++column]);
+    if (order.hops[i] == Hop::kRowIn) position[i] = std::min(ended, row_use[++row]);
+    if (order.hops[i] == Hop::kColumnIn) position[i] = std::min(ended, column_use[++column]);
   }
   for (std::size_t i = position.size(); i-- > 1;) position[i - 1] = std::min(position[i - 1], position[i]);
   std::vector<TileStep> steps;
   for (std::size_t i = 0, r = 0; i < position.size() || r < rectangles.size();)
     if (i < position.size() && position[i] <= r)
-      steps.emplace_back(lanes.channel[i++]);
+      steps.emplace_back(order.hops[i++]);
     else
       steps.emplace_back(rectangles[r++].blocks);
   return steps;
@@ -174,10 +174,10 @@ std::vector<TileStep> list(const TileProblem& problem, const Lanes& lanes, const
 
 }  // namespace
 
-std::vector<TileStep> steps_of(const TileProblem& problem, const Lanes& lanes) {
-  const Times times = times_of(problem, lanes);
-  const Late late = late_of(problem, lanes, times);
-  return list(problem, lanes, late, Merger(problem, lanes, times, late).run());
+std::vector<TileStep> steps_of(const TileProblem& problem, const LaneOrder& order) {
+  const StartTimes times = earliest_starts(problem, order);
+  const LatestTimes late = latest_times(problem, order, times);
+  return list(problem, order, late, Merger(problem, order, times, late).run());
 }
 
 }  // namespace meshattn

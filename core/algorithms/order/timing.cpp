@@ -13,9 +13,9 @@ std::size_t at(int i) { return static_cast<std::size_t>(i); }
 /// Runs both lanes together.
 class Timing {
  public:
-  Timing(const TileProblem& problem, const Lanes& lanes)
+  Timing(const TileProblem& problem, const LaneOrder& order)
       : problem_(problem),
-        lanes_(lanes),
+        order_(order),
         row_in_(at(problem.tile.rows), kNever),
         column_in_(at(problem.tile.columns), kNever),
         row_done_(row_in_.size(), 0),
@@ -25,21 +25,21 @@ class Timing {
     row_in_[0] = column_in_[0] = 0;
   }
 
-  Times run() {
+  StartTimes run() {
     bool moved = true;
     while (moved) {
       moved = false;
-      while (times_.blocks.size() < lanes_.compute.size() && begin_block()) moved = true;
-      while (times_.hops.size() < lanes_.channel.size() && begin_hop()) moved = true;
+      while (times_.blocks.size() < order_.blocks.size() && begin_block()) moved = true;
+      while (times_.hops.size() < order_.hops.size() && begin_hop()) moved = true;
     }
-    if (times_.blocks.size() < lanes_.compute.size() || times_.hops.size() < lanes_.channel.size())
+    if (times_.blocks.size() < order_.blocks.size() || times_.hops.size() < order_.hops.size())
       throw InvalidSchedule("the lanes of a tile wait for each other");
     return std::move(times_);
   }
 
  private:
   bool begin_block() {
-    const auto [row, column] = lanes_.compute[times_.blocks.size()];
+    const auto [row, column] = order_.blocks[times_.blocks.size()];
     const double there = std::max(row_in_[at(row)], column_in_[at(column)]);
     if (there == kNever) return false;
     times_.blocks.push_back(std::max(compute_, there));
@@ -50,9 +50,9 @@ class Timing {
   }
 
   bool begin_hop() {
-    const Hop hop = lanes_.channel[times_.hops.size()];
+    const Hop hop = order_.hops[times_.hops.size()];
     double start = channel_;
-    if (!is_in(hop)) {
+    if (!is_incoming(hop)) {
       const bool row = hop == Hop::kRowOut;
       const std::size_t line = (row ? rows_out_ : columns_out_) + 1;
       if ((row ? row_left_ : column_left_)[line] > 0) return false;
@@ -67,8 +67,8 @@ class Timing {
   }
 
   const TileProblem& problem_;
-  const Lanes& lanes_;
-  Times times_;
+  const LaneOrder& order_;
+  StartTimes times_;
   std::vector<double> row_in_, column_in_, row_done_, column_done_;
   std::vector<int> row_left_, column_left_;
   std::size_t rows_received_ = 0, columns_received_ = 0, rows_out_ = 0, columns_out_ = 0;
@@ -77,22 +77,22 @@ class Timing {
 
 }  // namespace
 
-Times times_of(const TileProblem& problem, const Lanes& lanes) { return Timing(problem, lanes).run(); }
+StartTimes earliest_starts(const TileProblem& problem, const LaneOrder& order) { return Timing(problem, order).run(); }
 
-Late late_of(const TileProblem& problem, const Lanes& lanes, const Times& times) {
-  Late late{times.hops, std::vector<double>(at(problem.tile.rows), kNever),
-            std::vector<double>(at(problem.tile.columns), kNever)};
-  for (std::size_t i = lanes.compute.size(); i-- > 0;) {
-    late.rows[at(lanes.compute[i].row)] = times.blocks[i];
-    late.columns[at(lanes.compute[i].column)] = times.blocks[i];
+LatestTimes latest_times(const TileProblem& problem, const LaneOrder& order, const StartTimes& times) {
+  LatestTimes late{times.hops, std::vector<double>(at(problem.tile.rows), kNever),
+                   std::vector<double>(at(problem.tile.columns), kNever)};
+  for (std::size_t i = order.blocks.size(); i-- > 0;) {
+    late.rows[at(order.blocks[i].row)] = times.blocks[i];
+    late.columns[at(order.blocks[i].column)] = times.blocks[i];
   }
   std::size_t row = late.rows.size(), column = late.columns.size();
   double next = kNever;
-  for (std::size_t i = lanes.channel.size(); i-- > 0;) {
-    if (is_in(lanes.channel[i])) {
-      double& arrival = lanes.channel[i] == Hop::kRowIn ? late.rows[--row] : late.columns[--column];
+  for (std::size_t i = order.hops.size(); i-- > 0;) {
+    if (is_incoming(order.hops[i])) {
+      double& arrival = order.hops[i] == Hop::kRowIn ? late.rows[--row] : late.columns[--column];
       arrival = std::min(arrival, next);
-      late.hops[i] = std::max(late.hops[i], arrival - problem.cost_of(lanes.channel[i]));
+      late.hops[i] = std::max(late.hops[i], arrival - problem.cost_of(order.hops[i]));
     }
     next = late.hops[i];
   }

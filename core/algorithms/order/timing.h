@@ -9,25 +9,25 @@ namespace meshattn {
 
 constexpr double kNever = std::numeric_limits<double>::infinity();
 
-[[nodiscard]] inline bool is_in(Hop hop) { return hop == Hop::kRowIn || hop == Hop::kColumnIn; }
+[[nodiscard]] inline bool is_incoming(Hop hop) { return hop == Hop::kRowIn || hop == Hop::kColumnIn; }
 
 /// When hops and blocks begin if each does as soon as it can.
-struct Times {
+struct StartTimes {
   std::vector<double> hops;
   std::vector<double> blocks;
 };
 
 /// Runs both lanes together.
 /// @throws InvalidSchedule if they wait for each other.
-[[nodiscard]] Times times_of(const TileProblem& problem, const Lanes& lanes);
+[[nodiscard]] StartTimes earliest_starts(const TileProblem& problem, const LaneOrder& order);
 
 /// When hops begin and what they bring arrives, if all are as late as no block and no departure has to wait.
-struct Late {
+struct LatestTimes {
   std::vector<double> hops;
   std::vector<double> rows;     ///< arrival
   std::vector<double> columns;  ///< arrival
 };
 
-[[nodiscard]] Late late_of(const TileProblem& problem, const Lanes& lanes, const Times& times);
+[[nodiscard]] LatestTimes latest_times(const TileProblem& problem, const LaneOrder& order, const StartTimes& times);
 
 }  // namespace meshattn
