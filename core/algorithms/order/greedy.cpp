@@ -1,5 +1,7 @@
 #include "core/algorithms/order/greedy.h"
 
+#include "core/algorithms/order/lane_state.h"
+
 namespace meshattn {
 
 namespace {

@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-#include "core/algorithms/order/lanes.h"
+#include "core/algorithms/order/tile_problem.h"
 
 namespace meshattn {
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/algorithms/order/lane_state.h"
 #include "core/algorithms/order/preemptible_state.h"
 #include "core/algorithms/order/search.h"
 

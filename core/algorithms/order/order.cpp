@@ -5,10 +5,10 @@
 #include <string>
 
 #include "core/algorithms/order/greedy.h"
-#include "core/algorithms/order/lanes.h"
 #include "core/algorithms/order/memory.h"
 #include "core/algorithms/order/optimal.h"
 #include "core/algorithms/order/steps.h"
+#include "core/algorithms/order/tile_problem.h"
 #include "core/base/enum_names.h"
 #include "core/base/error.h"
 

@@ -2,7 +2,7 @@
 
 #include <vector>
 
-#include "core/algorithms/order/lanes.h"
+#include "core/algorithms/order/tile_problem.h"
 
 namespace meshattn {
 

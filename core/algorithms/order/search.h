@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-#include "core/algorithms/order/lanes.h"
+#include "core/algorithms/order/tile_problem.h"
 
 namespace meshattn {
 

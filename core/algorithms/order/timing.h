@@ -3,7 +3,7 @@
 #include <limits>
 #include <vector>
 
-#include "core/algorithms/order/lanes.h"
+#include "core/algorithms/order/tile_problem.h"
 
 namespace meshattn {
 
