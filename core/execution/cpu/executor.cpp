@@ -6,10 +6,10 @@
 #include <vector>
 
 #include "core/base/error.h"
-#include "core/execution/cpu/in_turn.h"
 #include "core/execution/cpu/machine.h"
 #include "core/execution/cpu/progress.h"
-#include "core/execution/cpu/threads.h"
+#include "core/execution/cpu/single_thread.h"
+#include "core/execution/cpu/thread_per_lane.h"
 
 namespace meshattn::cpu {
 
@@ -28,22 +28,23 @@ void check_memory(const Schedule& s) {
 }
 
 template <typename T>
-Tensors run_as(const Schedule& schedule, const Tensors& given, Ranks ranks) {
+Tensors run_as(const Schedule& schedule, const Tensors& given, Threading threading) {
   Machine<T> machine(schedule, given);
   std::vector<LaneProgress> lanes = lanes_of(schedule);
-  if (ranks == Ranks::kInTurn)
-    InTurn<T>(schedule, machine, lanes).run();
+  if (threading == Threading::kSingle)
+    SingleThread<T>(schedule, machine, lanes).run();
   else
-    Threads<T>(schedule, machine, lanes).run();
+    ThreadPerLane<T>(schedule, machine, lanes).run();
   if (!std::ranges::all_of(lanes, &LaneProgress::done)) throw InvalidSchedule(describe_deadlock(lanes));
   return machine.outputs();
 }
 
 }  // namespace
 
-Tensors run(const Schedule& schedule, const Tensors& given, Precision precision, Ranks ranks) {
+Tensors run(const Schedule& schedule, const Tensors& given, Precision precision, Threading threading) {
   check_memory(schedule);
-  return precision == Precision::kFp32 ? run_as<float>(schedule, given, ranks) : run_as<double>(schedule, given, ranks);
+  return precision == Precision::kFp32 ? run_as<float>(schedule, given, threading)
+                                       : run_as<double>(schedule, given, threading);
 }
 
 }  // namespace meshattn::cpu

@@ -91,7 +91,7 @@ void attend_block(const BlockShape& s, const CellView<T>& q, const CellView<T>& 
     for (std::int64_t j = seen.begin; j < seen.end; ++j) {
       const T weight = std::exp(score(j) - highest);
       sum += weight;
-      add(sum_v.data(), weight, kv.second(b, j, h / s.group), d);
+      add(sum_v.data(), weight, kv.v_row(b, j, h / s.group), d);
     }
     for (T& x : sum_v) x /= sum;
     merge(o.row(b, i, h), o.lse(b, i, h), sum_v.data(), highest + std::log(sum), d);
@@ -118,10 +118,10 @@ void attend_block_backward(const BlockShape& s, const BackwardCells<T>& r, const
       const int g = h / s.group;
       const T* k = kv.row(b, j, g);
       const T p = std::exp(scale * dot(q, k, d) - lse);
-      const T ds = scale * p * (dot(d_o, kv.second(b, j, g), d) - delta);
+      const T ds = scale * p * (dot(d_o, kv.v_row(b, j, g), d) - delta);
       add(r.dq.row(b, i, h), ds, k, d);
       add(dkv.row(b, j, g), ds, q, d);
-      add(dkv.second(b, j, g), p, d_o, d);
+      add(dkv.v_row(b, j, g), p, d_o, d);
     }
   });
 }

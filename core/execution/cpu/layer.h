@@ -15,7 +15,7 @@ template <typename Layer>
 [[nodiscard]] auto parts_of(Layer& t, Tensor tensor) {
   struct Parts {
     decltype(&t.q) rows = nullptr;
-    decltype(&t.q) second = nullptr;
+    decltype(&t.q) v_rows = nullptr;
     decltype(&t.q) lse = nullptr;
   };
   switch (tensor) {

@@ -44,13 +44,13 @@ void Machine<T>::load(ValueId v, const Tensors& given) {
   const bool kv = on_kv_side(to.tensor());
   const auto d = static_cast<std::size_t>(shape.head_dim);
   check_size(from.rows, rows_of_layer(shape, kv) * d, to.tensor());
-  check_size(from.second, rows_of_layer(shape, kv) * d, to.tensor());
+  check_size(from.v_rows, rows_of_layer(shape, kv) * d, to.tensor());
   check_size(from.lse, rows_of_layer(shape, kv), to.tensor());
   to.for_each_row([&](Cell cell, const CellView<T>& rows, int b, std::int64_t i, int h) {
     const std::size_t row = row_in_layer(shape, kv, to.run(cell), b, i, h);
     for (std::size_t c = 0; c < d; ++c) {
       rows.row(b, i, h)[c] = static_cast<T>((*from.rows)[row * d + c]);
-      if (from.second != nullptr) rows.second(b, i, h)[c] = static_cast<T>((*from.second)[row * d + c]);
+      if (from.v_rows != nullptr) rows.v_row(b, i, h)[c] = static_cast<T>((*from.v_rows)[row * d + c]);
     }
     if (from.lse != nullptr) rows.lse(b, i, h) = static_cast<T>((*from.lse)[row]);
   });
@@ -67,13 +67,13 @@ void Machine<T>::store(ValueId v, Tensors& to) {
     if (part != nullptr && part->empty()) part->assign(size, std::numeric_limits<double>::quiet_NaN());
   };
   prepare(parts.rows, rows_of_layer(shape, kv) * d);
-  prepare(parts.second, rows_of_layer(shape, kv) * d);
+  prepare(parts.v_rows, rows_of_layer(shape, kv) * d);
   prepare(parts.lse, rows_of_layer(shape, kv));
   from.for_each_row([&](Cell cell, const CellView<T>& rows, int b, std::int64_t i, int h) {
     const std::size_t row = row_in_layer(shape, kv, from.run(cell), b, i, h);
     for (std::size_t c = 0; c < d; ++c) {
       (*parts.rows)[row * d + c] = rows.row(b, i, h)[c];
-      if (parts.second != nullptr) (*parts.second)[row * d + c] = rows.second(b, i, h)[c];
+      if (parts.v_rows != nullptr) (*parts.v_rows)[row * d + c] = rows.v_row(b, i, h)[c];
     }
     if (parts.lse != nullptr) (*parts.lse)[row] = rows.lse(b, i, h);
   });
@@ -110,7 +110,7 @@ void Machine<T>::copy(TransferId t) {
   const auto d = static_cast<std::size_t>(s_.problem.shape.head_dim);
   for_each_common_row(from, to, [&](const CellView<T>& x, const CellView<T>& y, int b, std::int64_t i, int h) {
     if (to.tensor() != Tensor::kDelta) std::copy_n(x.row(b, i, h), d, y.row(b, i, h));
-    if (to.has_second()) std::copy_n(x.second(b, i, h), d, y.second(b, i, h));
+    if (to.has_v_rows()) std::copy_n(x.v_row(b, i, h), d, y.v_row(b, i, h));
     if (to.has_lse()) y.lse(b, i, h) = x.lse(b, i, h);
     if (to.tensor() == Tensor::kDelta) y.delta(b, i, h) = x.delta(b, i, h);
   });
@@ -127,7 +127,7 @@ void Machine<T>::compute(const Combine& op) {
                             merge(y.row(b, i, h), y.lse(b, i, h), x.row(b, i, h), x.lse(b, i, h), d);
                           else
                             add(y.row(b, i, h), T{1}, x.row(b, i, h), d);
-                          if (made.has_second()) add(y.second(b, i, h), T{1}, x.second(b, i, h), d);
+                          if (made.has_v_rows()) add(y.v_row(b, i, h), T{1}, x.v_row(b, i, h), d);
                         });
 }
 

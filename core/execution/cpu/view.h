@@ -34,7 +34,7 @@ class CellView {
   /// head_dim numbers: a row of Q, K, O, dO, dQ or dK.
   [[nodiscard]] T* row(int b, std::int64_t i, int h) const { return payload_ + index(b, i, h) * row_width_; }
   /// The row of V or dV beside it.
-  [[nodiscard]] T* second(int b, std::int64_t i, int h) const { return row(b, i, h) + matrix_width_; }
+  [[nodiscard]] T* v_row(int b, std::int64_t i, int h) const { return row(b, i, h) + matrix_width_; }
   /// O's and delta's log-sum-exp.
   [[nodiscard]] T& lse(int b, std::int64_t i, int h) const { return statistics_[index(b, i, h) * statistics_width_]; }
   /// rowsum(dO∘O), the second half of a row of delta.
@@ -72,11 +72,11 @@ class View {
 
   [[nodiscard]] Tensor tensor() const { return value_.tensor; }
   [[nodiscard]] Region region() const { return schedule_->regions[value_.region]; }
-  [[nodiscard]] bool has_second() const { return on_kv_side(value_.tensor); }
+  [[nodiscard]] bool has_v_rows() const { return on_kv_side(value_.tensor); }
   [[nodiscard]] bool has_lse() const { return value_.tensor == Tensor::kO || value_.tensor == Tensor::kDelta; }
 
   [[nodiscard]] TokenRun run(Cell cell) const {
-    return has_second() ? schedule_->problem.kv_run(cell) : schedule_->problem.q_run(cell);
+    return has_v_rows() ? schedule_->problem.kv_run(cell) : schedule_->problem.q_run(cell);
   }
 
   /// The rows of a cell, if the value has it.
@@ -112,7 +112,7 @@ class View {
     const auto d = static_cast<std::size_t>(schedule_->problem.shape.head_dim);
     for_each_row([&](Cell, const CellView<T>& rows, int b, std::int64_t i, int h) {
       std::fill_n(rows.row(b, i, h), d, T{0});
-      if (has_second()) std::fill_n(rows.second(b, i, h), d, T{0});
+      if (has_v_rows()) std::fill_n(rows.v_row(b, i, h), d, T{0});
       if (has_lse()) rows.lse(b, i, h) = -std::numeric_limits<T>::infinity();
     });
   }

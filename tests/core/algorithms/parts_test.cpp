@@ -64,8 +64,8 @@ TEST(Parts, UlyssesIsProvedAndGivesWhatDenseAttentionGives) {
     for (Schedule s : {ulysses(p), prune(ulysses(p))}) {
       assign_memory(s);
       EXPECT_EQ(all_of(s), "") << name_of(p);
-      for (cpu::Ranks ranks : {cpu::Ranks::kInTurn, cpu::Ranks::kThreads})
-        EXPECT_LE(error_of(cpu::run(s, dense, cpu::Precision::kFp64, ranks), dense, p.pass), 1e-12) << name_of(p);
+      for (cpu::Threading threading : {cpu::Threading::kSingle, cpu::Threading::kPerLane})
+        EXPECT_LE(error_of(cpu::run(s, dense, cpu::Precision::kFp64, threading), dense, p.pass), 1e-12) << name_of(p);
     }
   });
 }

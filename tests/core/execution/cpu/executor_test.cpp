@@ -136,7 +136,8 @@ TEST(CpuExecutor, TheTightestPlansRunToo) {
         if (p.pass != pass) return;
         const Schedule s = placed(prune(mesh(p, plan, Dtype::kFp32)));
         EXPECT_LE(error_of(run(s, dense), dense, pass), 1e-12) << name_of(p, tile);
-        EXPECT_LE(error_of(run(s, dense, Precision::kFp64, Ranks::kThreads), dense, pass), 1e-12) << name_of(p, tile);
+        EXPECT_LE(error_of(run(s, dense, Precision::kFp64, Threading::kPerLane), dense, pass), 1e-12)
+            << name_of(p, tile);
       });
     }
 }
@@ -156,9 +157,9 @@ TEST(CpuExecutor, ThreadsAndTurnsAgreeToTheLastBit) {
       for (Tile tile : tiles_of(p.ranks)) {
         const Schedule s = placed(prune(mesh(p, row_by_row(tile, p.pass), Dtype::kBf16)));
         for (Precision precision : {Precision::kFp32, Precision::kFp64}) {
-          const Tensors once = run(s, dense, precision, Ranks::kInTurn);
-          EXPECT_TRUE(same(once, run(s, dense, precision, Ranks::kInTurn))) << name_of(p, tile);
-          EXPECT_TRUE(same(once, run(s, dense, precision, Ranks::kThreads))) << name_of(p, tile);
+          const Tensors once = run(s, dense, precision, Threading::kSingle);
+          EXPECT_TRUE(same(once, run(s, dense, precision, Threading::kSingle))) << name_of(p, tile);
+          EXPECT_TRUE(same(once, run(s, dense, precision, Threading::kPerLane))) << name_of(p, tile);
         }
       }
     });
@@ -210,7 +211,7 @@ TEST(CpuExecutor, ASharedPlaceNeedsItsReuseWait) {
   EXPECT_GT(error_of(run(s, dense).o, dense.o), 1e-3);
   s.waits.push_back({third_op, attended(s, first)});
   EXPECT_LE(error_of(run(s, dense).o, dense.o), 1e-12);
-  EXPECT_LE(error_of(run(s, dense, Precision::kFp64, Ranks::kThreads).o, dense.o), 1e-12);
+  EXPECT_LE(error_of(run(s, dense, Precision::kFp64, Threading::kPerLane).o, dense.o), 1e-12);
 }
 
 TEST(CpuExecutor, ValuesThatOverlapSpoilEachOther) {
@@ -281,8 +282,8 @@ TEST(CpuExecutor, HeadsAndCellsMayTravelAndBeSummedApart) {
   Schedule s = b.finish();
   for (auto [value, region] : narrowed) s.values[value].region = region;
   assign_memory(s);
-  for (Ranks ranks : {Ranks::kInTurn, Ranks::kThreads})
-    EXPECT_LE(error_of(run(s, dense, Precision::kFp64, ranks), dense, p.pass), 1e-12);
+  for (Threading threading : {Threading::kSingle, Threading::kPerLane})
+    EXPECT_LE(error_of(run(s, dense, Precision::kFp64, threading), dense, p.pass), 1e-12);
 }
 
 TEST(CpuExecutor, ADeadlockIsAnErrorThatNamesWhoWaits) {
@@ -295,8 +296,8 @@ TEST(CpuExecutor, ADeadlockIsAnErrorThatNamesWhoWaits) {
   alone.first_op[4] = alone.first_op[3];
   for (Schedule* stuck : {&s, &alone}) {
     spread(*stuck);
-    for (Ranks ranks : {Ranks::kInTurn, Ranks::kThreads})
-      EXPECT_THAT([&] { (void)run(*stuck, dense, Precision::kFp64, ranks); },
+    for (Threading threading : {Threading::kSingle, Threading::kPerLane})
+      EXPECT_THAT([&] { (void)run(*stuck, dense, Precision::kFp64, threading); },
                   ::testing::ThrowsMessage<InvalidSchedule>(::testing::AllOf(
                       ::testing::HasSubstr("deadlock"), ::testing::HasSubstr("rank 0 lane 1 cannot"))));
   }

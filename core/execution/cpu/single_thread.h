@@ -11,9 +11,9 @@ namespace meshattn::cpu {
 /// One thread serves all ranks. Communication goes on as long as anything can, and only then each rank computes one op:
 /// so communication lanes run as far ahead as the schedule lets them, and a missing reuse wait shows.
 template <typename T>
-class InTurn {
+class SingleThread {
  public:
-  InTurn(const Schedule& s, Machine<T>& machine, std::span<LaneProgress> lanes)
+  SingleThread(const Schedule& s, Machine<T>& machine, std::span<LaneProgress> lanes)
       : s_(s), machine_(machine), progress_(s), lanes_(lanes) {}
 
   void run() {

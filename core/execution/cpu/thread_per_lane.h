@@ -17,9 +17,9 @@ namespace meshattn::cpu {
 
 /// A thread for each lane. All bookkeeping is under one mutex; numbers are touched outside it.
 template <typename T>
-class Threads {
+class ThreadPerLane {
  public:
-  Threads(const Schedule& s, Machine<T>& machine, std::span<LaneProgress> lanes)
+  ThreadPerLane(const Schedule& s, Machine<T>& machine, std::span<LaneProgress> lanes)
       : s_(s),
         machine_(machine),
         progress_(s),
