@@ -16,8 +16,8 @@ namespace meshattn {
 
 namespace {
 
-/// One side of an exchange: what this rank sends, or receives, within it.
-struct Side {
+/// One traffic of an exchange: what this rank sends, or receives, within it.
+struct Traffic {
   std::vector<Tensor> tensors;
   std::vector<Rank> peers;
   std::uint64_t bytes = 0;
@@ -29,10 +29,10 @@ struct Side {
   }
 };
 
-std::string joined(const Side& side) {
+std::string joined(const Traffic& traffic) {
   std::string names;
-  for (Tensor t : side.tensors) names.append(names.empty() ? "" : "+").append(name_of(t));
-  return fmt::format("{} {}", names, bytes_text(static_cast<double>(side.bytes)));
+  for (Tensor t : traffic.tensors) names.append(names.empty() ? "" : "+").append(name_of(t));
+  return fmt::format("{} {}", names, bytes_text(static_cast<double>(traffic.bytes)));
 }
 
 /// Writes events of one rank, each on a line. Perfetto keeps process 0 and thread 0 for the idle task, so that rank r
@@ -47,8 +47,8 @@ class RankWriter {
 
  private:
   [[nodiscard]] int pid() const { return pid_; }
-  [[nodiscard]] std::string title(const Op& op, const Side& sent, const Side& received) const;
-  void sides(const Op& op, Side& sent, Side& received) const;
+  [[nodiscard]] std::string title(const Op& op, const Traffic& sent, const Traffic& received) const;
+  void traffic_of(const Op& op, Traffic& sent, Traffic& received) const;
 
   std::ostream& out_;
   const Schedule& s_;
@@ -71,7 +71,7 @@ void RankWriter::name_tracks(const Network& network, int lanes, bool first) {
         lane + 1, lane == kComputeLane ? "compute" : fmt::format("communication {}", lane));
 }
 
-void RankWriter::sides(const Op& op, Side& sent, Side& received) const {
+void RankWriter::traffic_of(const Op& op, Traffic& sent, Traffic& received) const {
   const auto* exchange = std::get_if<Exchange>(&op);
   if (exchange == nullptr) return;
   for (TransferId t : s_.transfers_of(*exchange)) {
@@ -82,7 +82,7 @@ void RankWriter::sides(const Op& op, Side& sent, Side& received) const {
   }
 }
 
-std::string RankWriter::title(const Op& op, const Side& sent, const Side& received) const {
+std::string RankWriter::title(const Op& op, const Traffic& sent, const Traffic& received) const {
   if (const auto* a = std::get_if<Attend>(&op))
     return fmt::format("attend {}x{} blocks", a->row_count, a->column_count);
   if (const auto* b = std::get_if<AttendBackward>(&op))
@@ -97,8 +97,8 @@ std::string RankWriter::title(const Op& op, const Side& sent, const Side& receiv
 
 void RankWriter::event(OpId id) {
   const Op& op = s_.ops[id];
-  Side sent, received;
-  sides(op, sent, received);
+  Traffic sent, received;
+  traffic_of(op, sent, received);
   std::vector<ValueId> reads, makes;
   for_each_operand(
       s_, op, rank_, [&](ValueId v) { reads.push_back(v); }, [&](ValueId v) { makes.push_back(v); });

@@ -13,9 +13,9 @@ namespace meshattn {
 namespace {
 
 /// Who waits for whom, whichever rank they are on.
-class Waits {
+class Predecessors {
  public:
-  explicit Waits(const Schedule& s) : s_(s), dependencies_(s), before_(s.ops.size(), kNone) {
+  explicit Predecessors(const Schedule& s) : s_(s), dependencies_(s), before_(s.ops.size(), kNone) {
     exchanges_.resize(s.transfers.size());
     std::vector<OpId> last(static_cast<std::size_t>(s.problem.ranks * s.lanes()), kNone);
     for (OpId op = 0; op < s.ops.size(); ++op) {
@@ -76,10 +76,10 @@ std::vector<KindDifference> kinds_of(const Schedule& s, const Trace& measured, c
 TraceDifference difference(const Schedule& s, const Trace& measured, const Trace& simulated) {
   TraceDifference d{kinds_of(s, measured, simulated), {}};
   if (s.ops.empty()) return d;
-  const Waits waits(s);
+  const Predecessors predecessors(s);
   OpId op = static_cast<OpId>(std::ranges::max_element(measured.end_s) - measured.end_s.begin());
   for (std::size_t steps = 0; op != kNone && steps < s.ops.size(); ++steps) {
-    const OpId before = waits.last_before(op, measured);
+    const OpId before = predecessors.last_before(op, measured);
     const auto since = [&](const Trace& t) { return t.end_s[op] - (before == kNone ? 0 : t.end_s[before]); };
     d.path.push_back({op, since(measured), since(simulated)});
     op = before;
