@@ -1,4 +1,4 @@
-#include "tests/sim/fluid.h"
+#include "tests/sim/reference_simulator.h"
 
 #include <algorithm>
 #include <limits>
@@ -24,9 +24,9 @@ struct Flow {
   bool done = false;
 };
 
-class Fluid {
+class ReferenceSimulator {
  public:
-  Fluid(const Schedule& schedule, const Network& network, const CostModel& cost);
+  ReferenceSimulator(const Schedule& schedule, const Network& network, const CostModel& cost);
 
   Trace run();
 
@@ -40,8 +40,8 @@ class Fluid {
   [[nodiscard]] bool issued(OpId op) const {
     return times_.issued_s.empty() || now_ >= times_.issued_s[op] + times_.host_s - 1e-12;
   }
-  [[nodiscard]] double unplaced_s(OpId op) const;
-  [[nodiscard]] bool kept_off(Rank rank, OpId exchange) const;
+  [[nodiscard]] double before_last_wave_s(OpId op) const;
+  [[nodiscard]] bool must_wait_for_kernel(Rank rank, OpId exchange) const;
   [[nodiscard]] double speed(Rank rank) const;
   bool start(Rank rank, OpId op);
   bool end(Rank rank, OpId op);
@@ -60,7 +60,7 @@ class Fluid {
   double now_ = 0;
 };
 
-Fluid::Fluid(const Schedule& schedule, const Network& network, const CostModel& cost)
+ReferenceSimulator::ReferenceSimulator(const Schedule& schedule, const Network& network, const CostModel& cost)
     : s_(schedule),
       network_(network),
       times_(cost.times(schedule)),
@@ -80,7 +80,7 @@ Fluid::Fluid(const Schedule& schedule, const Network& network, const CostModel& 
           s_, s_.ops[op], r, [](ValueId) {}, [&](ValueId v) { ++makers_left_[v]; });
 }
 
-bool Fluid::ready(Rank rank, OpId op) const {
+bool ReferenceSimulator::ready(Rank rank, OpId op) const {
   bool ready = times_.issued_s.empty() || now_ >= times_.issued_s[op] - 1e-12;
   for (OpId before = s_.ops_begin(rank); before < op; ++before)
     ready = ready && (ended_[before] || s_.lane(s_.ops[before]) != s_.lane(s_.ops[op]));
@@ -91,23 +91,23 @@ bool Fluid::ready(Rank rank, OpId op) const {
 }
 
 /// Of an op that computes: how long, at full speed, until all its tiles are on SMs, if exchanges wait for that.
-double Fluid::unplaced_s(OpId op) const {
+double ReferenceSimulator::before_last_wave_s(OpId op) const {
   if (times_.last_wave_s.empty()) return 0;
   const double left_s = left_s_[op] - (times_.seconds[op] - times_.last_wave_s[op]);
   return left_s < 1e-14 ? 0 : left_s;
 }
 
 /// Whether a kernel of the rank leaves an exchange no SM, or comes before it.
-bool Fluid::kept_off(Rank rank, OpId exchange) const {
+bool ReferenceSimulator::must_wait_for_kernel(Rank rank, OpId exchange) const {
   if (times_.last_wave_s.empty()) return false;
   for (OpId op = s_.ops_begin(rank); op < s_.ops_end(rank); ++op)
     if (!std::holds_alternative<Exchange>(s_.ops[op]) && !ended_[op])
-      if (op < exchange || (started_[op] && unplaced_s(op) > 0)) return true;
+      if (op < exchange || (started_[op] && before_last_wave_s(op) > 0)) return true;
   return false;
 }
 
 /// What is left to a rank's compute by the transfer that takes most of those that run.
-double Fluid::speed(Rank rank) const {
+double ReferenceSimulator::speed(Rank rank) const {
   double speed = 1;
   for (OpId op = s_.ops_begin(rank); op < s_.ops_end(rank); ++op)
     if (const auto* exchange = std::get_if<Exchange>(&s_.ops[op]); exchange != nullptr && started_[op] && !ended_[op])
@@ -126,7 +126,7 @@ double Fluid::speed(Rank rank) const {
 }
 
 /// Starts an op if it is time. @returns whether it did.
-bool Fluid::start(Rank rank, OpId op) {
+bool ReferenceSimulator::start(Rank rank, OpId op) {
   if (started_[op] || !ready(rank, op)) return false;
   started_[op] = true;
   trace_.start_s[op] = now_;
@@ -138,7 +138,7 @@ bool Fluid::start(Rank rank, OpId op) {
 }
 
 /// Ends an op if it is time. @returns whether it did.
-bool Fluid::end(Rank rank, OpId op) {
+bool ReferenceSimulator::end(Rank rank, OpId op) {
   if (!started_[op] || ended_[op]) return false;
   if (const auto* exchange = std::get_if<Exchange>(&s_.ops[op])) {
     for (TransferId t : s_.transfers_of(*exchange))
@@ -155,7 +155,7 @@ bool Fluid::end(Rank rank, OpId op) {
 
 /// One round of what happens at this moment: what ends, then compute that starts, then exchanges. @returns whether
 /// anything did.
-bool Fluid::settle() {
+bool ReferenceSimulator::settle() {
   bool changed = false;
   for (Flow& f : flows_)
     if (flowing(f) && f.bytes_left <= 0) f.done = changed = true;
@@ -164,13 +164,13 @@ bool Fluid::settle() {
     if (changed) return true;
     for (OpId op = 0; op < s_.ops.size(); ++op)
       if (const Rank rank = s_.rank_of(op); std::holds_alternative<Exchange>(s_.ops[op]) == exchanges)
-        if (!exchanges || !kept_off(rank, op)) changed = start(rank, op) || changed;
+        if (!exchanges || !must_wait_for_kernel(rank, op)) changed = start(rank, op) || changed;
   }
   return changed;
 }
 
 /// Max-min by progressive filling: the link with the least for each of its flows fixes them, and so on.
-void Fluid::share() {
+void ReferenceSimulator::share() {
   std::vector<std::set<std::pair<LinkId, LinkId>>> pairs(network_.links().size());  // by the ends of their routes
   for (const Flow& f : flows_)
     if (flowing(f))
@@ -203,11 +203,11 @@ void Fluid::share() {
   }
 }
 
-double Fluid::next_event() const {
+double ReferenceSimulator::next_event() const {
   double next = kNever;
   for (OpId op = 0; op < s_.ops.size(); ++op)
     if (computes(op)) {
-      const double left_s = unplaced_s(op) > 0 ? unplaced_s(op) : left_s_[op];
+      const double left_s = before_last_wave_s(op) > 0 ? before_last_wave_s(op) : left_s_[op];
       if (left_s > 0) next = std::min(next, now_ + left_s / speed(s_.rank_of(op)));
     }
   for (double issued_s : times_.issued_s)
@@ -219,7 +219,7 @@ double Fluid::next_event() const {
   return next;
 }
 
-Trace Fluid::run() {
+Trace ReferenceSimulator::run() {
   while (true) {
     while (settle()) continue;
     share();
@@ -244,8 +244,8 @@ Trace Fluid::run() {
 
 }  // namespace
 
-Trace simulate_fluid(const Schedule& schedule, const Network& network, const CostModel& cost) {
-  return Fluid(schedule, network, cost).run();
+Trace simulate_reference(const Schedule& schedule, const Network& network, const CostModel& cost) {
+  return ReferenceSimulator(schedule, network, cost).run();
 }
 
 }  // namespace meshattn

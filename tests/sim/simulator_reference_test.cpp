@@ -1,5 +1,3 @@
-#include "tests/sim/fluid.h"
-
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -10,6 +8,7 @@
 #include "core/schedule/schedule_builder.h"
 #include "sim/simulator.h"
 #include "tests/gpu/schedules.h"
+#include "tests/sim/reference_simulator.h"
 #include "tests/support/plans.h"
 
 namespace meshattn {
@@ -142,7 +141,7 @@ void expect_agreement(const Schedule& s, const Cluster& cluster) {
   const auto result = sim::simulate_isolated(s, network, cost);
   if (const auto* failure = std::get_if<sim::Failure>(&result)) FAIL() << failure->reason;
   const Trace& found = std::get<Trace>(result);
-  const Trace expected = simulate_fluid(s, network, cost);
+  const Trace expected = simulate_reference(s, network, cost);
   constexpr double kTolerance = 10e-9;
   for (OpId op = 0; op < s.ops.size(); ++op) {
     ASSERT_NEAR(found.start_s[op], expected.start_s[op], kTolerance) << "op " << op;
@@ -152,7 +151,7 @@ void expect_agreement(const Schedule& s, const Cluster& cluster) {
   EXPECT_GE(found.makespan_s, bound(s, network, cost) * (1 - 1e-9));
 }
 
-TEST(Fluid, AgreesWithSimGridOnTiles) {
+TEST(SimulatorReference, AgreesOnTiles) {
   Random random(1);
   for (int i = 0; i < 60; ++i) {
     SCOPED_TRACE(i);
@@ -162,7 +161,7 @@ TEST(Fluid, AgreesWithSimGridOnTiles) {
   }
 }
 
-TEST(Fluid, AgreesWithSimGridOnEveryAlgorithm) {
+TEST(SimulatorReference, AgreesOnEveryAlgorithm) {
   Random random(4);
   for (int ranks : {4, 8})
     for (const auto& [name, s] : testing::schedules_of(ranks, Dtype::kBf16, 64)) {
@@ -171,7 +170,7 @@ TEST(Fluid, AgreesWithSimGridOnEveryAlgorithm) {
     }
 }
 
-TEST(Fluid, AgreesWithSimGridOnExchangesThatWaitForKernels) {
+TEST(SimulatorReference, AgreesOnExchangesThatWaitForKernels) {
   Random random(3);
   for (int i = 0; i < 100; ++i) {
     SCOPED_TRACE(i);
@@ -184,7 +183,7 @@ TEST(Fluid, AgreesWithSimGridOnExchangesThatWaitForKernels) {
   }
 }
 
-TEST(Fluid, AgreesWithSimGridOnAnyMessages) {
+TEST(SimulatorReference, AgreesOnAnyMessages) {
   Random random(2);
   for (int i = 0; i < 100; ++i) {
     SCOPED_TRACE(i);
