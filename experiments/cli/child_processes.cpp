@@ -92,7 +92,7 @@ bool read_some(Child& child) {
 
 }  // namespace
 
-std::vector<ChildResult> run_in_children(std::span<const std::function<std::string()>> jobs, unsigned at_once) {
+std::vector<ChildResult> run_in_child_processes(std::span<const std::function<std::string()>> jobs, unsigned at_once) {
   std::vector<ChildResult> results(jobs.size());
   std::vector<Child> running;
   std::size_t next = 0;

@@ -16,7 +16,7 @@ struct ChildResult {
 
 /// Runs every job in a process of its own, `at_once` of them at a time: their memory goes back to the system, and one
 /// that dies is only a result. @returns in the order of `jobs`.
-[[nodiscard]] std::vector<ChildResult> run_in_children(std::span<const std::function<std::string()>> jobs,
-                                                       unsigned at_once);
+[[nodiscard]] std::vector<ChildResult> run_in_child_processes(std::span<const std::function<std::string()>> jobs,
+                                                              unsigned at_once);
 
 }  // namespace meshattn

@@ -110,7 +110,7 @@ bool run(const Request& request, std::vector<Row>& rows) {
     jobs.push_back([&] { return answer_of(request, row); });
     row_of_job.push_back(&row);
   }
-  const auto results = run_in_children(jobs, std::thread::hardware_concurrency());
+  const auto results = run_in_child_processes(jobs, std::thread::hardware_concurrency());
   bool well = true;
   for (std::size_t i = 0; i < results.size(); ++i) {
     if (results[i].kind == ChildResult::Kind::kFailed) well = false;

@@ -64,7 +64,7 @@ std::vector<Prediction> predict(const std::vector<PublishedRow>& rows) {
       });
     }
   std::vector<Prediction> predictions(rows.size());
-  const auto results = run_in_children(jobs, std::thread::hardware_concurrency());
+  const auto results = run_in_child_processes(jobs, std::thread::hardware_concurrency());
   for (std::size_t i = 0; i < results.size(); ++i) {
     const PublishedRow& row = rows[row_of[i]];
     const std::string said = fmt::format("{}: {}", row.where, results[i].text);
