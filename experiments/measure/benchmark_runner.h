@@ -10,7 +10,7 @@
 
 namespace meshattn {
 
-/// Runs probes and reads their times.
+/// Runs microbenchmarks and reads their times.
 class Bench {
  public:
   /// Both must outlive it. @param ctas thread blocks of an NCCL kernel; 0: there are none

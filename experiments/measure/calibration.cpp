@@ -24,7 +24,7 @@ double attention_s(const Schedule& s, const Trace& trace) {
 double rate_of(const Bench& bench, const AttentionShape& shape, Pass pass, KernelMask mask,
                std::vector<double>* spreads = nullptr) {
   const Problem p{shape, mask == KernelMask::kFull ? Mask::kFull : Mask::kCausal, Partition::kContiguous, pass, 1};
-  const Schedule s = schedule_of({.shape = shape, .mask = p.mask, .pass = pass, .attends = 4});
+  const Schedule s = schedule_of({.shape = shape, .mask = p.mask, .pass = pass, .attention_ops = 4});
   const gpu::RunResult result = bench.run(s);
   if (spreads != nullptr) spreads->push_back(spread_of(result.makespans_s));
   return flops(total_pairs(p), shape.head_dim, pass) * shape.heads / attention_s(s, result.trace);
@@ -76,7 +76,7 @@ void rectangles(const Bench& bench, Calibration& made) {
         if (length / kSides < bench.request().lengths.front()) continue;
         const std::int64_t queries = pieces == 1 ? length / kSides : length;
         const Schedule s =
-            schedule_of({.shape = bench.shape(queries, length), .pass = pass, .attends = 4, .pieces = pieces});
+            schedule_of({.shape = bench.shape(queries, length), .pass = pass, .attention_ops = 4, .pieces = pieces});
         const std::vector<double> modelled = CostModel(gpu, s.problem).times(s).seconds;
         const double measured_s = attention_s(s, bench.run(s).trace);
         made.rectangle_errors.push_back(std::abs(modelled.back() / measured_s - 1));
@@ -87,8 +87,8 @@ void rectangles(const Bench& bench, Calibration& made) {
 /// Bytes/s, and their spread, of two sums in fp32 into one in the dtype of outputs, as CostModel counts bytes: outputs
 /// with their log-sum-exp, or gradients of queries.
 std::pair<double, double> merging(const Bench& bench, Pass pass) {
-  const Schedule s =
-      schedule_of({.shape = bench.shape(bench.request().lengths.back()), .pass = pass, .attends = 2, .merges = 9});
+  const Schedule s = schedule_of(
+      {.shape = bench.shape(bench.request().lengths.back()), .pass = pass, .attention_ops = 2, .combines = 9});
   const std::vector<double> times = seconds_of<Combine>(s, bench.run(s).trace, 0);
   double bytes = 0;
   for (const Op& op : s.ops)
@@ -111,8 +111,8 @@ void launch(const Bench& bench, Calibration& made) {
       tokens = std::min(tokens, p.q_tokens);
   }
   const AttentionShape shape = bench.shape(tokens);
-  const int attends = static_cast<int>(std::clamp(bench.sums_that_fit(shape), 3.0, 50.0));
-  const Schedule s = schedule_of({.shape = shape, .attends = attends});
+  const int attention_ops = static_cast<int>(std::clamp(bench.sums_that_fit(shape), 3.0, 50.0));
+  const Schedule s = schedule_of({.shape = shape, .attention_ops = attention_ops});
   std::vector<double> gaps, timed_s, untimed_s, issue_s;
   for (int turn = 0; turn < 3; ++turn) {
     const gpu::RunResult timed = bench.run(s), untimed = bench.run(s, false);
@@ -135,9 +135,11 @@ void sharing(const Bench& bench, Calibration& made) {
   if (bench.request().options.ranks_per_device == 1) return;
   const int ranks = bench.request().ranks;
   const std::vector<std::int64_t>& lengths = bench.request().lengths;
-  const auto makespans_s = [&](int attending) {
+  const auto makespans_s = [&](int attention_ranks) {
     return bench
-        .run(schedule_of({.shape = bench.shape(lengths[lengths.size() / 2]), .attends = 3, .attending = attending}))
+        .run(schedule_of({.shape = bench.shape(lengths[lengths.size() / 2]),
+                          .attention_ops = 3,
+                          .attention_ranks = attention_ranks}))
         .makespans_s;
   };
   const std::vector<double> all_s = makespans_s(ranks);

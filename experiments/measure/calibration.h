@@ -78,7 +78,7 @@ struct Calibration {
 /// Runs a schedule with options, for its times.
 using Runner = std::function<gpu::RunResult(const Schedule&, const gpu::RunOptions&)>;
 
-/// Runs probes. @param tell what is measured next. @throws as `run` does
+/// Runs microbenchmarks. @param tell what is measured next. @throws as `run` does
 [[nodiscard]] Calibration calibrate(const CalibrationRequest& request, const Runner& run,
                                     const std::function<void(std::string)>& tell);
 

@@ -30,7 +30,7 @@ class Beside {
   }
 
   struct Asked {
-    int attends = 0, attending = 1, messages = 0;
+    int attention_ops = 0, attention_ranks = 1, messages = 0;
   };
   /// Medians of those that count; of all if none does.
   struct Seen {
@@ -42,8 +42,8 @@ class Beside {
   [[nodiscard]] Seen of(const Asked& asked) const {
     const std::vector<Pair> pair{{1, 0}};
     const Schedule s = schedule_of({.shape = shape_,
-                                    .attends = asked.attends,
-                                    .attending = asked.attending,
+                                    .attention_ops = asked.attention_ops,
+                                    .attention_ranks = asked.attention_ranks,
                                     .pairs = pair,
                                     .exchanges = asked.messages});
     const gpu::RunResult result = bench_.run(s);
@@ -51,7 +51,7 @@ class Beside {
     const std::vector<double> all_attend = seconds_of<Attend>(s, result.trace, 0);
     std::vector<double> attend;
     double attended_s = std::numeric_limits<double>::infinity();
-    for (Rank rank = 0; rank < (asked.attends > 0 ? asked.attending : 0); ++rank) {
+    for (Rank rank = 0; rank < (asked.attention_ops > 0 ? asked.attention_ranks : 0); ++rank) {
       double last_s = 0;
       for (OpId op = s.ops_begin(rank); op < s.ops_end(rank); ++op) {
         if (!std::holds_alternative<Attend>(s.ops[op])) continue;
@@ -72,8 +72,8 @@ class Beside {
             median(result.makespans_s)};
   }
   /// So many that their sums take no more than a quarter of a device.
-  [[nodiscard]] int most_attends(int attending) const {
-    return in_a_row(std::floor(bench_.sums_that_fit(shape_) / attending));
+  [[nodiscard]] int most_attends(int attention_ranks) const {
+    return in_a_row(std::floor(bench_.sums_that_fit(shape_) / attention_ranks));
   }
 
  private:
@@ -83,16 +83,16 @@ class Beside {
 
 /// Attention of one rank as long as messages come. Those of NCCL hold their SMs all the time; copies take nothing
 /// until their bytes flow, a part of the time.
-void attention_beside(const Beside& probe, LinkCalibration& made) {
+void attention_beside(const Beside& benchmark, LinkCalibration& made) {
   constexpr int kAttends = 4;
   constexpr double kLonger = 1.5;  // messages than attention would take alone
-  const double alone_s = probe.of({.attends = kAttends}).attend_s,
-               message_s = probe.of({.messages = kInARow}).message_s;
+  const double alone_s = benchmark.of({.attention_ops = kAttends}).attend_s,
+               message_s = benchmark.of({.messages = kInARow}).message_s;
   const int messages = in_a_row(kLonger * kAttends * alone_s / message_s);
-  const int attends = std::clamp(static_cast<int>(messages * message_s / alone_s / kLonger), 1, kAttends);
-  const double attends_s = probe.of({.attends = attends}).whole_s,
-               messages_s = probe.of({.messages = messages}).whole_s;
-  const Beside::Seen both = probe.of({.attends = attends, .messages = messages});
+  const int attention_ops = std::clamp(static_cast<int>(messages * message_s / alone_s / kLonger), 1, kAttends);
+  const double attends_s = benchmark.of({.attention_ops = attention_ops}).whole_s,
+               messages_s = benchmark.of({.messages = messages}).whole_s;
+  const Beside::Seen both = benchmark.of({.attention_ops = attention_ops, .messages = messages});
   made.overlap = (attends_s + messages_s - both.whole_s) / std::min(attends_s, messages_s);
   made.attention_slowed = std::max(0.0, both.attend_s / alone_s - 1);
   const double flowing = std::clamp(1 - made.startups.back().seconds / both.message_s, 0.1, 1.0);
@@ -107,16 +107,16 @@ void messages_beside(const Bench& bench, double processors, LinkCalibration& mad
   const std::vector<std::int64_t>& sizes = bench.request().message_tokens;
   made.messages_beside = kInARow;
   for (std::size_t i = sizes.size() - std::min<std::size_t>(2, sizes.size()); i < sizes.size(); ++i) {
-    const Beside probe(bench, sizes[i]);
-    const double attend_s = probe.of({.attends = 2}).attend_s;
+    const Beside benchmark(bench, sizes[i]);
+    const double attend_s = benchmark.of({.attention_ops = 2}).attend_s;
     const double alone_s = made.startups[i].seconds + made.startups[i].bytes / made.bytes_per_s;
     const double all_s = bench.request().options.ranks_per_device > 1 ? attend_s * ranks / processors : attend_s;
-    const int most = probe.most_attends(ranks);
-    int attends = std::min(most, in_a_row(2 * kInARow * alone_s / all_s));
-    Beside::Seen seen = probe.of({attends, ranks, kInARow});
-    while (seen.messages <= kInARow / 2 && attends < most) {
-      attends = std::min(most, 2 * attends);
-      seen = probe.of({attends, ranks, kInARow});
+    const int most = benchmark.most_attends(ranks);
+    int attention_ops = std::min(most, in_a_row(2 * kInARow * alone_s / all_s));
+    Beside::Seen seen = benchmark.of({attention_ops, ranks, kInARow});
+    while (seen.messages <= kInARow / 2 && attention_ops < most) {
+      attention_ops = std::min(most, 2 * attention_ops);
+      seen = benchmark.of({attention_ops, ranks, kInARow});
     }
     took.push_back({made.startups[i].bytes, seen.message_s});
     made.messages_slowed = std::max(0.0, seen.message_s / alone_s - 1);

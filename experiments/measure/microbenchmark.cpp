@@ -54,10 +54,10 @@ std::vector<ValueId> attend_backward(ScheduleBuilder& b, Rank rank, ValueId kv, 
 
 }  // namespace
 
-Schedule schedule_of(const Probe& probe) {
-  Problem p{probe.shape, probe.mask, Partition::kContiguous, probe.pass, probe.attending};
-  for (const auto& [from, to] : probe.pairs) p.ranks = std::max({p.ranks, from + 1, to + 1});
-  p.cuts = probe.pieces;
+Schedule schedule_of(const Microbenchmark& benchmark) {
+  Problem p{benchmark.shape, benchmark.mask, Partition::kContiguous, benchmark.pass, benchmark.attention_ranks};
+  for (const auto& [from, to] : benchmark.pairs) p.ranks = std::max({p.ranks, from + 1, to + 1});
+  p.cuts = benchmark.pieces;
   p.shape.seq_q *= p.ranks;
   p.shape.seq_kv *= p.ranks;
   ScheduleBuilder b(p);
@@ -70,20 +70,20 @@ Schedule schedule_of(const Probe& probe) {
                     : b.input(rank, Tensor::kKV, b.region(std::span(&first, 1), {0, p.shape.kv_heads}), p.shape.dtype));
   }
   std::vector<ValueId> sums;
-  for (Rank rank = 0; rank < (probe.attends > 0 ? probe.attending : 0); ++rank) {
+  for (Rank rank = 0; rank < (benchmark.attention_ops > 0 ? benchmark.attention_ranks : 0); ++rank) {
     const ValueId kv = piece[static_cast<std::size_t>(rank)];
-    for (ValueId sum :
-         p.pass == Pass::kForward ? attend(b, rank, kv, probe.attends) : attend_backward(b, rank, kv, probe.attends)) {
+    for (ValueId sum : p.pass == Pass::kForward ? attend(b, rank, kv, benchmark.attention_ops)
+                                                : attend_backward(b, rank, kv, benchmark.attention_ops)) {
       b.output(sum);
       sums.push_back(sum);
     }
   }
   const std::size_t second = p.pass == Pass::kForward ? 1 : 2;
-  for (int i = 0; i < probe.merges; ++i) b.output(b.combine(std::vector{sums[0], sums[second]}, p.shape.dtype));
-  for (int i = 0; i < probe.exchanges; ++i) {
+  for (int i = 0; i < benchmark.combines; ++i) b.output(b.combine(std::vector{sums[0], sums[second]}, p.shape.dtype));
+  for (int i = 0; i < benchmark.exchanges; ++i) {
     std::vector<TransferId> transfers;
-    for (const auto& [from, to] : probe.pairs)
-      transfers.push_back(b.transfer((i < probe.whole ? whole : piece)[static_cast<std::size_t>(from)], to, 1));
+    for (const auto& [from, to] : benchmark.pairs)
+      transfers.push_back(b.transfer((i < benchmark.whole ? whole : piece)[static_cast<std::size_t>(from)], to, 1));
     b.exchange_all(transfers);
   }
   Schedule s = b.finish();

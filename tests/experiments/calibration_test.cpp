@@ -74,12 +74,12 @@ TEST_F(CalibrationOfABox, RunsWhatItSays) {
   for (int pieces : {2, 32, 4096}) EXPECT_TRUE(asked.contains({pieces, 16384, 2, pieces, 0, 18, 9})) << pieces;
   std::set<std::int64_t> beside;
   for (const Asked& a : asked)
-    if (a.attends > 0 && a.exchanges > 0) beside.insert(a.queries);
+    if (a.attention_ops > 0 && a.exchanges > 0) beside.insert(a.queries);
   EXPECT_EQ(beside, std::set<std::int64_t>{2048});
 }
 
-/// Four attends take 4 (1.76 ms + 4.5 us), while as many messages come as would take 1.5 times that: all of them
-/// overlap but for what messages take from it.
+/// Four ops of attention take 4 (1.76 ms + 4.5 us), while as many messages come as would take 1.5 times that: all of
+/// them overlap but for what messages take from it.
 TEST_F(CalibrationOfABox, MessagesComeWhileAllAttend) {
   const Calibration free = measured();
   EXPECT_GT(free.links.at(0).messages_beside, kInARow / 2);
@@ -114,7 +114,7 @@ TEST_F(CalibrationOfABox, FitsInItsMemory) {
   (void)measured();
   int most = 0;
   for (const Asked& a : asked)
-    if (a.ranks == 6) most = std::max(most, a.attends);
+    if (a.ranks == 6) most = std::max(most, a.attention_ops);
   EXPECT_EQ(most, 20);
 }
 

@@ -18,7 +18,7 @@ namespace meshattn {
 /// What was run, of each rank.
 struct Asked {
   std::int64_t queries = 0, keys = 0;
-  int ranks = 0, cuts = 0, attends = 0, exchanges = 0, whole = 0;  ///< whole: transfers of all of a chunk
+  int ranks = 0, cuts = 0, attention_ops = 0, exchanges = 0, whole = 0;  ///< whole: transfers of all of a chunk
 
   friend auto operator<=>(const Asked&, const Asked&) = default;
 };
@@ -27,7 +27,8 @@ inline Asked asked_of(const Schedule& s) {
   const Problem& p = s.problem;
   Asked asked{p.shape.seq_q / p.ranks, p.shape.seq_kv / p.ranks, p.ranks, p.cuts, 0, 0, 0};
   for (OpId op = s.ops_begin(0); op < s.ops_end(0); ++op) {
-    asked.attends += std::holds_alternative<Attend>(s.ops[op]) || std::holds_alternative<AttendBackward>(s.ops[op]);
+    asked.attention_ops +=
+        std::holds_alternative<Attend>(s.ops[op]) || std::holds_alternative<AttendBackward>(s.ops[op]);
     asked.exchanges += std::holds_alternative<Exchange>(s.ops[op]);
   }
   for (const Transfer& t : s.transfers)
