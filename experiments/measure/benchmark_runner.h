@@ -11,10 +11,10 @@
 namespace meshattn {
 
 /// Runs microbenchmarks and reads their times.
-class Bench {
+class BenchmarkRunner {
  public:
   /// Both must outlive it. @param ctas thread blocks of an NCCL kernel; 0: there are none
-  Bench(const CalibrationRequest& request, const Runner& runner, int ctas)
+  BenchmarkRunner(const CalibrationRequest& request, const Runner& runner, int ctas)
       : request_(request), runner_(runner), options_(request.options) {
     options_.numbers = false;
     if (ctas > 0) options_.most_ctas = ctas;
@@ -75,10 +75,10 @@ struct Exchanges {
 [[nodiscard]] Exchanges exchanges(const Schedule& s, const Trace& trace, std::size_t from = 0);
 
 /// Messages by themselves.
-[[nodiscard]] LinkCalibration calibrate_links(const Bench& bench);
+[[nodiscard]] LinkCalibration calibrate_links(const BenchmarkRunner& bench);
 /// What messages and attention take from each other. `processors`: of Calibration.
-void calibrate_beside(const Bench& bench, double processors, LinkCalibration& made);
+void calibrate_beside(const BenchmarkRunner& bench, double processors, LinkCalibration& made);
 /// Of any two ranks, ascending by rate. `links`: of the same.
-[[nodiscard]] std::vector<PathRate> calibrate_paths(const Bench& bench, const LinkCalibration& links);
+[[nodiscard]] std::vector<PathRate> calibrate_paths(const BenchmarkRunner& bench, const LinkCalibration& links);
 
 }  // namespace meshattn

@@ -21,7 +21,7 @@ double attention_s(const Schedule& s, const Trace& trace) {
 }
 
 /// Operations per second of dense attention on one rank.
-double rate_of(const Bench& bench, const AttentionShape& shape, Pass pass, KernelMask mask,
+double rate_of(const BenchmarkRunner& bench, const AttentionShape& shape, Pass pass, KernelMask mask,
                std::vector<double>* spreads = nullptr) {
   const Problem p{shape, mask == KernelMask::kFull ? Mask::kFull : Mask::kCausal, Partition::kContiguous, pass, 1};
   const Schedule s = schedule_of({.shape = shape, .mask = p.mask, .pass = pass, .attention_ops = 4});
@@ -30,7 +30,7 @@ double rate_of(const Bench& bench, const AttentionShape& shape, Pass pass, Kerne
   return flops(total_pairs(p), shape.head_dim, pass) * shape.heads / attention_s(s, result.trace);
 }
 
-void attention(const Bench& bench, Calibration& made) {
+void attention(const BenchmarkRunner& bench, Calibration& made) {
   const AttentionShape& all = bench.request().shape;
   std::vector<double> spreads;
   for (std::int64_t length : bench.request().lengths)
@@ -43,7 +43,7 @@ void attention(const Bench& bench, Calibration& made) {
 }
 
 /// A kernel of few tiles, of the heads that share one of keys, beside that of all: which has a longer end.
-void tails(const Bench& bench, Calibration& made) {
+void tails(const BenchmarkRunner& bench, Calibration& made) {
   const double sms = bench.request().devices.sms;
   for (Pass pass : {Pass::kForward, Pass::kBackward}) {
     std::vector<double> found;
@@ -64,7 +64,7 @@ void tails(const Bench& bench, Calibration& made) {
 
 /// Kernels of four times as many keys as queries, and the other way round, full mask: how far they are from what the
 /// cost model makes of the points, which are squares.
-void rectangles(const Bench& bench, Calibration& made) {
+void rectangles(const BenchmarkRunner& bench, Calibration& made) {
   GpuProfile gpu;
   gpu.attention = made.points;
   gpu.tails = made.tails;
@@ -86,7 +86,7 @@ void rectangles(const Bench& bench, Calibration& made) {
 
 /// Bytes/s, and their spread, of two sums in fp32 into one in the dtype of outputs, as CostModel counts bytes: outputs
 /// with their log-sum-exp, or gradients of queries.
-std::pair<double, double> merging(const Bench& bench, Pass pass) {
+std::pair<double, double> merging(const BenchmarkRunner& bench, Pass pass) {
   const Schedule s = schedule_of(
       {.shape = bench.shape(bench.request().lengths.back()), .pass = pass, .attention_ops = 2, .combines = 9});
   const std::vector<double> times = seconds_of<Combine>(s, bench.run(s).trace, 0);
@@ -101,7 +101,7 @@ std::pair<double, double> merging(const Bench& bench, Pass pass) {
 
 /// At the first length whose kernels keep the device busy while the host issues the next: 100 µs. Timed and untimed
 /// runs take turns, and the fastest of each count: what an op's events cost is less than what runs differ.
-void launch(const Bench& bench, Calibration& made) {
+void launch(const BenchmarkRunner& bench, Calibration& made) {
   constexpr double kBusy_s = 100e-6;
   std::int64_t tokens = bench.request().lengths.back();
   for (const AttentionPoint& p : made.points) {
@@ -131,7 +131,7 @@ void launch(const Bench& bench, Calibration& made) {
   made.issue_s = median(issue_s) / ops;
 }
 
-void sharing(const Bench& bench, Calibration& made) {
+void sharing(const BenchmarkRunner& bench, Calibration& made) {
   if (bench.request().options.ranks_per_device == 1) return;
   const int ranks = bench.request().ranks;
   const std::vector<std::int64_t>& lengths = bench.request().lengths;
@@ -157,7 +157,7 @@ std::optional<double> tail_of(double slower, double waves, double all_waves) {
 
 Calibration calibrate(const CalibrationRequest& request, const Runner& run,
                       const std::function<void(std::string)>& tell) {
-  const Bench bench(request, run, 0);
+  const BenchmarkRunner bench(request, run, 0);
   Calibration made;
   tell("attention");
   attention(bench, made);
@@ -172,7 +172,7 @@ Calibration calibrate(const CalibrationRequest& request, const Runner& run,
   sharing(bench, made);
   for (int ctas : request.ctas) {
     tell(ctas > 0 ? fmt::format("messages with {} CTAs", ctas) : "messages");
-    const Bench of_ctas(request, run, ctas);
+    const BenchmarkRunner of_ctas(request, run, ctas);
     made.links[ctas] = calibrate_links(of_ctas);
     calibrate_beside(of_ctas, made.processors, made.links[ctas]);
     if (ctas == request.ctas.front() && request.options.ranks_per_device == 1)

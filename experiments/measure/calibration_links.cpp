@@ -36,7 +36,7 @@ double bandwidth_of(const std::vector<StartupPoint>& took) {
 
 /// From one rank to another: a bandwidth, and what messages of each size take beyond it. As many of the largest go
 /// before them, so that what the host needs to issue them is not counted.
-void messages(const Bench& bench, LinkCalibration& made) {
+void messages(const BenchmarkRunner& bench, LinkCalibration& made) {
   const std::vector<Pair> pair{{0, 1}};
   std::vector<StartupPoint> took;
   const std::vector<std::int64_t>& sizes = bench.request().message_tokens;
@@ -58,7 +58,8 @@ void messages(const Bench& bench, LinkCalibration& made) {
 
 /// Bytes/s of the largest messages, all pairs together, from when the first has come to when the last has, without
 /// their start-ups (of another pair: no more than half of it); and the spread of one.
-std::pair<double, double> rate_of(const Bench& bench, const LinkCalibration& made, const std::vector<Pair>& pairs) {
+std::pair<double, double> rate_of(const BenchmarkRunner& bench, const LinkCalibration& made,
+                                  const std::vector<Pair>& pairs) {
   const Schedule s = schedule_of(
       {.shape = bench.shape(1, bench.request().message_tokens.back()), .pairs = pairs, .exchanges = kInARow});
   const Exchanges all = exchanges(s, bench.run(s).trace);
@@ -68,14 +69,15 @@ std::pair<double, double> rate_of(const Bench& bench, const LinkCalibration& mad
 }
 
 /// Likewise; no less than one pair alone reaches, no more than as many.
-std::pair<double, double> at_once(const Bench& bench, const LinkCalibration& made, const std::vector<Pair>& pairs) {
+std::pair<double, double> at_once(const BenchmarkRunner& bench, const LinkCalibration& made,
+                                  const std::vector<Pair>& pairs) {
   const auto [bytes_per_s, spread] = rate_of(bench, made, pairs);
   return {std::clamp(bytes_per_s, made.bytes_per_s, static_cast<double>(pairs.size()) * made.bytes_per_s), spread};
 }
 
 }  // namespace
 
-std::vector<PathRate> calibrate_paths(const Bench& bench, const LinkCalibration& links) {
+std::vector<PathRate> calibrate_paths(const BenchmarkRunner& bench, const LinkCalibration& links) {
   std::vector<PathRate> paths;
   for (Rank from = 0; from < bench.request().ranks; ++from)
     for (Rank to = from + 1; to < bench.request().ranks; ++to)
@@ -84,7 +86,7 @@ std::vector<PathRate> calibrate_paths(const Bench& bench, const LinkCalibration&
   return paths;
 }
 
-LinkCalibration calibrate_links(const Bench& bench) {
+LinkCalibration calibrate_links(const BenchmarkRunner& bench) {
   const int ranks = bench.request().ranks;
   LinkCalibration made;
   messages(bench, made);

@@ -18,7 +18,7 @@ int in_a_row(double times) {
 /// lose to a message's SMs is nothing, or a whole wave.
 class Beside {
  public:
-  Beside(const Bench& bench, std::int64_t message_tokens) : bench_(bench) {
+  Beside(const BenchmarkRunner& bench, std::int64_t message_tokens) : bench_(bench) {
     constexpr double kWaves = 16;
     std::int64_t queries = 0;
     for (std::int64_t length : bench.request().lengths) {
@@ -77,7 +77,7 @@ class Beside {
   }
 
  private:
-  const Bench& bench_;
+  const BenchmarkRunner& bench_;
   AttentionShape shape_;
 };
 
@@ -101,7 +101,7 @@ void attention_beside(const Beside& benchmark, LinkCalibration& made) {
 
 /// Messages while all ranks attend, long enough for most of them, however slow these make them: of the largest size,
 /// and of the one before, which tell what they wait from how fast they are.
-void messages_beside(const Bench& bench, double processors, LinkCalibration& made) {
+void messages_beside(const BenchmarkRunner& bench, double processors, LinkCalibration& made) {
   const int ranks = bench.request().ranks;
   std::vector<StartupPoint> took;
   const std::vector<std::int64_t>& sizes = bench.request().message_tokens;
@@ -133,7 +133,7 @@ void messages_beside(const Bench& bench, double processors, LinkCalibration& mad
 
 }  // namespace
 
-void calibrate_beside(const Bench& bench, double processors, LinkCalibration& made) {
+void calibrate_beside(const BenchmarkRunner& bench, double processors, LinkCalibration& made) {
   attention_beside(Beside(bench, bench.request().message_tokens.back()), made);
   messages_beside(bench, processors, made);
 }
