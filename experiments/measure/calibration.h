@@ -31,7 +31,7 @@ struct PathRate {
 };
 
 /// Of a kind of message or of attention that is measured, so many in a row.
-inline constexpr int kInARow = 9;
+inline constexpr int kRepetitions = 9;
 
 /// Messages within the box: medians of several in a row, in the median repeat. `spread`: half of what the middle half
 /// of them differ, relative.
@@ -49,9 +49,9 @@ struct LinkCalibration {
   double messages_slowed = 0;           ///< time of the largest message while all ranks attend by that without, less 1
   double busy_efficiency = 1;           ///< of the bandwidth, what is left then, by the two largest sizes
   double busy_wait_s = 0;               ///< what such a message takes longer besides
-  int messages_beside = 0;  ///< of kInARow, so many came while all ranks still attended: the last two are of these
+  int messages_beside = 0;  ///< of kRepetitions, so many came while all ranks still attended: the last two are of these
 
-  [[nodiscard]] bool few_came_beside() const { return messages_beside <= kInARow / 2; }
+  [[nodiscard]] bool few_came_beside() const { return messages_beside <= kRepetitions / 2; }
 };
 
 /// What was measured, likewise; attention's spread, and that of processors, is of repeats.

@@ -44,10 +44,10 @@ void messages(const BenchmarkRunner& bench, LinkCalibration& made) {
     const auto pieces = static_cast<int>(std::min<std::int64_t>(sizes.back() / tokens, kMaxCuts));
     const Schedule s = schedule_of({.shape = bench.shape(pieces, sizes.back()),
                                     .pairs = pair,
-                                    .exchanges = 2 * kInARow,
+                                    .exchanges = 2 * kRepetitions,
                                     .pieces = pieces,
-                                    .whole = kInARow});
-    const std::vector<double> times = exchanges(s, bench.run(s).trace, kInARow).seconds();
+                                    .whole = kRepetitions});
+    const std::vector<double> times = exchanges(s, bench.run(s).trace, kRepetitions).seconds();
     took.push_back({bytes_of_message(s), median(times)});
     made.spread = spread_of(times);
   }
@@ -61,9 +61,9 @@ void messages(const BenchmarkRunner& bench, LinkCalibration& made) {
 std::pair<double, double> rate_of(const BenchmarkRunner& bench, const LinkCalibration& made,
                                   const std::vector<Pair>& pairs) {
   const Schedule s = schedule_of(
-      {.shape = bench.shape(1, bench.request().message_tokens.back()), .pairs = pairs, .exchanges = kInARow});
+      {.shape = bench.shape(1, bench.request().message_tokens.back()), .pairs = pairs, .exchanges = kRepetitions});
   const Exchanges all = exchanges(s, bench.run(s).trace);
-  const double each_s = (all.end_s.back() - all.end_s.front()) / (kInARow - 1);
+  const double each_s = (all.end_s.back() - all.end_s.front()) / (kRepetitions - 1);
   const double flow_s = std::max({1e-12, each_s / 2, each_s - made.startups.back().seconds});
   return {static_cast<double>(pairs.size()) * bytes_of_message(s) / flow_s, spread_of(all.seconds())};
 }

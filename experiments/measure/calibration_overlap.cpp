@@ -9,7 +9,7 @@ namespace meshattn {
 
 namespace {
 
-int in_a_row(double times) {
+int repetitions(double times) {
   constexpr double kMost = 300;
   return static_cast<int>(std::clamp(std::ceil(times), 1.0, kMost));
 }
@@ -73,7 +73,7 @@ class Beside {
   }
   /// So many that their sums take no more than a quarter of a device.
   [[nodiscard]] int most_attends(int attention_ranks) const {
-    return in_a_row(std::floor(bench_.sums_that_fit(shape_) / attention_ranks));
+    return repetitions(std::floor(bench_.sums_that_fit(shape_) / attention_ranks));
   }
 
  private:
@@ -87,8 +87,8 @@ void attention_beside(const Beside& benchmark, LinkCalibration& made) {
   constexpr int kAttends = 4;
   constexpr double kLonger = 1.5;  // messages than attention would take alone
   const double alone_s = benchmark.of({.attention_ops = kAttends}).attend_s,
-               message_s = benchmark.of({.messages = kInARow}).message_s;
-  const int messages = in_a_row(kLonger * kAttends * alone_s / message_s);
+               message_s = benchmark.of({.messages = kRepetitions}).message_s;
+  const int messages = repetitions(kLonger * kAttends * alone_s / message_s);
   const int attention_ops = std::clamp(static_cast<int>(messages * message_s / alone_s / kLonger), 1, kAttends);
   const double attends_s = benchmark.of({.attention_ops = attention_ops}).whole_s,
                messages_s = benchmark.of({.messages = messages}).whole_s;
@@ -105,18 +105,18 @@ void messages_beside(const BenchmarkRunner& bench, double processors, LinkCalibr
   const int ranks = bench.request().ranks;
   std::vector<StartupPoint> took;
   const std::vector<std::int64_t>& sizes = bench.request().message_tokens;
-  made.messages_beside = kInARow;
+  made.messages_beside = kRepetitions;
   for (std::size_t i = sizes.size() - std::min<std::size_t>(2, sizes.size()); i < sizes.size(); ++i) {
     const Beside benchmark(bench, sizes[i]);
     const double attend_s = benchmark.of({.attention_ops = 2}).attend_s;
     const double alone_s = made.startups[i].seconds + made.startups[i].bytes / made.bytes_per_s;
     const double all_s = bench.request().options.ranks_per_device > 1 ? attend_s * ranks / processors : attend_s;
     const int most = benchmark.most_attends(ranks);
-    int attention_ops = std::min(most, in_a_row(2 * kInARow * alone_s / all_s));
-    Beside::Seen seen = benchmark.of({attention_ops, ranks, kInARow});
-    while (seen.messages <= kInARow / 2 && attention_ops < most) {
+    int attention_ops = std::min(most, repetitions(2 * kRepetitions * alone_s / all_s));
+    Beside::Seen seen = benchmark.of({attention_ops, ranks, kRepetitions});
+    while (seen.messages <= kRepetitions / 2 && attention_ops < most) {
       attention_ops = std::min(most, 2 * attention_ops);
-      seen = benchmark.of({attention_ops, ranks, kInARow});
+      seen = benchmark.of({attention_ops, ranks, kRepetitions});
     }
     took.push_back({made.startups[i].bytes, seen.message_s});
     made.messages_slowed = std::max(0.0, seen.message_s / alone_s - 1);

@@ -92,7 +92,7 @@ std::string remarks(const CalibrationRequest& request, const Calibration& m, con
     text += fmt::format(
         "# In doubt: busy_efficiency. Of {} messages {} came before attention had ended: it seems to leave them no "
         "room.\n",
-        kInARow, links.messages_beside);
+        kRepetitions, links.messages_beside);
   return text;
 }
 

@@ -82,7 +82,7 @@ TEST_F(CalibrationOfABox, RunsWhatItSays) {
 /// them overlap but for what messages take from it.
 TEST_F(CalibrationOfABox, MessagesComeWhileAllAttend) {
   const Calibration free = measured();
-  EXPECT_GT(free.links.at(0).messages_beside, kInARow / 2);
+  EXPECT_GT(free.links.at(0).messages_beside, kRepetitions / 2);
   EXPECT_NEAR(free.links.at(0).busy_wait_s, 0, 1e-9);
   EXPECT_GT(free.links.at(0).overlap, 0.5);
   EXPECT_THAT(cluster_text(request_, free, 0, "g"), testing::Not(HasSubstr("In doubt")));
