@@ -77,7 +77,7 @@ struct Exchanges {
 /// Messages by themselves.
 [[nodiscard]] LinkCalibration calibrate_links(const BenchmarkRunner& bench);
 /// What messages and attention take from each other. `processors`: of Calibration.
-void calibrate_beside(const BenchmarkRunner& bench, double processors, LinkCalibration& made);
+void calibrate_overlap(const BenchmarkRunner& bench, double processors, LinkCalibration& made);
 /// Of any two ranks, ascending by rate. `links`: of the same.
 [[nodiscard]] std::vector<PathRate> calibrate_paths(const BenchmarkRunner& bench, const LinkCalibration& links);
 

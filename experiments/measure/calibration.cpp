@@ -174,7 +174,7 @@ Calibration calibrate(const CalibrationRequest& request, const Runner& run,
     tell(ctas > 0 ? fmt::format("messages with {} CTAs", ctas) : "messages");
     const BenchmarkRunner of_ctas(request, run, ctas);
     made.links[ctas] = calibrate_links(of_ctas);
-    calibrate_beside(of_ctas, made.processors, made.links[ctas]);
+    calibrate_overlap(of_ctas, made.processors, made.links[ctas]);
     if (ctas == request.ctas.front() && request.options.ranks_per_device == 1)
       made.paths = calibrate_paths(of_ctas, made.links[ctas]);
   }

@@ -44,14 +44,15 @@ struct LinkCalibration {
   double shared_spread = 0;
   double each_to_each_bytes_per_s = 0;  ///< of all ranks together, each sending to all others
   double overlap = 1;                   ///< (Tc + Tm − T) / min(Tc, Tm) of attention, messages, and both at once
-  double attention_slowed = 0;          ///< time of attention beside messages by that without, less 1
+  double attention_slowdown = 0;        ///< time of attention beside messages by that without, less 1
   double compute_efficiency = 1;        ///< of attention's speed, what is left while bytes flow
-  double messages_slowed = 0;           ///< time of the largest message while all ranks attend by that without, less 1
+  double message_slowdown = 0;          ///< time of the largest message while all ranks attend by that without, less 1
   double busy_efficiency = 1;           ///< of the bandwidth, what is left then, by the two largest sizes
-  double busy_wait_s = 0;               ///< what such a message takes longer besides
-  int messages_beside = 0;  ///< of kRepetitions, so many came while all ranks still attended: the last two are of these
+  double overlap_delay_s = 0;           ///< what such a message takes longer besides
+  int overlapped_messages =
+      0;  ///< of kRepetitions, so many came while all ranks still attended: the last two are of these
 
-  [[nodiscard]] bool few_came_beside() const { return messages_beside <= kRepetitions / 2; }
+  [[nodiscard]] bool has_few_overlapped_messages() const { return overlapped_messages <= kRepetitions / 2; }
 };
 
 /// What was measured, likewise; attention's spread, and that of processors, is of repeats.

@@ -16,9 +16,9 @@ int repetitions(double times) {
 
 /// Rank 0 receives from rank 1 beside attention, of so many queries that it has many waves of tiles: what few of them
 /// lose to a message's SMs is nothing, or a whole wave.
-class Beside {
+class OverlapBenchmark {
  public:
-  Beside(const BenchmarkRunner& bench, std::int64_t message_tokens) : bench_(bench) {
+  OverlapBenchmark(const BenchmarkRunner& bench, std::int64_t message_tokens) : bench_(bench) {
     constexpr double kWaves = 16;
     std::int64_t queries = 0;
     for (std::int64_t length : bench.request().lengths) {
@@ -50,7 +50,7 @@ class Beside {
     const Exchanges sent = exchanges(s, result.trace);
     const std::vector<double> all_attend = seconds_of<Attend>(s, result.trace, 0);
     std::vector<double> attend;
-    double attended_s = std::numeric_limits<double>::infinity();
+    double attention_end_s = std::numeric_limits<double>::infinity();
     for (Rank rank = 0; rank < (asked.attention_ops > 0 ? asked.attention_ranks : 0); ++rank) {
       double last_s = 0;
       for (OpId op = s.ops_begin(rank); op < s.ops_end(rank); ++op) {
@@ -59,11 +59,12 @@ class Beside {
         if (rank == 0 && (sent.end_s.empty() || last_s <= sent.end_s.back()))
           attend.push_back(last_s - result.trace.start_s[op]);
       }
-      attended_s = std::min(attended_s, last_s);
+      attention_end_s = std::min(attention_end_s, last_s);
     }
     if (attend.size() > 1) attend.erase(attend.begin());
     const std::vector<double> all_message = sent.seconds();
-    const auto came = static_cast<std::size_t>(std::ranges::upper_bound(sent.end_s, attended_s) - sent.end_s.begin());
+    const auto came =
+        static_cast<std::size_t>(std::ranges::upper_bound(sent.end_s, attention_end_s) - sent.end_s.begin());
     const std::vector<double> message(all_message.begin(), all_message.begin() + static_cast<std::ptrdiff_t>(came));
     const auto middle = [](const std::vector<double>& those, const std::vector<double>& all) {
       return all.empty() ? 0 : median(those.empty() ? all : those);
@@ -83,7 +84,7 @@ class Beside {
 
 /// Attention of one rank as long as messages come. Those of NCCL hold their SMs all the time; copies take nothing
 /// until their bytes flow, a part of the time.
-void attention_beside(const Beside& benchmark, LinkCalibration& made) {
+void overlapped_attention(const OverlapBenchmark& benchmark, LinkCalibration& made) {
   constexpr int kAttends = 4;
   constexpr double kLonger = 1.5;  // messages than attention would take alone
   const double alone_s = benchmark.of({.attention_ops = kAttends}).attend_s,
@@ -92,35 +93,35 @@ void attention_beside(const Beside& benchmark, LinkCalibration& made) {
   const int attention_ops = std::clamp(static_cast<int>(messages * message_s / alone_s / kLonger), 1, kAttends);
   const double attends_s = benchmark.of({.attention_ops = attention_ops}).whole_s,
                messages_s = benchmark.of({.messages = messages}).whole_s;
-  const Beside::Seen both = benchmark.of({.attention_ops = attention_ops, .messages = messages});
+  const OverlapBenchmark::Seen both = benchmark.of({.attention_ops = attention_ops, .messages = messages});
   made.overlap = (attends_s + messages_s - both.whole_s) / std::min(attends_s, messages_s);
-  made.attention_slowed = std::max(0.0, both.attend_s / alone_s - 1);
+  made.attention_slowdown = std::max(0.0, both.attend_s / alone_s - 1);
   const double flowing = std::clamp(1 - made.startups.back().seconds / both.message_s, 0.1, 1.0);
-  made.compute_efficiency = std::clamp(1 - (1 - 1 / (1 + made.attention_slowed)) / flowing, 0.1, 1.0);
+  made.compute_efficiency = std::clamp(1 - (1 - 1 / (1 + made.attention_slowdown)) / flowing, 0.1, 1.0);
 }
 
 /// Messages while all ranks attend, long enough for most of them, however slow these make them: of the largest size,
 /// and of the one before, which tell what they wait from how fast they are.
-void messages_beside(const BenchmarkRunner& bench, double processors, LinkCalibration& made) {
+void overlapped_message_s(const BenchmarkRunner& bench, double processors, LinkCalibration& made) {
   const int ranks = bench.request().ranks;
   std::vector<StartupPoint> took;
   const std::vector<std::int64_t>& sizes = bench.request().message_tokens;
-  made.messages_beside = kRepetitions;
+  made.overlapped_messages = kRepetitions;
   for (std::size_t i = sizes.size() - std::min<std::size_t>(2, sizes.size()); i < sizes.size(); ++i) {
-    const Beside benchmark(bench, sizes[i]);
+    const OverlapBenchmark benchmark(bench, sizes[i]);
     const double attend_s = benchmark.of({.attention_ops = 2}).attend_s;
     const double alone_s = made.startups[i].seconds + made.startups[i].bytes / made.bytes_per_s;
     const double all_s = bench.request().options.ranks_per_device > 1 ? attend_s * ranks / processors : attend_s;
     const int most = benchmark.most_attends(ranks);
     int attention_ops = std::min(most, repetitions(2 * kRepetitions * alone_s / all_s));
-    Beside::Seen seen = benchmark.of({attention_ops, ranks, kRepetitions});
+    OverlapBenchmark::Seen seen = benchmark.of({attention_ops, ranks, kRepetitions});
     while (seen.messages <= kRepetitions / 2 && attention_ops < most) {
       attention_ops = std::min(most, 2 * attention_ops);
       seen = benchmark.of({attention_ops, ranks, kRepetitions});
     }
     took.push_back({made.startups[i].bytes, seen.message_s});
-    made.messages_slowed = std::max(0.0, seen.message_s / alone_s - 1);
-    made.messages_beside = std::min(made.messages_beside, seen.messages);
+    made.message_slowdown = std::max(0.0, seen.message_s / alone_s - 1);
+    made.overlapped_messages = std::min(made.overlapped_messages, seen.messages);
   }
   const double startup_s = made.startups.back().seconds;
   const StartupPoint& last = took.back();
@@ -128,14 +129,14 @@ void messages_beside(const BenchmarkRunner& bench, double processors, LinkCalibr
                             ? last.bytes * (last.seconds - took.front().seconds) / (last.bytes - took.front().bytes)
                             : last.seconds - startup_s;
   made.busy_efficiency = std::clamp(last.bytes / made.bytes_per_s / std::max(1e-12, flow_s), 0.01, 1.0);
-  made.busy_wait_s = std::max(0.0, last.seconds - startup_s - last.bytes / made.bytes_per_s / made.busy_efficiency);
+  made.overlap_delay_s = std::max(0.0, last.seconds - startup_s - last.bytes / made.bytes_per_s / made.busy_efficiency);
 }
 
 }  // namespace
 
-void calibrate_beside(const BenchmarkRunner& bench, double processors, LinkCalibration& made) {
-  attention_beside(Beside(bench, bench.request().message_tokens.back()), made);
-  messages_beside(bench, processors, made);
+void calibrate_overlap(const BenchmarkRunner& bench, double processors, LinkCalibration& made) {
+  overlapped_attention(OverlapBenchmark(bench, bench.request().message_tokens.back()), made);
+  overlapped_message_s(bench, processors, made);
 }
 
 }  // namespace meshattn

@@ -64,11 +64,11 @@ std::string link_text(const CalibrationRequest& request, const LinkCalibration& 
   for (const StartupPoint& s : m.startups)
     text += line("startup", fmt::format("{:.0f} bytes {:.3f} us", s.bytes, std::max(1e-3, s.seconds * 1e6)), source);
   const std::string slowed =
-      fmt::format("{}: attention beside messages takes {:.1f} % longer", source, 100 * m.attention_slowed);
+      fmt::format("{}: attention beside messages takes {:.1f} % longer", source, 100 * m.attention_slowdown);
   // Kernels of NCCL hold their SMs while they wait for each other, too; copies take nothing before their bytes flow.
   if (request.options.transport == gpu::Transport::kCopies)
     return text + line("compute_efficiency", ranging(m.compute_efficiency, 0), slowed);
-  const double taken = m.attention_slowed / (1 + m.attention_slowed);
+  const double taken = m.attention_slowdown / (1 + m.attention_slowdown);
   return text + line("sms", fmt::format("{:.0f}", std::min(taken, 0.9) * request.devices.sms), slowed);
 }
 
@@ -87,12 +87,13 @@ std::string remarks(const CalibrationRequest& request, const Calibration& m, con
     text += fmt::format(
         "# Not modelled: where each sends to all others, all of them together reach {:.6g} GB/s, not {:.6g}.\n",
         links.each_to_each_bytes_per_s / 1e9, links.shared_bytes_per_s / 1e9);
-  text += fmt::format("# Not modelled: a message beside attention waits {:.1f} us more.\n", 1e6 * links.busy_wait_s);
-  if (links.few_came_beside())
+  text +=
+      fmt::format("# Not modelled: a message beside attention waits {:.1f} us more.\n", 1e6 * links.overlap_delay_s);
+  if (links.has_few_overlapped_messages())
     text += fmt::format(
         "# In doubt: busy_efficiency. Of {} messages {} came before attention had ended: it seems to leave them no "
         "room.\n",
-        kRepetitions, links.messages_beside);
+        kRepetitions, links.overlapped_messages);
   return text;
 }
 

@@ -111,13 +111,13 @@ std::string links_text(const CalibrationRequest& request, const Calibration& m) 
   cells = {{"messages by", "one alone", "both ways, each", "all at once", "each to each", "attention beside",
             "beside attention", "overlap"}};
   for (const auto& [ctas, links] : m.links)
-    cells.push_back({ctas > 0 ? fmt::format("NCCL, at most {} CTAs", ctas) : "copies",
-                     bytes_text(links.bytes_per_s) + "/s", percent_text(links.both_ways),
-                     bytes_text(links.shared_bytes_per_s) + "/s",
-                     links.each_to_each_bytes_per_s > 0 ? bytes_text(links.each_to_each_bytes_per_s) + "/s" : "-",
-                     fmt::format("+{:.1f} %", 100 * links.attention_slowed),
-                     fmt::format("+{:.1f} %{}", 100 * links.messages_slowed, links.few_came_beside() ? " (?)" : ""),
-                     percent_text(links.overlap)});
+    cells.push_back(
+        {ctas > 0 ? fmt::format("NCCL, at most {} CTAs", ctas) : "copies", bytes_text(links.bytes_per_s) + "/s",
+         percent_text(links.both_ways), bytes_text(links.shared_bytes_per_s) + "/s",
+         links.each_to_each_bytes_per_s > 0 ? bytes_text(links.each_to_each_bytes_per_s) + "/s" : "-",
+         fmt::format("+{:.1f} %", 100 * links.attention_slowdown),
+         fmt::format("+{:.1f} %{}", 100 * links.message_slowdown, links.has_few_overlapped_messages() ? " (?)" : ""),
+         percent_text(links.overlap)});
   return text + aligned(cells, 1) +
          fmt::format(
              "all at once: of {} ranks, each to the next, together; each to each: likewise, to all others; attention "

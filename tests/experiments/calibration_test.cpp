@@ -60,8 +60,8 @@ TEST_F(CalibrationOfABox, GivesItsLinks) {
 }
 
 /// Rectangles have a quarter of a length's queries, and all keys, or all queries and a quarter of its keys. Small
-/// messages come behind as many large ones. Beside messages there are 16 waves of tiles: 2,048 / 128 of 8 heads, on 8
-/// SMs.
+/// messages come behind as many large ones. OverlapBenchmark messages there are 16 waves of tiles: 2,048 / 128 of 8
+/// heads, on 8 SMs.
 TEST_F(CalibrationOfABox, RunsWhatItSays) {
   std::set<Asked> asked;
   box_.asked = &asked;
@@ -82,13 +82,13 @@ TEST_F(CalibrationOfABox, RunsWhatItSays) {
 /// them overlap but for what messages take from it.
 TEST_F(CalibrationOfABox, MessagesComeWhileAllAttend) {
   const Calibration free = measured();
-  EXPECT_GT(free.links.at(0).messages_beside, kRepetitions / 2);
-  EXPECT_NEAR(free.links.at(0).busy_wait_s, 0, 1e-9);
+  EXPECT_GT(free.links.at(0).overlapped_messages, kRepetitions / 2);
+  EXPECT_NEAR(free.links.at(0).overlap_delay_s, 0, 1e-9);
   EXPECT_GT(free.links.at(0).overlap, 0.5);
   EXPECT_THAT(cluster_text(request_, free, 0, "g"), testing::Not(HasSubstr("In doubt")));
   box_.starved = true;
   const Calibration starved = measured();
-  EXPECT_EQ(starved.links.at(0).messages_beside, 0);
+  EXPECT_EQ(starved.links.at(0).overlapped_messages, 0);
   EXPECT_THAT(cluster_text(request_, starved, 0, "g"), HasSubstr("In doubt: busy_efficiency. Of 9 messages 0 came"));
 }
 

@@ -70,14 +70,14 @@ struct Box {
   }
 
   static void delay_messages(const Schedule& s, Trace& trace) {
-    double attended_s = 0;
+    double attention_end_s = 0;
     for (OpId op = 0; op < s.ops.size(); ++op)
-      if (!std::holds_alternative<Exchange>(s.ops[op])) attended_s = std::max(attended_s, trace.end_s[op]);
+      if (!std::holds_alternative<Exchange>(s.ops[op])) attention_end_s = std::max(attention_end_s, trace.end_s[op]);
     bool first = true;  // begins in time, and ends late
     for (OpId op = 0; op < s.ops.size(); ++op)
       if (std::holds_alternative<Exchange>(s.ops[op])) {
-        if (!std::exchange(first, false)) trace.start_s[op] += attended_s;
-        trace.end_s[op] += attended_s;
+        if (!std::exchange(first, false)) trace.start_s[op] += attention_end_s;
+        trace.end_s[op] += attention_end_s;
       }
   }
 };
