@@ -42,13 +42,13 @@ struct LinkCalibration {
   double both_ways = 0;                ///< bytes/s of two ranks that send to each other, each way, by bytes_per_s
   double shared_bytes_per_s = 0;       ///< of all ranks together, each sending to the next
   double shared_spread = 0;
-  double each_to_each_bytes_per_s = 0;  ///< of all ranks together, each sending to all others
-  double overlap = 1;                   ///< (Tc + Tm − T) / min(Tc, Tm) of attention, messages, and both at once
-  double attention_slowdown = 0;        ///< time of attention beside messages by that without, less 1
-  double compute_efficiency = 1;        ///< of attention's speed, what is left while bytes flow
-  double message_slowdown = 0;          ///< time of the largest message while all ranks attend by that without, less 1
-  double busy_efficiency = 1;           ///< of the bandwidth, what is left then, by the two largest sizes
-  double overlap_delay_s = 0;           ///< what such a message takes longer besides
+  double all_to_all_bytes_per_s = 0;  ///< of all ranks together, each sending to all others
+  double overlap = 1;                 ///< (Tc + Tm − T) / min(Tc, Tm) of attention, messages, and both at once
+  double attention_slowdown = 0;      ///< time of attention beside messages by that without, less 1
+  double compute_efficiency = 1;      ///< of attention's speed, what is left while bytes flow
+  double message_slowdown = 0;        ///< time of the largest message while all ranks attend by that without, less 1
+  double busy_efficiency = 1;         ///< of the bandwidth, what is left then, by the two largest sizes
+  double overlap_delay_s = 0;         ///< what such a message takes longer besides
   int overlapped_messages =
       0;  ///< of kRepetitions, so many came while all ranks still attended: the last two are of these
 

@@ -98,7 +98,7 @@ LinkCalibration calibrate_links(const BenchmarkRunner& bench) {
       if (from != to) all.emplace_back(from, to);
   }
   std::tie(made.shared_bytes_per_s, made.shared_spread) = at_once(bench, made, ring);
-  if (bench.request().options.ranks_per_device == 1) made.each_to_each_bytes_per_s = rate_of(bench, made, all).first;
+  if (bench.request().options.ranks_per_device == 1) made.all_to_all_bytes_per_s = rate_of(bench, made, all).first;
   return made;
 }
 

@@ -83,10 +83,10 @@ std::string remarks(const CalibrationRequest& request, const Calibration& m, con
     text += fmt::format("# Not modelled: paths differ, from {:.6g} GB/s (GPU {} to {}) to {:.6g} (GPU {} to {}).\n",
                         least.bytes_per_s / 1e9, least.from, least.to, most.bytes_per_s / 1e9, most.from, most.to);
   }
-  if (links.each_to_each_bytes_per_s > 0 && links.each_to_each_bytes_per_s < 0.9 * links.shared_bytes_per_s)
+  if (links.all_to_all_bytes_per_s > 0 && links.all_to_all_bytes_per_s < 0.9 * links.shared_bytes_per_s)
     text += fmt::format(
         "# Not modelled: where each sends to all others, all of them together reach {:.6g} GB/s, not {:.6g}.\n",
-        links.each_to_each_bytes_per_s / 1e9, links.shared_bytes_per_s / 1e9);
+        links.all_to_all_bytes_per_s / 1e9, links.shared_bytes_per_s / 1e9);
   text +=
       fmt::format("# Not modelled: a message beside attention waits {:.1f} us more.\n", 1e6 * links.overlap_delay_s);
   if (links.has_few_overlapped_messages())

@@ -114,7 +114,7 @@ std::string links_text(const CalibrationRequest& request, const Calibration& m) 
     cells.push_back(
         {ctas > 0 ? fmt::format("NCCL, at most {} CTAs", ctas) : "copies", bytes_text(links.bytes_per_s) + "/s",
          percent_text(links.both_ways), bytes_text(links.shared_bytes_per_s) + "/s",
-         links.each_to_each_bytes_per_s > 0 ? bytes_text(links.each_to_each_bytes_per_s) + "/s" : "-",
+         links.all_to_all_bytes_per_s > 0 ? bytes_text(links.all_to_all_bytes_per_s) + "/s" : "-",
          fmt::format("+{:.1f} %", 100 * links.attention_slowdown),
          fmt::format("+{:.1f} %{}", 100 * links.message_slowdown, links.has_few_overlapped_messages() ? " (?)" : ""),
          percent_text(links.overlap)});

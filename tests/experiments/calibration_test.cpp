@@ -124,7 +124,7 @@ TEST_F(CalibrationOfABox, GivesWhatGpusShare) {
   box_.cluster.node.shared_bytes_per_s = 500e9;
   const Calibration m = measured();
   EXPECT_NEAR(written(m).node.shared_bytes_per_s, 500e9, 500e9 * kDigits);
-  EXPECT_NEAR(m.links.at(0).each_to_each_bytes_per_s, 500e9, 5e9);
+  EXPECT_NEAR(m.links.at(0).all_to_all_bytes_per_s, 500e9, 5e9);
   EXPECT_THAT(cluster_text(request_, m, 0, "g"), testing::Not(HasSubstr("each sends to all others")));
   box_.cluster.node.shared_bytes_per_s = 0;
   box_.cluster.node.gpus_per_root = 6;
