@@ -45,7 +45,7 @@ class BenchmarkRunner {
 };
 
 /// Half of what the middle half of times differ, by their median.
-[[nodiscard]] inline double spread_of(std::vector<double> times) {
+[[nodiscard]] inline double uncertainty_of(std::vector<double> times) {
   std::ranges::sort(times);
   const std::size_t quarter = times.size() / 4;
   return (times[times.size() - 1 - quarter] - times[quarter]) / 2 / median(times);

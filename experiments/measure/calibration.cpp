@@ -22,23 +22,24 @@ double attention_s(const Schedule& s, const Trace& trace) {
 
 /// Operations per second of dense attention on one rank.
 double rate_of(const BenchmarkRunner& bench, const AttentionShape& shape, Pass pass, KernelMask mask,
-               std::vector<double>* spreads = nullptr) {
+               std::vector<double>* uncertainties = nullptr) {
   const Problem p{shape, mask == KernelMask::kFull ? Mask::kFull : Mask::kCausal, Partition::kContiguous, pass, 1};
   const Schedule s = schedule_of({.shape = shape, .mask = p.mask, .pass = pass, .attention_ops = 4});
   const gpu::RunResult result = bench.run(s);
-  if (spreads != nullptr) spreads->push_back(spread_of(result.makespans_s));
+  if (uncertainties != nullptr) uncertainties->push_back(uncertainty_of(result.makespans_s));
   return flops(total_pairs(p), shape.head_dim, pass) * shape.heads / attention_s(s, result.trace);
 }
 
 void attention(const BenchmarkRunner& bench, Calibration& made) {
   const AttentionShape& all = bench.request().shape;
-  std::vector<double> spreads;
+  std::vector<double> uncertainties;
   for (std::int64_t length : bench.request().lengths)
     for (Pass pass : {Pass::kForward, Pass::kBackward})
       for (KernelMask mask : {KernelMask::kFull, KernelMask::kCausal})
         made.points.push_back({pass, mask, all.dtype, length, length, all.heads, all.kv_heads, all.head_dim, 1,
-                               rate_of(bench, bench.shape(length), pass, mask, &spreads), bench.request().source});
-  made.attention_spread = median(spreads);
+                               rate_of(bench, bench.shape(length), pass, mask, &uncertainties),
+                               bench.request().source});
+  made.attention_uncertainty = median(uncertainties);
   std::ranges::stable_sort(made.points, {}, [](const AttentionPoint& p) { return std::pair(p.pass, p.mask); });
 }
 
@@ -96,7 +97,7 @@ std::pair<double, double> merging(const BenchmarkRunner& bench, Pass pass) {
       bytes = static_cast<double>(s.bytes(c->made));
       for (ValueId source : s.sources_of(*c)) bytes += static_cast<double>(s.bytes(source));
     }
-  return {bytes / median(times), spread_of(times)};
+  return {bytes / median(times), uncertainty_of(times)};
 }
 
 /// At the first length whose kernels keep the device busy while the host issues the next: 100 µs. Timed and untimed
@@ -125,7 +126,7 @@ void launch(const BenchmarkRunner& bench, Calibration& made) {
   const auto ops = static_cast<double>(s.ops.size());
   const double gap_s = std::max(0.0, median(gaps)), least_s = std::ranges::min(untimed_s);
   made.event_s = std::clamp((std::ranges::min(timed_s) - least_s) / ops, 0.0, gap_s);
-  made.event_noise_s = spread_of(untimed_s) * median(untimed_s) / ops;
+  made.event_noise_s = uncertainty_of(untimed_s) * median(untimed_s) / ops;
   made.timing_overhead = made.event_s * ops / least_s;
   made.launch_s = gap_s - made.event_s;
   made.issue_s = median(issue_s) / ops;
@@ -144,7 +145,7 @@ void sharing(const BenchmarkRunner& bench, Calibration& made) {
   };
   const std::vector<double> all_s = makespans_s(ranks);
   made.processors = std::max(1.0, ranks * median(makespans_s(1)) / median(all_s));
-  made.processors_spread = spread_of(all_s);
+  made.processors_uncertainty = uncertainty_of(all_s);
 }
 
 }  // namespace
@@ -164,8 +165,8 @@ Calibration calibrate(const CalibrationRequest& request, const Runner& run,
   if (request.devices.sms > 0 && request.shape.kv_heads > 1) tails(bench, made);
   rectangles(bench, made);
   tell("merging, gaps between kernels, events");
-  std::tie(made.combine_bytes_per_s, made.combine_spread) = merging(bench, Pass::kForward);
-  std::tie(made.accumulate_bytes_per_s, made.accumulate_spread) = merging(bench, Pass::kBackward);
+  std::tie(made.combine_bytes_per_s, made.combine_uncertainty) = merging(bench, Pass::kForward);
+  std::tie(made.accumulate_bytes_per_s, made.accumulate_uncertainty) = merging(bench, Pass::kBackward);
   launch(bench, made);
   if (request.ranks == 1) return made;
   tell("ranks that compute at once");

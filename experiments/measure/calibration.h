@@ -37,11 +37,11 @@ inline constexpr int kRepetitions = 9;
 /// of them differ, relative.
 struct LinkCalibration {
   double bytes_per_s = 0;              ///< from one rank to another, by the two largest sizes
-  double spread = 0;                   ///< of the largest
+  double uncertainty = 0;              ///< of the largest
   std::vector<StartupPoint> startups;  ///< of messages of each size: what they took beyond bytes over bandwidth
   double both_ways = 0;                ///< bytes/s of two ranks that send to each other, each way, by bytes_per_s
   double shared_bytes_per_s = 0;       ///< of all ranks together, each sending to the next
-  double shared_spread = 0;
+  double shared_uncertainty = 0;
   double all_to_all_bytes_per_s = 0;  ///< of all ranks together, each sending to all others
   double overlap = 1;                 ///< (Tc + Tm − T) / min(Tc, Tm) of attention, messages, and both at once
   double attention_slowdown = 0;      ///< time of attention beside messages by that without, less 1
@@ -59,14 +59,14 @@ struct LinkCalibration {
 struct Calibration {
   std::vector<AttentionPoint> points;
   std::map<Pass, double> tails;          ///< where the device has SMs, and lengths let it be seen: see KernelRates
-  double attention_spread = 0;           ///< the median of all points'
+  double attention_uncertainty = 0;      ///< the median of all points'
   std::vector<double> rectangle_errors;  ///< ascending, relative: kernels of unlike sides, by the cost model
   double combine_bytes_per_s = 0;
-  double combine_spread = 0;
+  double combine_uncertainty = 0;
   double accumulate_bytes_per_s = 0;
-  double accumulate_spread = 0;
+  double accumulate_uncertainty = 0;
   double processors = 1;  ///< ranks that share a device compute so much more at once than one
-  double processors_spread = 0;
+  double processors_uncertainty = 0;
   double launch_s = 0;          ///< from the end of an op to the start of the next that waits for it, without events
   double event_s = 0;           ///< what timing an op by events adds to it, no more than that
   double event_noise_s = 0;     ///< half of what the middle half of untimed runs differ, by the op

@@ -49,7 +49,7 @@ void messages(const BenchmarkRunner& bench, LinkCalibration& made) {
                                     .whole = kRepetitions});
     const std::vector<double> times = exchanges(s, bench.run(s).trace, kRepetitions).seconds();
     took.push_back({bytes_of_message(s), median(times)});
-    made.spread = spread_of(times);
+    made.uncertainty = uncertainty_of(times);
   }
   made.bytes_per_s = bandwidth_of(took);
   for (const StartupPoint& t : took)
@@ -65,14 +65,14 @@ std::pair<double, double> rate_of(const BenchmarkRunner& bench, const LinkCalibr
   const Exchanges all = exchanges(s, bench.run(s).trace);
   const double each_s = (all.end_s.back() - all.end_s.front()) / (kRepetitions - 1);
   const double flow_s = std::max({1e-12, each_s / 2, each_s - made.startups.back().seconds});
-  return {static_cast<double>(pairs.size()) * bytes_of_message(s) / flow_s, spread_of(all.seconds())};
+  return {static_cast<double>(pairs.size()) * bytes_of_message(s) / flow_s, uncertainty_of(all.seconds())};
 }
 
 /// Likewise; no less than one pair alone reaches, no more than as many.
 std::pair<double, double> at_once(const BenchmarkRunner& bench, const LinkCalibration& made,
                                   const std::vector<Pair>& pairs) {
-  const auto [bytes_per_s, spread] = rate_of(bench, made, pairs);
-  return {std::clamp(bytes_per_s, made.bytes_per_s, static_cast<double>(pairs.size()) * made.bytes_per_s), spread};
+  const auto [bytes_per_s, uncertainty] = rate_of(bench, made, pairs);
+  return {std::clamp(bytes_per_s, made.bytes_per_s, static_cast<double>(pairs.size()) * made.bytes_per_s), uncertainty};
 }
 
 }  // namespace
@@ -97,7 +97,7 @@ LinkCalibration calibrate_links(const BenchmarkRunner& bench) {
     for (Rank to = 0; to < ranks; ++to)
       if (from != to) all.emplace_back(from, to);
   }
-  std::tie(made.shared_bytes_per_s, made.shared_spread) = at_once(bench, made, ring);
+  std::tie(made.shared_bytes_per_s, made.shared_uncertainty) = at_once(bench, made, ring);
   if (bench.request().options.ranks_per_device == 1) made.all_to_all_bytes_per_s = rate_of(bench, made, all).first;
   return made;
 }

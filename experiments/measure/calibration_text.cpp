@@ -16,10 +16,11 @@ std::string line(const std::string& key, const std::string& value, const std::st
 }
 
 /// "0.8 +- 0.02", without a spread where there is none.
-std::string ranging(double value, double relative_spread) {
+std::string with_uncertainty(double value, double relative_uncertainty) {
   const std::string text = fmt::format("{:.6g}", value);
-  return relative_spread > 1e-6 ? fmt::format("{} +- {:.3g}", text, value * std::clamp(relative_spread, 0.001, 0.9))
-                                : text;
+  return relative_uncertainty > 1e-6
+             ? fmt::format("{} +- {:.3g}", text, value * std::clamp(relative_uncertainty, 0.001, 0.9))
+             : text;
 }
 
 }  // namespace
@@ -33,15 +34,17 @@ std::string profile_text(const CalibrationRequest& request, const Calibration& m
       "issues an\n# op in {:.2f} us.\n\n[gpu]\n",
       source, 1e6 * m.event_s, 1e6 * m.event_noise_s, 1e6 * m.issue_s);
   text += line("memory_GB", fmt::format("{:.6g}", request.devices.memory_bytes / 1e9), "as the device says");
-  text += line("hbm_GBps", ranging(hbm / 1e9, std::max(m.combine_spread, m.accumulate_spread)),
+  text += line("hbm_GBps", with_uncertainty(hbm / 1e9, std::max(m.combine_uncertainty, m.accumulate_uncertainty)),
                source + ": the faster of the next two");
-  text += line("combine_efficiency", ranging(m.combine_bytes_per_s / hbm, 0), source + ": merging two partial outputs");
-  text += line("accumulate_efficiency", ranging(m.accumulate_bytes_per_s / hbm, 0),
+  text += line("combine_efficiency", with_uncertainty(m.combine_bytes_per_s / hbm, 0),
+               source + ": merging two partial outputs");
+  text += line("accumulate_efficiency", with_uncertainty(m.accumulate_bytes_per_s / hbm, 0),
                source + ": summing two partial gradients");
   if (request.devices.sms > 0) text += line("sms", std::to_string(request.devices.sms), "as the device says");
   text += line("launch_us", fmt::format("{:.3f}", m.launch_s * 1e6),
                source + ": gap between two ops, beyond what a kernel needs to start");
-  text += line("attention_scale", ranging(1, m.attention_spread), "the points as they are; spread of repeats");
+  text += line("attention_scale", with_uncertainty(1, m.attention_uncertainty),
+               "the points as they are; spread of repeats");
   text += "\n[attention]\n";
   for (const AttentionPoint& p : m.points)
     text += fmt::format("point = {} {} {} q {} kv {} heads {}/{} dim {} {:.6g} TFLOPs  # {}\n", name_of(p.pass),
@@ -57,9 +60,10 @@ namespace {
 /// Of a box of several ranks.
 std::string link_text(const CalibrationRequest& request, const LinkCalibration& m) {
   const std::string& source = request.source;
-  std::string text = "\n[link]\n" + line("bandwidth_GBps", ranging(m.bytes_per_s / 1e9, m.spread), source);
+  std::string text =
+      "\n[link]\n" + line("bandwidth_GBps", with_uncertainty(m.bytes_per_s / 1e9, m.uncertainty), source);
   text += line("efficiency", "1", "as bandwidth_GBps was measured");
-  text += line("busy_efficiency", ranging(m.busy_efficiency, 0), source + ": messages while all ranks attend");
+  text += line("busy_efficiency", with_uncertainty(m.busy_efficiency, 0), source + ": messages while all ranks attend");
   text += line("startup_us", fmt::format("{:.3f}", m.startups.front().seconds * 1e6), source + ": the smallest");
   for (const StartupPoint& s : m.startups)
     text += line("startup", fmt::format("{:.0f} bytes {:.3f} us", s.bytes, std::max(1e-3, s.seconds * 1e6)), source);
@@ -67,7 +71,7 @@ std::string link_text(const CalibrationRequest& request, const LinkCalibration& 
       fmt::format("{}: attention beside messages takes {:.1f} % longer", source, 100 * m.attention_slowdown);
   // Kernels of NCCL hold their SMs while they wait for each other, too; copies take nothing before their bytes flow.
   if (request.options.transport == gpu::Transport::kCopies)
-    return text + line("compute_efficiency", ranging(m.compute_efficiency, 0), slowed);
+    return text + line("compute_efficiency", with_uncertainty(m.compute_efficiency, 0), slowed);
   const double taken = m.attention_slowdown / (1 + m.attention_slowdown);
   return text + line("sms", fmt::format("{:.0f}", std::min(taken, 0.9) * request.devices.sms), slowed);
 }
@@ -111,7 +115,8 @@ std::string cluster_text(const CalibrationRequest& request, const Calibration& m
   text += fmt::format("\n[cluster]\ngpu = {}\n\n[node]\n", gpu);
   text += line("gpus", std::to_string(request.ranks), "as calibrated");
   if (shared)
-    text += line("processors", ranging(m.processors, m.processors_spread), source + ": ranks that compute at once");
+    text += line("processors", with_uncertainty(m.processors, m.processors_uncertainty),
+                 source + ": ranks that compute at once");
   if (request.ranks == 1)
     return text +
            "\n[link]\nbandwidth_GBps = 1  # assumed: no link, one rank\n"
@@ -119,7 +124,8 @@ std::string cluster_text(const CalibrationRequest& request, const Calibration& m
   const LinkCalibration& links = m.links.at(ctas);
   // Ports that pass less both ways at once are no pool of the node.
   if (shared || links.shared_bytes_per_s < 0.95 * request.ranks * links.bytes_per_s * links.both_ways)
-    text += line("shared_GBps", ranging(links.shared_bytes_per_s / 1e9, links.shared_spread), source + ": all at once");
+    text += line("shared_GBps", with_uncertainty(links.shared_bytes_per_s / 1e9, links.shared_uncertainty),
+                 source + ": all at once");
   return text + link_text(request, links);
 }
 

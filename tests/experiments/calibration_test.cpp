@@ -186,11 +186,11 @@ TEST_F(CalibrationOfABox, SpreadsAreWritten) {
   Calibration m = measured();
   EXPECT_THAT(profile_text(request_, m) + cluster_text(request_, m, 0, "g"), testing::Not(HasSubstr(" +- 0.001 ")));
   request_.options.ranks_per_device = 6;
-  m.attention_spread = 0.03;
-  m.processors_spread = 0.1;
-  m.links.at(0).spread = 0.05;
+  m.attention_uncertainty = 0.03;
+  m.processors_uncertainty = 0.1;
+  m.links.at(0).uncertainty = 0.05;
   m.links.at(0).shared_bytes_per_s = 200e9;
-  m.links.at(0).shared_spread = 0.2;
+  m.links.at(0).shared_uncertainty = 0.2;
   const Cluster c = written(m);
   EXPECT_NEAR(c.figures.at("gpu.attention_scale").uncertainty, 0.03, 1e-9);
   EXPECT_NEAR(c.figures.at("node.processors").uncertainty, 0.1 * c.node.processors, 1e-9);
