@@ -54,9 +54,9 @@ void tails(const BenchmarkRunner& bench, Calibration& made) {
       few.kv_heads = 1;
       const auto length = static_cast<double>(p.q_tokens);
       const double waves = kernel_thread_blocks(length, few.heads) / sms,
-                   all_waves = kernel_thread_blocks(length, p.heads) / sms;
+                   reference_waves = kernel_thread_blocks(length, p.heads) / sms;
       if (p.pass != pass || p.mask != KernelMask::kCausal || waves < 1 || waves > 16) continue;
-      if (const auto tail = tail_of(p.flops_per_s / rate_of(bench, few, pass, p.mask), waves, all_waves))
+      if (const auto tail = tail_of(p.flops_per_s / rate_of(bench, few, pass, p.mask), waves, reference_waves))
         found.push_back(*tail);
     }
     if (!found.empty()) made.tails[pass] = median(found);
@@ -150,10 +150,11 @@ void sharing(const BenchmarkRunner& bench, Calibration& made) {
 
 }  // namespace
 
-std::optional<double> tail_of(double slower, double waves, double all_waves) {
-  const double unlike = 1 / waves - slower / all_waves;  // slower = (1 + tail / waves) / (1 + tail / all_waves)
+std::optional<double> tail_of(double slowdown, double waves, double reference_waves) {
+  const double unlike =
+      1 / waves - slowdown / reference_waves;  // slower = (1 + tail / waves) / (1 + tail / reference_waves)
   if (unlike <= 0) return std::nullopt;
-  return std::clamp((slower - 1) / unlike, 0.0, 1000.0);
+  return std::clamp((slowdown - 1) / unlike, 0.0, 1000.0);
 }
 
 Calibration calibrate(const CalibrationRequest& request, const Runner& run,

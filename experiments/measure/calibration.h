@@ -84,8 +84,8 @@ using Runner = std::function<gpu::RunResult(const Schedule&, const gpu::RunOptio
                                     const std::function<void(std::string)>& tell);
 
 /// Waves that the end of a kernel idles, of which one of `waves` is so much slower (by its rate) than one of
-/// `all_waves`; nothing if no such end explains it.
-[[nodiscard]] std::optional<double> tail_of(double slower, double waves, double all_waves);
+/// `reference_waves`; nothing if no such end explains it.
+[[nodiscard]] std::optional<double> tail_of(double slowdown, double waves, double reference_waves);
 
 /// Files of `topologies/`: a GPU profile, and a cluster of one node of it, with the links of so many thread blocks.
 [[nodiscard]] std::string profile_text(const CalibrationRequest& request, const Calibration& measured);
