@@ -158,22 +158,22 @@ std::optional<double> tail_of(double slowdown, double waves, double reference_wa
 }
 
 Calibration calibrate(const CalibrationRequest& request, const Runner& run,
-                      const std::function<void(std::string)>& tell) {
+                      const std::function<void(std::string)>& report_progress) {
   const BenchmarkRunner bench(request, run, 0);
   Calibration made;
-  tell("attention");
+  report_progress("attention");
   attention(bench, made);
   if (request.devices.sms > 0 && request.shape.kv_heads > 1) tails(bench, made);
   rectangles(bench, made);
-  tell("merging, gaps between kernels, events");
+  report_progress("merging, gaps between kernels, events");
   std::tie(made.combine_bytes_per_s, made.combine_uncertainty) = merging(bench, Pass::kForward);
   std::tie(made.accumulate_bytes_per_s, made.accumulate_uncertainty) = merging(bench, Pass::kBackward);
   launch(bench, made);
   if (request.ranks == 1) return made;
-  tell("ranks that compute at once");
+  report_progress("ranks that compute at once");
   sharing(bench, made);
   for (int ctas : request.ctas) {
-    tell(ctas > 0 ? fmt::format("messages with {} CTAs", ctas) : "messages");
+    report_progress(ctas > 0 ? fmt::format("messages with {} CTAs", ctas) : "messages");
     const BenchmarkRunner of_ctas(request, run, ctas);
     made.links[ctas] = calibrate_links(of_ctas);
     calibrate_overlap(of_ctas, made.processors, made.links[ctas]);

@@ -79,9 +79,9 @@ struct Calibration {
 /// Runs a schedule with options, for its times.
 using Runner = std::function<gpu::RunResult(const Schedule&, const gpu::RunOptions&)>;
 
-/// Runs microbenchmarks. @param tell what is measured next. @throws as `run` does
+/// Runs microbenchmarks. @param report_progress what is measured next. @throws as `run` does
 [[nodiscard]] Calibration calibrate(const CalibrationRequest& request, const Runner& run,
-                                    const std::function<void(std::string)>& tell);
+                                    const std::function<void(std::string)>& report_progress);
 
 /// Waves that the end of a kernel idles, of which one of `waves` is so much slower (by its rate) than one of
 /// `reference_waves`; nothing if no such end explains it.

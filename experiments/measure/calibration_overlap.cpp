@@ -101,7 +101,7 @@ void overlapped_attention(const OverlapBenchmark& benchmark, LinkCalibration& ma
 }
 
 /// Messages while all ranks attend, long enough for most of them, however slow these make them: of the largest size,
-/// and of the one before, which tell what they wait from how fast they are.
+/// and of the one before, which report_progress what they wait from how fast they are.
 void overlapped_message_s(const BenchmarkRunner& bench, double processors, LinkCalibration& made) {
   const int ranks = bench.request().ranks;
   std::vector<StartupPoint> took;

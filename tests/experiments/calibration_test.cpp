@@ -153,7 +153,7 @@ TEST_F(CalibrationOfABox, FindsSlowerPaths) {
 TEST_F(CalibrationOfABox, GivesWhatRanksShare) {
   box_.cluster.node.processors = 1.25;
   box_.cluster.node.shared_bytes_per_s = 500e9;
-  box_.cluster.node.link_startups = {};  // then the two largest messages tell the bandwidth
+  box_.cluster.node.link_startups = {};  // then the two largest messages report_progress the bandwidth
   request_.options.ranks_per_device = 6;
   const Calibration m = measured();
   const Cluster c = written(m);
