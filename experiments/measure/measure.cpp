@@ -75,7 +75,7 @@ PassRun run_pass(const RunRequest& asked, Pass pass, Schedule schedule, double p
       return deviations(done.schedule, done.result.served, is, tensors, job, gpu::deadline_in(kDenseSeconds));
     };
     done.deviations = compared(done.result.outputs);
-    done.of_dense =
+    done.dense_deviations =
         compared(dense_on_device(asked, pass, asked.problem().shape.dtype, asked.options.kernels, tensors, job));
   }
   if (job.rank() == 0) done.summary = summarise(done.schedule, network, cost, done.result.trace, {plan_s, 0, 0});
@@ -117,20 +117,20 @@ bool has_rounded_partials(const Schedule& s) {
   });
 }
 
-bool is_right(const PassRun& run) {
-  return std::ranges::all_of(run.deviations, [&](const gpu::Deviation& d) { return is_right(d, run); });
+bool is_accurate(const PassRun& run) {
+  return std::ranges::all_of(run.deviations, [&](const gpu::Deviation& d) { return is_accurate(d, run); });
 }
 
 }  // namespace
 
-bool is_right(const gpu::Deviation& d, const PassRun& run) {
+bool is_accurate(const gpu::Deviation& d, const PassRun& run) {
   constexpr double kNoise = 1e-5;  // of sums in fp32, in whatever order
   const double most = !is_rounded(run.schedule) ? 1e-4 : d.tensor.starts_with("d") ? 1e-2 : 3e-3;
-  const auto dense = std::ranges::find(run.of_dense, d.tensor, &gpu::Deviation::tensor);
-  if (dense == run.of_dense.end() || !std::isfinite(dense->relative)) return d.relative <= most;
-  const double of_dense = std::max(1.1 * dense->relative, kNoise);
-  if (d.of_nothing) return d.relative <= std::max(most, of_dense);
-  return d.relative <= most && (d.relative <= of_dense || has_rounded_partials(run.schedule));
+  const auto dense = std::ranges::find(run.dense_deviations, d.tensor, &gpu::Deviation::tensor);
+  if (dense == run.dense_deviations.end() || !std::isfinite(dense->relative)) return d.relative <= most;
+  const double dense_deviations = std::max(1.1 * dense->relative, kNoise);
+  if (d.of_nothing) return d.relative <= std::max(most, dense_deviations);
+  return d.relative <= most && (d.relative <= dense_deviations || has_rounded_partials(run.schedule));
 }
 
 int measure(const boost::program_options::variables_map& given, const Report& report) {
@@ -141,7 +141,7 @@ int measure(const boost::program_options::variables_map& given, const Report& re
     choose_transport(given, job, asked.options);
     std::vector<PassRun> passes = run_passes(asked, job);
     if (job.rank() != 0) return 0;
-    const bool right = std::ranges::all_of(passes, [](const PassRun& pass) { return is_right(pass); });
+    const bool right = std::ranges::all_of(passes, [](const PassRun& pass) { return is_accurate(pass); });
     report(asked, std::move(passes), device, job.size());
     if (!right) spdlog::error("the results are further from dense attention than they may be");
     return right ? 0 : 1;

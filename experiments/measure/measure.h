@@ -15,16 +15,17 @@ namespace meshattn {
 struct PassRun {
   Schedule schedule;
   gpu::RunResult result;
-  double estimate_s = 0;                             ///< makespan that was planned with
-  Summary summary;                                   ///< of the measured trace
-  std::vector<gpu::Deviation> deviations, of_dense;  ///< of_dense: of the same kernels on one rank; empty: not checked
+  double estimate_s = 0;  ///< makespan that was planned with
+  Summary summary;        ///< of the measured trace
+  std::vector<gpu::Deviation> deviations,
+      dense_deviations;  ///< dense_deviations: of the same kernels on one rank; empty: not checked
 };
 
 /// Whether a result is as near to dense attention as it should be: O to 3e-3 and gradients to 1e-2 where anything is
 /// rounded to 16 bits, 1e-4 in fp32, and no further than 1.1 times what the same kernels on one rank are off, or 1e-5.
 /// Partial results that travel in 16 bits are off by more than those of one rank, as was asked for; and where all
 /// should be nothing, either is enough.
-[[nodiscard]] bool is_right(const gpu::Deviation& deviation, const PassRun& run);
+[[nodiscard]] bool is_accurate(const gpu::Deviation& deviation, const PassRun& run);
 
 /// What is done with the passes that were run, in process 0.
 using Report =

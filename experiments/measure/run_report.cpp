@@ -28,7 +28,7 @@ std::string deviations_text(const PassRun& run) {
   for (std::size_t i = 0; i < run.deviations.size(); ++i) {
     const Deviation& d = run.deviations[i];
     text += fmt::format("{} {} {:.2e} (on one rank {:.2e}){}", i > 0 ? "," : "", d.tensor, d.relative,
-                        run.of_dense[i].relative, is_right(d, run) ? "" : " TOO MUCH");
+                        run.dense_deviations[i].relative, is_accurate(d, run) ? "" : " TOO MUCH");
   }
   return text;
 }
@@ -91,7 +91,7 @@ void write_json(std::ostream& out, const RunRequest& asked, const std::vector<Pa
                                 {"clocks_within_s", done.result.clocks_within_s}};
     for (std::size_t i = 0; i < done.deviations.size(); ++i) {
       pass["deviation"][done.deviations[i].tensor] = done.deviations[i].relative;
-      pass["deviation_of_dense"][done.deviations[i].tensor] = done.of_dense[i].relative;
+      pass["deviation_of_dense"][done.deviations[i].tensor] = done.dense_deviations[i].relative;
     }
     run[std::string(name_of(done.schedule.problem.pass))] = std::move(pass);
   }

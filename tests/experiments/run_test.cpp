@@ -149,53 +149,53 @@ TEST_F(RunVerb, WhatIsRightIsNotCalledWrong) {
 }
 
 /// A pass of which only this is known: dtypes of what is computed and of what travels, and what one rank is off.
-PassRun off_on_one_rank(double of_dense, Dtype dtype, Dtype wire, Tensor tensor = Tensor::kO) {
+PassRun off_on_one_rank(double dense_deviations, Dtype dtype, Dtype wire, Tensor tensor = Tensor::kO) {
   PassRun run;
   run.schedule.problem.pass = tensor == Tensor::kO ? Pass::kForward : Pass::kBackward;
   run.schedule.values = {{0, 0, Tensor::kQ, dtype}, {0, 0, tensor, wire}, {1, 0, tensor, wire}};
   run.schedule.transfers = {{1, 2, 1}};
-  run.of_dense = {{"O", of_dense}, {"dQ", of_dense}};
+  run.dense_deviations = {{"O", dense_deviations}, {"dQ", dense_deviations}};
   return run;
 }
 
-TEST(IsRight, WithinTheLimitAndNoFurtherThanOneRank) {
+TEST(IsAccurate, WithinTheLimitAndNoFurtherThanOneRank) {
   const PassRun bf16 = off_on_one_rank(2e-3, Dtype::kBf16, Dtype::kFp32);
-  EXPECT_TRUE(is_right({"O", 2.1e-3}, bf16));
-  EXPECT_FALSE(is_right({"O", 2.3e-3}, bf16));  // 1.15 times
-  EXPECT_TRUE(is_right({"O", 2.9e-3}, off_on_one_rank(2.8e-3, Dtype::kBf16, Dtype::kFp32)));
-  EXPECT_FALSE(is_right({"O", 3.1e-3}, off_on_one_rank(3e-3, Dtype::kBf16, Dtype::kFp32)));
-  EXPECT_FALSE(is_right({"O", 0.5}, off_on_one_rank(0.5, Dtype::kFp16, Dtype::kFp32)));
+  EXPECT_TRUE(is_accurate({"O", 2.1e-3}, bf16));
+  EXPECT_FALSE(is_accurate({"O", 2.3e-3}, bf16));  // 1.15 times
+  EXPECT_TRUE(is_accurate({"O", 2.9e-3}, off_on_one_rank(2.8e-3, Dtype::kBf16, Dtype::kFp32)));
+  EXPECT_FALSE(is_accurate({"O", 3.1e-3}, off_on_one_rank(3e-3, Dtype::kBf16, Dtype::kFp32)));
+  EXPECT_FALSE(is_accurate({"O", 0.5}, off_on_one_rank(0.5, Dtype::kFp16, Dtype::kFp32)));
   const PassRun gradients = off_on_one_rank(9.5e-3, Dtype::kBf16, Dtype::kFp32, Tensor::kDQ);
-  EXPECT_TRUE(is_right({"dQ", 9.9e-3}, gradients));
-  EXPECT_FALSE(is_right({"dQ", 1.02e-2}, gradients));
-  EXPECT_FALSE(is_right({"dQ", std::numeric_limits<double>::infinity()}, gradients));
+  EXPECT_TRUE(is_accurate({"dQ", 9.9e-3}, gradients));
+  EXPECT_FALSE(is_accurate({"dQ", 1.02e-2}, gradients));
+  EXPECT_FALSE(is_accurate({"dQ", std::numeric_limits<double>::infinity()}, gradients));
 }
 
-TEST(IsRight, InFp32NoiseOfSumsIsAllowed) {
+TEST(IsAccurate, InFp32NoiseOfSumsIsAllowed) {
   const PassRun exact = off_on_one_rank(0, Dtype::kFp32, Dtype::kFp32);
-  EXPECT_TRUE(is_right({"O", 9e-6}, exact));
-  EXPECT_FALSE(is_right({"O", 1.1e-5}, exact));
+  EXPECT_TRUE(is_accurate({"O", 9e-6}, exact));
+  EXPECT_FALSE(is_accurate({"O", 1.1e-5}, exact));
   const PassRun rough = off_on_one_rank(1e-3, Dtype::kFp32, Dtype::kFp32);
-  EXPECT_TRUE(is_right({"O", 9e-5}, rough));
-  EXPECT_FALSE(is_right({"O", 1.1e-4}, rough));
+  EXPECT_TRUE(is_accurate({"O", 9e-5}, rough));
+  EXPECT_FALSE(is_accurate({"O", 1.1e-4}, rough));
 }
 
 /// What was asked to travel in 16 bits is further off than on one rank, yet not without a limit.
-TEST(IsRight, RoundedPartialsHaveTheLimitAlone) {
+TEST(IsAccurate, RoundedPartialsHaveTheLimitAlone) {
   const PassRun run = off_on_one_rank(1e-7, Dtype::kFp32, Dtype::kBf16);
-  EXPECT_TRUE(is_right({"O", 2.9e-3}, run));
-  EXPECT_FALSE(is_right({"O", 3.1e-3}, run));
+  EXPECT_TRUE(is_accurate({"O", 2.9e-3}, run));
+  EXPECT_FALSE(is_accurate({"O", 3.1e-3}, run));
   PassRun input = run;  // O that travels backward is none
   input.schedule.problem.pass = Pass::kBackward;
-  EXPECT_FALSE(is_right({"dQ", 2.9e-3}, input));
+  EXPECT_FALSE(is_accurate({"dQ", 2.9e-3}, input));
 }
 
 /// Each query sees itself alone: dQ is zero, and what kernels make of it is noise, on one rank, too.
-TEST(IsRight, WhatShouldBeNothingIsNoWorseThanOnOneRank) {
+TEST(IsAccurate, WhatShouldBeNothingIsNoWorseThanOnOneRank) {
   const PassRun run = off_on_one_rank(0.5, Dtype::kBf16, Dtype::kFp32, Tensor::kDQ);
-  EXPECT_TRUE(is_right({"dQ", 0.54, true}, run));
-  EXPECT_FALSE(is_right({"dQ", 0.56, true}, run));
-  EXPECT_FALSE(is_right({"dQ", 0.54}, run));
+  EXPECT_TRUE(is_accurate({"dQ", 0.54, true}, run));
+  EXPECT_FALSE(is_accurate({"dQ", 0.56, true}, run));
+  EXPECT_FALSE(is_accurate({"dQ", 0.54}, run));
 }
 
 TEST_F(RunVerb, HeadsThatKernelsDoNotTakeAreRefused) {
