@@ -128,9 +128,9 @@ bool is_accurate(const gpu::Deviation& d, const PassRun& run) {
   const double most = !is_rounded(run.schedule) ? 1e-4 : d.tensor.starts_with("d") ? 1e-2 : 3e-3;
   const auto dense = std::ranges::find(run.dense_deviations, d.tensor, &gpu::Deviation::tensor);
   if (dense == run.dense_deviations.end() || !std::isfinite(dense->relative)) return d.relative <= most;
-  const double dense_deviations = std::max(1.1 * dense->relative, kNoise);
-  if (d.of_nothing) return d.relative <= std::max(most, dense_deviations);
-  return d.relative <= most && (d.relative <= dense_deviations || has_rounded_partials(run.schedule));
+  const double dense_deviation = std::max(1.1 * dense->relative, kNoise);
+  if (d.of_nothing) return d.relative <= std::max(most, dense_deviation);
+  return d.relative <= most && (d.relative <= dense_deviation || has_rounded_partials(run.schedule));
 }
 
 int measure(const boost::program_options::variables_map& given, const Report& report) {

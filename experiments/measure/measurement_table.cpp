@@ -29,11 +29,11 @@ std::vector<std::string> fields_of(const std::string& line, const std::string& w
   }
 }
 
-PublishedRow row_of(const std::vector<std::string>& fields, const std::string& where) {
+MeasurementRow row_of(const std::vector<std::string>& fields, const std::string& where) {
   if (fields.size() != kHeading.size())
     throw InvalidInput(
         fmt::format("{}: {} fields, not {}: {}", where, fields.size(), kHeading.size(), fmt::join(kHeading, ",")));
-  PublishedRow row{where, fields[0], fields[1], 0, {}, fields[5]};
+  MeasurementRow row{where, fields[0], fields[1], 0, {}, fields[5]};
   const double value = parse_number(fields[2], fmt::format("{}: value", where));
   if (!(value > 0)) throw InvalidInput(fmt::format("{}: value {} is not above zero", where, fields[2]));
   if (fields[3] != "ms" && fields[3] != "iter/s")
@@ -68,9 +68,9 @@ std::vector<double> ranks_of(std::span<const double> numbers) {
 
 }  // namespace
 
-std::vector<PublishedRow> read_published(const std::string& path) {
+std::vector<MeasurementRow> read_measurement_table(const std::string& path) {
   std::ifstream in = open_file(path);
-  std::vector<PublishedRow> rows;
+  std::vector<MeasurementRow> rows;
   bool heading = false;
   int number = 0;
   for (std::string line; std::getline(in, line);) {

@@ -9,7 +9,7 @@ namespace meshattn {
 
 /// A published measurement, and the options of `simulate` that predict it: of several runs that took turns, whose mean
 /// was published, each has its own.
-struct PublishedRow {
+struct MeasurementRow {
   std::string where;  ///< file and line
   std::string block;  ///< rows of one block are rivals: their order counts
   std::string name;
@@ -22,7 +22,7 @@ struct PublishedRow {
 /// rows; fields with commas in quotes; " ; " between the options of runs that took turns. Units: ms, or iter/s of an
 /// iteration that does all passes.
 /// @throws InvalidInput naming file and line.
-[[nodiscard]] std::vector<PublishedRow> read_published(const std::string& path);
+[[nodiscard]] std::vector<MeasurementRow> read_measurement_table(const std::string& path);
 
 /// Spearman's correlation of the ranks of two lists of one length, equal numbers sharing their mean rank; nothing if
 /// all numbers of one of them are equal.

@@ -52,7 +52,7 @@ Prediction prediction_of(const std::vector<std::string>& arguments) {
 
 /// Of the runs of each row, which take turns, the mean.
 /// @throws InvalidInput or SimulationError with the row's place if one cannot be predicted.
-std::vector<Prediction> predict(const std::vector<PublishedRow>& rows) {
+std::vector<Prediction> predict(const std::vector<MeasurementRow>& rows) {
   std::vector<std::function<std::string()>> jobs;
   std::vector<std::size_t> row_of;  // by job
   for (std::size_t row = 0; row < rows.size(); ++row)
@@ -66,7 +66,7 @@ std::vector<Prediction> predict(const std::vector<PublishedRow>& rows) {
   std::vector<Prediction> predictions(rows.size());
   const auto results = run_in_child_processes(jobs, std::thread::hardware_concurrency());
   for (std::size_t i = 0; i < results.size(); ++i) {
-    const PublishedRow& row = rows[row_of[i]];
+    const MeasurementRow& row = rows[row_of[i]];
     const std::string said = fmt::format("{}: {}", row.where, results[i].text);
     if (results[i].kind == ChildResult::Kind::kImpossible) throw InvalidInput(said);
     if (results[i].kind == ChildResult::Kind::kFailed) throw SimulationError(said);
@@ -91,10 +91,10 @@ struct Errors {
   std::optional<double> rank_correlation;
 };
 
-double error_of(const PublishedRow& row, const Prediction& p) { return p.seconds / row.seconds - 1; }
+double error_of(const MeasurementRow& row, const Prediction& p) { return p.seconds / row.seconds - 1; }
 
 /// Of the rows of a block; of all rows, whose order means nothing, if none is named.
-Errors errors_of(const std::vector<PublishedRow>& rows, const std::vector<Prediction>& predicted,
+Errors errors_of(const std::vector<MeasurementRow>& rows, const std::vector<Prediction>& predicted,
                  const std::optional<std::string>& block) {
   Errors e;
   std::vector<double> sizes, published, found;
@@ -113,14 +113,14 @@ Errors errors_of(const std::vector<PublishedRow>& rows, const std::vector<Predic
 }
 
 /// Names in order of their first row.
-std::vector<std::string> blocks_of(const std::vector<PublishedRow>& rows) {
+std::vector<std::string> blocks_of(const std::vector<MeasurementRow>& rows) {
   std::vector<std::string> blocks;
-  for (const PublishedRow& row : rows)
+  for (const MeasurementRow& row : rows)
     if (std::ranges::find(blocks, row.block) == blocks.end()) blocks.push_back(row.block);
   return blocks;
 }
 
-std::string text_of(const std::vector<PublishedRow>& rows, const std::vector<Prediction>& predicted) {
+std::string text_of(const std::vector<MeasurementRow>& rows, const std::vector<Prediction>& predicted) {
   std::vector<std::vector<std::string>> cells{{"block", "row", "published", "predicted", "error", "from", "to"}};
   for (std::size_t i = 0; i < rows.size(); ++i)
     cells.push_back({rows[i].block, rows[i].name, time_text(rows[i].seconds), time_text(predicted[i].seconds),
@@ -146,7 +146,7 @@ nlohmann::ordered_json json_of(const Errors& e) {
   return json;
 }
 
-nlohmann::ordered_json json_of(const std::vector<PublishedRow>& rows, const std::vector<Prediction>& predicted) {
+nlohmann::ordered_json json_of(const std::vector<MeasurementRow>& rows, const std::vector<Prediction>& predicted) {
   nlohmann::ordered_json list = nlohmann::ordered_json::array(), blocks = nlohmann::ordered_json::object();
   for (std::size_t i = 0; i < rows.size(); ++i)
     list.push_back({{"block", rows[i].block},
@@ -162,8 +162,8 @@ nlohmann::ordered_json json_of(const std::vector<PublishedRow>& rows, const std:
 
 int validate_table(const po::variables_map& given) {
   const std::string json = optional(given, "json");
-  const std::vector<PublishedRow> rows =
-      read_published(required(given, "table", "experiments/validation/ring-flash-attention-a100.csv"));
+  const std::vector<MeasurementRow> rows =
+      read_measurement_table(required(given, "table", "experiments/validation/ring-flash-attention-a100.csv"));
   if (!json.empty()) check_writable(json);
   const std::vector<Prediction> predicted = predict(rows);
   if (!json.empty()) write_file(json, [&](std::ostream& out) { out << json_of(rows, predicted).dump(2) << '\n'; });

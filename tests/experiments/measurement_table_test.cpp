@@ -17,14 +17,15 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-class Published : public ::testing::Test {
+class MeasurementTable : public ::testing::Test {
  protected:
-  Published() : path_(std::filesystem::temp_directory_path() / ("meshattn_published_" + std::to_string(getpid()))) {}
-  ~Published() override { std::filesystem::remove(path_); }
+  MeasurementTable()
+      : path_(std::filesystem::temp_directory_path() / ("meshattn_published_" + std::to_string(getpid()))) {}
+  ~MeasurementTable() override { std::filesystem::remove(path_); }
 
-  std::vector<PublishedRow> read(const std::string& text) const {
+  std::vector<MeasurementRow> read(const std::string& text) const {
     std::ofstream(path_) << text;
-    return read_published(path_.string());
+    return read_measurement_table(path_.string());
   }
   std::string refusal(const std::string& text) const {
     try {
@@ -40,7 +41,7 @@ class Published : public ::testing::Test {
 };
 
 /// 40 iterations a second are 25 ms each.
-TEST_F(Published, RowsAreTimesWithOptionsAndASource) {
+TEST_F(MeasurementTable, RowsAreTimesWithOptionsAndASource) {
   const auto rows =
       read("# a remark\n\n" + heading_ + "f,ring,40,iter/s,--gpus 8 --seq 64K,\"a, b\"\nf,mesh,7.5,ms,--x y,c\n");
   ASSERT_EQ(rows.size(), 2u);
@@ -51,12 +52,12 @@ TEST_F(Published, RowsAreTimesWithOptionsAndASource) {
   EXPECT_DOUBLE_EQ(rows[1].seconds, 7.5e-3);
 }
 
-TEST_F(Published, RunsThatTookTurnsHaveTheirOptionsEach) {
+TEST_F(MeasurementTable, RunsThatTookTurnsHaveTheirOptionsEach) {
   const auto rows = read(heading_ + "f,ring,40,iter/s,--gpus 8 ; --gpus 4 --seq 1K,s\n");
   EXPECT_THAT(rows[0].runs, ElementsAre(ElementsAre("--gpus", "8"), ElementsAre("--gpus", "4", "--seq", "1K")));
 }
 
-TEST_F(Published, WhatIsWrongIsToldWithItsLine) {
+TEST_F(MeasurementTable, WhatIsWrongIsToldWithItsLine) {
   EXPECT_THAT(refusal(heading_ + "f,ring,40,iter/s,--x ; ,s\n"), HasSubstr(":2: name, options and source"));
   EXPECT_THAT(refusal(""), HasSubstr("no rows"));
   EXPECT_THAT(refusal("block,name\n"), HasSubstr(":1: the heading must be block,name,value"));
@@ -70,7 +71,7 @@ TEST_F(Published, WhatIsWrongIsToldWithItsLine) {
   EXPECT_THAT(refusal(heading_ + "f,ring,1,ms,--x,\\s\n"), HasSubstr(":2: a backslash"));
   EXPECT_THAT(refusal(heading_ + "f,ring,1,ms,--x,\"s\n"), HasSubstr(":2: a quote that is not closed"));
   EXPECT_EQ(refusal("block,name,value,unit,options,source\r\nf,ring,1,ms,--x,s\r\n"), "accepted");
-  EXPECT_THROW((void)read_published("/nowhere/table.csv"), InvalidInput);
+  EXPECT_THROW((void)read_measurement_table("/nowhere/table.csv"), InvalidInput);
 }
 
 /// Same order 1, opposite −1. One swap of four: 1 − 6·2 / (4·15) = 0.8. Ties share their mean rank: 1, 2.5, 2.5, 4

@@ -149,12 +149,12 @@ TEST_F(RunVerb, WhatIsRightIsNotCalledWrong) {
 }
 
 /// A pass of which only this is known: dtypes of what is computed and of what travels, and what one rank is off.
-PassRun off_on_one_rank(double dense_deviations, Dtype dtype, Dtype wire, Tensor tensor = Tensor::kO) {
+PassRun off_on_one_rank(double dense_deviation, Dtype dtype, Dtype wire, Tensor tensor = Tensor::kO) {
   PassRun run;
   run.schedule.problem.pass = tensor == Tensor::kO ? Pass::kForward : Pass::kBackward;
   run.schedule.values = {{0, 0, Tensor::kQ, dtype}, {0, 0, tensor, wire}, {1, 0, tensor, wire}};
   run.schedule.transfers = {{1, 2, 1}};
-  run.dense_deviations = {{"O", dense_deviations}, {"dQ", dense_deviations}};
+  run.dense_deviations = {{"O", dense_deviation}, {"dQ", dense_deviation}};
   return run;
 }
 
