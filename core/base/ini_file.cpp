@@ -3,13 +3,12 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
-#include <charconv>
-#include <cmath>
 #include <fstream>
 #include <iterator>
 
 #include "core/base/error.h"
 #include "core/base/input_file.h"
+#include "core/base/numbers.h"
 #include "core/base/spelling.h"
 
 namespace meshattn {
@@ -19,7 +18,6 @@ namespace {
 std::string in_quotes(std::string_view text) { return fmt::format("'{}'", printable(text)); }
 
 constexpr std::uintmax_t kMostBytes = 1 << 20;
-constexpr int kMostCount = 1'000'000'000;
 constexpr double kSmallest = kSmallestNumber, kLargest = kLargestNumber;
 
 std::string_view trim(std::string_view s) {
@@ -29,7 +27,7 @@ std::string_view trim(std::string_view s) {
   return s;
 }
 
-/// "did you mean 'x'?" if a word is close to the one given, else all of them.
+/// "did you mean 'x'?" if a possible word is close to the given one; then all possible words.
 std::string advice(std::string_view given, std::span<const std::string_view> possible) {
   constexpr std::size_t kLongestWord = 64;
   if (const std::string_view near = nearest(given.substr(0, kLongestWord), possible); !near.empty())
@@ -37,7 +35,7 @@ std::string advice(std::string_view given, std::span<const std::string_view> pos
   return fmt::format("possible are {}", fmt::join(possible, ", "));
 }
 
-/// Finds a key in the table. @throws InvalidInput naming the sections or keys that there are.
+/// The key of that section and name. @throws InvalidInput naming the possible sections or keys.
 const IniKey& look_up(std::string_view section, std::string_view name, std::span<const IniKey> keys,
                       std::string_view where) {
   std::vector<std::string_view> sections, names;
@@ -74,17 +72,18 @@ void check_value(const IniLine& line) {
     refuse("0 or more (to 1e12)");
 }
 
-/// Takes the spread of a number off its value.
+/// Moves the uncertainty of a number out of its value.
 void split_uncertainty(IniLine& line) {
   const IniKey& key = *line.key;
   const std::size_t sign = line.value.find("+-");
   if (sign == std::string::npos || key.kind == IniKey::Kind::kText || key.kind == IniKey::Kind::kMeasurement) return;
   const std::string_view behind = trim(std::string_view(line.value).substr(sign + 2));
-  line.uncertainty = parse_number(behind, fmt::format("{}: what stands behind +- of '{}'", line.where, key.name));
+  line.uncertainty = parse_number(behind, fmt::format("{}: the uncertainty of '{}'", line.where, key.name));
   if (!(line.uncertainty >= kSmallest && line.uncertainty <= kLargest))
-    throw InvalidInput(fmt::format("{}: a spread of {} of '{}': must be above 0 (from 1e-9 to 1e12)", line.where,
-                                   in_quotes(behind), key.name));
-  if (is_whole(key)) throw InvalidInput(fmt::format("{}: '{}' is a count, which has no spread", line.where, key.name));
+    throw InvalidInput(fmt::format("{}: the uncertainty of '{}' must be above 0 (from 1e-9 to 1e12), not {}",
+                                   line.where, key.name, in_quotes(behind)));
+  if (is_whole(key))
+    throw InvalidInput(fmt::format("{}: '{}' is a count, which has no uncertainty", line.where, key.name));
   line.value = trim(std::string_view(line.value).substr(0, sign));
 }
 
@@ -105,35 +104,11 @@ std::string read_bytes(const std::filesystem::path& path) {
   std::ifstream in = open_file(path);
   std::error_code error;
   if (std::filesystem::file_size(path, error) > kMostBytes)
-    throw InvalidInput(fmt::format("{}: larger than 1 MiB, which no such file is", path.string()));
+    throw InvalidInput(fmt::format("{}: larger than 1 MiB, too large for such a file", path.string()));
   return {std::istreambuf_iterator<char>(in), {}};
 }
 
 }  // namespace
-
-std::string printable(std::string_view text) {
-  constexpr std::size_t kLongest = 60;
-  std::string shown;
-  for (char c : text.substr(0, kLongest)) shown += c >= ' ' && c <= '~' ? c : '?';
-  return shown + (text.size() > kLongest ? "…" : "");
-}
-
-double parse_number(std::string_view text, std::string_view where) {
-  double x = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), x);
-  if (error != std::errc{} || end != text.data() + text.size() || !std::isfinite(x))
-    throw InvalidInput(fmt::format("{} must be a finite decimal number, not {}", where, in_quotes(text)));
-  return x;
-}
-
-int parse_count(std::string_view text, std::string_view where, int least) {
-  int n = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), n);
-  if (error != std::errc{} || end != text.data() + text.size() || n < least || n > kMostCount)
-    throw InvalidInput(
-        fmt::format("{} must be a whole number from {} to {}, not {}", where, least, kMostCount, in_quotes(text)));
-  return n;
-}
 
 IniFile IniFile::read(const std::filesystem::path& path, std::span<const IniKey> keys) {
   return parse(read_bytes(path), path.string(), keys);
@@ -232,6 +207,14 @@ double IniFile::number(std::string_view section, std::string_view key) const {
 int IniFile::count(std::string_view section, std::string_view key) const {
   const IniLine& l = line(section, key);
   return parse_count(l.value, l.where, least_of(*l.key));
+}
+
+double IniFile::number_or(std::string_view section, std::string_view key, double otherwise) const {
+  return has(section, key) ? number(section, key) : otherwise;
+}
+
+int IniFile::count_or(std::string_view section, std::string_view key, int otherwise) const {
+  return has(section, key) ? count(section, key) : otherwise;
 }
 
 std::vector<std::string> ini_names(const std::filesystem::path& directory) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <span>
@@ -7,23 +8,21 @@
 #include <string_view>
 #include <vector>
 
+#include "core/base/enum_names.h"
 #include "core/base/error.h"
 
 namespace meshattn {
 
-/// Of any number that is not 0: products of units stay finite.
-inline constexpr double kSmallestNumber = 1e-9, kLargestNumber = 1e12;
-
-/// One key that a kind of file may have, and what may be written behind it.
+/// A key that a kind of file may have, and the values it takes.
 struct IniKey {
   enum class Kind : std::uint8_t {
-    kText,
-    kMeasurement,  ///< text that is a measurement: needs a source, and the line may be repeated
+    kText,         ///< needs no source
+    kMeasurement,  ///< text of several words; needs a source, and may be given several times
     kCount,        ///< a whole number from 1 to 10⁹
     kCountOrZero,  ///< a whole number from 0 to 10⁹
     kPositive,     ///< a number above 0
     kNonNegative,  ///< a number from 0
-    kFraction,     ///< above 0, at most 1
+    kFraction,     ///< a number above 0 and at most 1
   };
   std::string_view section;
   std::string_view name;
@@ -31,42 +30,50 @@ struct IniKey {
   bool required = true;
 };
 
-/// What a line says.
+/// One "key = value +- uncertainty  # source" of a file, or a setting that replaces it.
 struct IniLine {
   const IniKey* key;
   std::string value;
-  std::string source;  ///< what follows '#'
-  std::string where;   ///< "file:line", or the setting: what an error about it begins with
+  std::string source;  ///< the text behind '#'
+  std::string where;   ///< "file:line", or the setting: the beginning of an error about the line
   bool by_setting = false;
-  double uncertainty = 0;     ///< of a number "value +- spread"
-  std::string replaced = {};  ///< by a setting: what the file has, if it has one
+  double uncertainty = 0;     ///< of a number, either way; 0 if not given
+  std::string replaced = {};  ///< the value in the file that a setting replaced; empty if there was none
 };
 
-/// A file of lines "key = value  # source" under "[section]" headings; blank lines and lines of comment are free.
-/// Every number must carry its source, and may carry its spread: "key = value +- spread  # source". Any bytes are
-/// either read or refused with file, line and what would be right.
+/// A file of lines "key = value  # source" under "[section]" headings, with blank lines and comments anywhere. Every
+/// number needs its source and may have an uncertainty: "key = value +- uncertainty  # source". Any bytes are accepted
+/// or refused with file, line and what would be right.
 class IniFile {
  public:
-  /// `keys` is what the file may have; it must outlive the object. @throws InvalidInput.
+  /// `keys` are the possible keys; they must outlive the object. @throws InvalidInput.
   static IniFile read(const std::filesystem::path& path, std::span<const IniKey> keys);
+  /// `name` stands for the file in messages.
   static IniFile parse(std::string_view text, std::string_view name, std::span<const IniKey> keys);
 
-  /// Replaces a line by a what-if "section.key=value". @throws InvalidInput naming the keys that there are.
+  /// Replaces a line by a what-if "section.key=value". @throws InvalidInput naming the possible sections or keys.
   void set(std::string_view setting);
 
   /// @throws InvalidInput naming a required key that neither the file nor a setting gave.
   void require_all() const;
 
-  /// True if a line or setting gave the key, or, without a key, anything of the section.
+  /// True if a line or setting gave the key or, if `key` is empty, any key of the section.
   [[nodiscard]] bool has(std::string_view section, std::string_view key = {}) const;
 
-  /// The value of a key that is there.
+  /// The line or value of a key. @throws InvalidInput if nothing gave it.
+  [[nodiscard]] const IniLine& line(std::string_view section, std::string_view key) const;
   [[nodiscard]] const std::string& text(std::string_view section, std::string_view key) const;
   [[nodiscard]] double number(std::string_view section, std::string_view key) const;
   [[nodiscard]] int count(std::string_view section, std::string_view key) const;
 
-  /// The line of a key that is there.
-  [[nodiscard]] const IniLine& line(std::string_view section, std::string_view key) const;
+  /// The value of a key, or `otherwise` if nothing gave it.
+  [[nodiscard]] double number_or(std::string_view section, std::string_view key, double otherwise) const;
+  [[nodiscard]] int count_or(std::string_view section, std::string_view key, int otherwise) const;
+  /// The same of a key whose value is a name of an enumeration. @throws InvalidInput naming the possible names.
+  template <typename Enum, std::size_t N>
+  [[nodiscard]] Enum name_or(std::string_view section, std::string_view key, const EnumNames<Enum, N>& names,
+                             Enum otherwise) const;
+
   [[nodiscard]] const std::vector<IniLine>& lines() const { return lines_; }
 
  private:
@@ -81,16 +88,7 @@ class IniFile {
 /// The key that a setting "section.key=value" names. @throws InvalidInput naming the possible sections or keys.
 [[nodiscard]] const IniKey& key_of_setting(std::string_view setting, std::span<const IniKey> keys);
 
-/// Bytes of unknown origin as they may stand in a message: printable and not long.
-[[nodiscard]] std::string printable(std::string_view text);
-
-/// A finite decimal number. @throws InvalidInput beginning with `where`.
-[[nodiscard]] double parse_number(std::string_view text, std::string_view where);
-
-/// A whole number from `least` to 10⁹. @throws InvalidInput beginning with `where`.
-[[nodiscard]] int parse_count(std::string_view text, std::string_view where, int least = 1);
-
-/// Runs `read`; what it has against a value is told with the place where the value stands.
+/// Runs `read`, and puts `where` before the message of an InvalidInput that it throws.
 template <typename Read>
 auto with_location(const std::string& where, Read&& read) {
   try {
@@ -104,8 +102,19 @@ auto with_location(const std::string& where, Read&& read) {
 [[nodiscard]] std::vector<std::string> ini_names(const std::filesystem::path& directory);
 
 /// The file "<name>.ini" in `directory`, or `name_or_path` itself if it looks like a path ('/' or ".ini" in it).
-/// @throws InvalidInput naming what there is.
+/// `what` is the noun for the file in messages. @throws InvalidInput naming the files of the directory.
 [[nodiscard]] std::filesystem::path find_ini(std::string_view what, const std::string& name_or_path,
                                              const std::filesystem::path& directory);
+
+// ---- implementation of the template ----
+
+template <typename Enum, std::size_t N>
+Enum IniFile::name_or(std::string_view section, std::string_view key, const EnumNames<Enum, N>& names,
+                      Enum otherwise) const {
+  const IniLine* found = find(section, key);
+  if (found == nullptr) return otherwise;
+  const std::string what = std::string(key).append(" of ").append(section);
+  return with_location(found->where, [&] { return names.parse(what, printable(found->value)); });
+}
 
 }  // namespace meshattn

@@ -7,14 +7,12 @@
 #include <sstream>
 #include <string>
 
-#include "core/base/enum_names.h"
 #include "core/base/error.h"
+#include "core/base/numbers.h"
 
 namespace meshattn {
 
 namespace {
-
-constexpr EnumNames<KernelMask, 2> kKernelMasks{{{KernelMask::kFull, "full"}, {KernelMask::kCausal, "causal"}}};
 
 std::vector<std::string> words_of(const IniLine& line) {
   std::istringstream in(line.value);
@@ -22,9 +20,6 @@ std::vector<std::string> words_of(const IniLine& line) {
 }
 
 }  // namespace
-
-std::string_view name_of(KernelMask mask) { return kKernelMasks.name_of(mask); }
-KernelMask parse_kernel_mask(std::string_view name) { return kKernelMasks.parse("mask", name); }
 
 AttentionPoint parse_point(const IniLine& line) {
   std::vector<std::string> words = words_of(line);

@@ -1,16 +1,23 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
 #include "core/cluster/cluster.h"
+#include "core/cluster/cluster_file.h"
 
 namespace meshattn {
 
-/// What a cluster may be, as far as the spread of its figures is known: all of them as slow as they allow, and all as
-/// fast; nothing if none has a spread. Each is the settings, "section.key=value", that make it of the cluster. A time,
-/// a number of bytes that are moved and oversubscription are slow if they are large, anything else if it is small. An
-/// end that the key does not allow, or beyond a tenth or ten times the figure, is the last one that is.
-[[nodiscard]] std::vector<std::vector<std::string>> corners_of(const Cluster& cluster);
+/// An end of the uncertainty of all figures of a cluster.
+enum class UncertaintyEnd : std::uint8_t { kSlow, kFast };
+
+/// The settings "section.key=value" that move every figure with an uncertainty to that end; empty if there is none.
+/// Times, numbers of moved bytes and oversubscription are slow if large, all other figures if small. A figure stays
+/// within what its key allows and within a tenth and ten times of its value.
+[[nodiscard]] std::vector<std::string> settings_of(UncertaintyEnd end, const Cluster& cluster);
+
+/// The clusters at the slow end and at the fast end, in this order; empty if no figure has an uncertainty.
+[[nodiscard]] std::vector<Cluster> uncertainty_ends(const ClusterFiles& files);
 
 }  // namespace meshattn

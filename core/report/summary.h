@@ -47,7 +47,8 @@ struct Summary {
   std::string placed;  ///< name of the placement that it ran with
   int slices = 1;      ///< that the heads were cut into; of two passes the most
   double makespan_s = 0;
-  /// Makespans of this schedule on the cluster as slow and as fast as it may be (see corners_of); empty if unknown.
+  /// Makespans of this schedule on the cluster as slow and as fast as it may be (see uncertainty_ends); empty if
+  /// unknown.
   std::vector<double> corners_s;
   double compute_s = 0;        ///< busy time of the busiest rank's compute lane
   double waiting = 0;          ///< 1 − mean busy time / makespan

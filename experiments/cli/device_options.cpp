@@ -3,7 +3,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include "core/base/error.h"
-#include "core/base/ini_file.h"
+#include "core/base/numbers.h"
 #include "experiments/cli/request.h"
 
 namespace meshattn {

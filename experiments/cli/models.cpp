@@ -4,7 +4,7 @@
 
 #include "core/base/error.h"
 #include "core/base/ini_file.h"
-#include "experiments/cli/masks.h"
+#include "core/problem/mask_text.h"
 
 namespace meshattn {
 
@@ -16,16 +16,6 @@ constexpr IniKey kKeys[] = {{"model", "title"},
                             {"model", "kv_heads", IniKey::Kind::kCount},
                             {"model", "head_dim", IniKey::Kind::kCount},
                             {"model", "layers", IniKey::Kind::kCount}};
-
-Mask mask_of(const IniLine& line) {
-  const std::string text = printable(line.value);
-  try {
-    if (const std::optional<Mask> mask = parse_sight(text)) return *mask;
-  } catch (const InvalidInput& error) {
-    throw InvalidInput(fmt::format("{}: {}", line.where, error.what()));
-  }
-  throw InvalidInput(fmt::format("{}: unknown mask '{}': possible are full, causal, window:W", line.where, text));
-}
 
 }  // namespace
 
@@ -40,7 +30,8 @@ Model read_model(const std::string& name_or_path, const std::filesystem::path& d
   model.kv_heads = file.count("model", "kv_heads");
   model.head_dim = file.count("model", "head_dim");
   model.layers = file.count("model", "layers");
-  model.mask = mask_of(file.line("model", "mask"));
+  const IniLine& mask = file.line("model", "mask");
+  model.mask = with_location(mask.where, [&] { return parse_mask(printable(mask.value)); });
   if (model.heads % model.kv_heads != 0)
     throw InvalidInput(fmt::format("{}: {} kv_heads for {} heads: must divide them",
                                    file.line("model", "kv_heads").where, model.kv_heads, model.heads));

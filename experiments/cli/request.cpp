@@ -8,12 +8,12 @@
 #include "core/base/enum_names.h"
 #include "core/base/error.h"
 #include "core/base/format.h"
-#include "core/base/ini_file.h"
+#include "core/base/numbers.h"
 #include "core/base/output_file.h"
 #include "core/cluster/cluster_file.h"
 #include "core/cluster/uncertainty.h"
+#include "core/problem/mask_text.h"
 #include "experiments/cli/data_folder.h"
-#include "experiments/cli/masks.h"
 #include "experiments/cli/models.h"
 #include "experiments/cli/units.h"
 
@@ -151,17 +151,15 @@ std::filesystem::path topologies_of(const po::variables_map& given) {
   return optional(given, "topologies", topologies_folder().string());
 }
 
-Cluster read_cluster_of(const po::variables_map& given, const std::vector<std::string>& more) {
-  auto settings = given.count("set") ? given["set"].as<Values>() : Values();
-  settings.insert(settings.end(), more.begin(), more.end());
-  return read_cluster(required(given, "cluster", "dgx-h100"), topologies_of(given), settings,
-                      optional(given, "framework"));
+ClusterFiles read_cluster_files(const po::variables_map& given) {
+  const auto settings = given.count("set") ? given["set"].as<Values>() : Values();
+  return {required(given, "cluster", "dgx-h100"), topologies_of(given), settings, optional(given, "framework")};
 }
 
 void read_cluster_into(const po::variables_map& given, Request& request) {
-  request.cluster = read_cluster_of(given);
-  for (const std::vector<std::string>& settings : corners_of(request.cluster))
-    request.corners.push_back(read_cluster_of(given, settings));
+  const ClusterFiles files = read_cluster_files(given);
+  request.cluster = files.cluster();
+  request.corners = uncertainty_ends(files);
   request.question.cluster = request.cluster.name;
   request.question.framework = optional(given, "framework");
   count_figures(request.cluster, request.question);

@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "core/cluster/cluster.h"
+#include "core/cluster/cluster_file.h"
 #include "core/planner/placement_search.h"
 #include "core/report/json.h"
 
@@ -18,7 +18,7 @@ namespace meshattn {
 struct Request {
   Question question;
   Cluster cluster;
-  std::vector<Cluster> corners;  ///< what the cluster may be besides: see corners_of
+  std::vector<Cluster> corners;  ///< what the cluster may be besides: see uncertainty_ends
   std::string algorithm;         ///< empty if not given
   Choices choices;
   bool partition_given = false;  ///< else what suits the mask and the algorithm, the best of several
@@ -40,8 +40,7 @@ void add_request_options(boost::program_options::options_description& options);
 
 /// --cluster, --set and --topologies: which cluster is meant. Part of the options above.
 void add_cluster_options(boost::program_options::options_description& options);
-[[nodiscard]] Cluster read_cluster_of(const boost::program_options::variables_map& given,
-                                      const std::vector<std::string>& more_settings = {});
+[[nodiscard]] ClusterFiles read_cluster_files(const boost::program_options::variables_map& given);
 /// Sets all that a request has of its cluster.
 void read_cluster_into(const boost::program_options::variables_map& given, Request& request);
 [[nodiscard]] std::filesystem::path topologies_of(const boost::program_options::variables_map& given);

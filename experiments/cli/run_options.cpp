@@ -7,7 +7,6 @@
 #include <string>
 
 #include "core/base/error.h"
-#include "core/base/ini_file.h"
 #include "core/base/input_file.h"
 #include "core/schedule/text.h"
 #include "experiments/cli/device_options.h"

@@ -13,10 +13,6 @@ namespace meshattn {
 
 // What users write. Each throws InvalidInput that begins with `where`, the option, and says what would be right.
 
-/// A whole number of tokens from 1: "4096", "64K" (1,024 each), "1M" (1,048,576).
-[[nodiscard]] std::int64_t parse_tokens(std::string_view text, std::string_view where);
-/// Bytes in decimal units: "80G" is 8e10, "512M", "1.5G", "1000".
-[[nodiscard]] std::uint64_t parse_bytes(std::string_view text, std::string_view where);
 /// "16x8": 16 query chunks by 8 key/value chunks.
 [[nodiscard]] Tile parse_tile(std::string_view text, std::string_view where);
 /// "linear", "grid:2x4", "search".

@@ -9,8 +9,8 @@
 #include <sstream>
 
 #include "core/base/error.h"
-#include "core/base/ini_file.h"
 #include "core/base/input_file.h"
+#include "core/base/numbers.h"
 
 namespace meshattn {
 

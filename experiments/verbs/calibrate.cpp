@@ -12,8 +12,8 @@
 
 #include "core/base/error.h"
 #include "core/base/format.h"
-#include "core/base/ini_file.h"
 #include "core/base/median.h"
+#include "core/base/numbers.h"
 #include "core/base/output_file.h"
 #include "core/cluster/cluster_file.h"
 #include "experiments/cli/device_options.h"

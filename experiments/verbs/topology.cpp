@@ -4,7 +4,7 @@
 
 #include "core/base/error.h"
 #include "core/base/format.h"
-#include "core/base/ini_file.h"
+#include "core/base/numbers.h"
 #include "core/cluster/cluster_file.h"
 #include "experiments/cli/request.h"
 #include "experiments/cli/text/table.h"
@@ -42,7 +42,7 @@ int topology(const po::variables_map& given) {
     std::cout << list(topologies_of(given));
     return 0;
   }
-  const Cluster cluster = read_cluster_of(given);
+  const Cluster cluster = read_cluster_files(given).cluster();
   const int gpus = given.count("gpus") ? parse_count(given["gpus"].as<std::string>(), "--gpus") : cluster.node.gpus;
   const Network network(cluster, gpus);
   std::cout << drawing_of(cluster, network) << '\n'

@@ -306,17 +306,17 @@ TEST_F(Cli, MasksThatDoNotFitAreToldWithFileAndLine) {
     std::ofstream(folder_ / "d.txt") << text;
     return "--mask documents:" + (folder_ / "d.txt").string() + options;
   };
-  expect_refused("--mask banded", "--mask must be full, causal, window:W, documents:FILE or");
+  expect_refused("--mask banded", "unknown mask 'banded': possible are full, causal, window:W, documents:FILE or");
   expect_refused("--mask window:0", "the window of a mask must be a number of tokens");
   expect_refused("--mask window:4K --prefix 4K", "of which a window of 4096 sees the last 4095");
   expect_refused("--mask documents:/nowhere/d.txt", "/nowhere/d.txt: no such file");
   expect_refused("--mask documents:/", "/: cannot be read");
-  expect_refused("--mask causal --partition document-zigzag", "needs --mask documents:FILE");
+  expect_refused("--mask causal --partition document-zigzag", "needs a mask with documents");
   expect_refused(with_file("4096\n4096\n", " --prefix 1K"), "no cached prefix");
   expect_refused(with_file("4096 # ok\n\nmany"), "d.txt:3: the length of a document must be a number of tokens");
   expect_refused(with_file("4096\n0\n"), "d.txt:2: the length of a document must be");
-  expect_refused(with_file("4096\n5000\n"), "d.txt:2: 9096 tokens up to here, more than the 8192 of --seq");
-  expect_refused(with_file("4096\n"), "d.txt:2: 4096 tokens in all, not the 8192 of --seq");
+  expect_refused(with_file("4096\n5000\n"), "d.txt:2: 9096 tokens up to here, more than the 8192 of the sequence");
+  expect_refused(with_file("4096\n"), "d.txt:2: 4096 tokens in all, not the 8192 of the sequence");
 }
 
 TEST_F(Cli, ModelsGiveHeadsAndNumbersOverrideThem) {

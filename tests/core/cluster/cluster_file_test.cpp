@@ -9,7 +9,6 @@
 #include <random>
 
 #include "core/base/error.h"
-#include "core/base/ini_file.h"
 
 namespace meshattn {
 namespace {
@@ -154,7 +153,7 @@ TEST_F(ClusterFile, EveryMistakeIsToldWithFileLineAndWhatWouldBeRight) {
       {"[node]", "[fabric]\nkind = rail\n[node]", {"c.ini: a fabric without a section [nic]"}},
       {"[node]", "[fabric]\nnodes_per_leaf = 4 # s\n[node]", {"c.ini:5: 'nodes_per_leaf' in a non-blocking fabric"}},
       {"memory_GB = 80", "", {"g.ini: no 'memory_GB' in [gpu]"}},
-      {"hbm_GBps = 3000", "combine = 3", {"g.ini:3: combine '3': possible is free"}},
+      {"hbm_GBps = 3000", "combine = 3", {"g.ini:3: combine '3': must be free"}},
       {"hbm_GBps = 3000 # sheet", "", {"g.ini: no 'hbm_GBps' and 'combine_efficiency' in [gpu]"}},
       {"[attention]",
        "attention_TFLOPs = 5 # s\n[attention]",
@@ -280,22 +279,23 @@ TEST_F(ClusterFile, AnyBytesAreReadOrRefused) {
   EXPECT_GT(refused, 100);
 }
 
-TEST_F(ClusterFile, NumbersMayCarryTheirSpread) {
+TEST_F(ClusterFile, NumbersMayHaveAnUncertainty) {
   const Cluster c = read(with(kCluster, "efficiency = 0.5 ", "efficiency = 0.5 +- 0.1 "), kGpu);
   EXPECT_DOUBLE_EQ(c.node.link_bytes_per_s, 50e9);
   EXPECT_EQ(c.figures.at("link.efficiency").value, "0.5");
   EXPECT_DOUBLE_EQ(c.figures.at("link.efficiency").uncertainty, 0.1);
   EXPECT_EQ(c.figures.at("link.startup_us").uncertainty, 0);
   EXPECT_DOUBLE_EQ(read(kCluster, kGpu, {"gpu.launch_us=3+-1"}).figures.at("gpu.launch_us").uncertainty, 1);
-  for (auto [value, wrong] : {std::pair{"0.5 +- x", "what stands behind +- of 'efficiency' must be a finite"},
-                              {"0.5 +-", "what stands behind +-"},
+  for (auto [value, wrong] : {std::pair{"0.5 +- x", "the uncertainty of 'efficiency' must be a finite"},
+                              {"0.5 +-", "the uncertainty of"},
                               {"0.5 +- 0", "must be above 0"},
                               {"0.5 +- -1", "must be above 0"},
                               {"+- 0.1", "'efficiency' has no value"}})
     EXPECT_THAT(error_of(with(kCluster, "efficiency = 0.5 ", fmt::format("efficiency = {} ", value)), kGpu),
                 HasSubstr(wrong))
         << value;
-  EXPECT_THAT(error_of(with(kCluster, "gpus = 8 ", "gpus = 8 +- 1 "), kGpu), HasSubstr("a count, which has no spread"));
+  EXPECT_THAT(error_of(with(kCluster, "gpus = 8 ", "gpus = 8 +- 1 "), kGpu),
+              HasSubstr("a count, which has no uncertainty"));
 }
 
 TEST_F(ClusterFile, KernelsMayHaveTails) {
@@ -322,7 +322,7 @@ TEST_F(ClusterFile, ExchangesMayTakeSms) {
   EXPECT_EQ(read(fmt::format("{}{}", kCluster, kNic), gpu, {"nic.sms=2"}).node.nic_sms, 2);
   EXPECT_THAT(error_of(kCluster, gpu, {"link.sms=132"}), HasSubstr("take 132 SMs of the 132 that g has"));
   EXPECT_THAT(error_of(kCluster, gpu, {"link.sms=1.5"}), HasSubstr("'sms' must be a whole number from 0"));
-  EXPECT_THAT(error_of(kCluster, gpu, {"link.sms=16 +- 8"}), HasSubstr("'sms' is a count, which has no spread"));
+  EXPECT_THAT(error_of(kCluster, gpu, {"link.sms=16 +- 8"}), HasSubstr("'sms' is a count, which has no uncertainty"));
 }
 
 TEST_F(ClusterFile, LargeMessagesMayTakeLongerToStart) {

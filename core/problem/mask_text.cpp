@@ -1,24 +1,25 @@
-#include "experiments/cli/masks.h"
+#include "core/problem/mask_text.h"
 
 #include <spdlog/fmt/fmt.h>
 
 #include <fstream>
+#include <string>
+#include <vector>
 
 #include "core/base/error.h"
-#include "core/base/ini_file.h"
 #include "core/base/input_file.h"
-#include "experiments/cli/units.h"
+#include "core/base/numbers.h"
 
 namespace meshattn {
 
 namespace {
 
 constexpr std::string_view kDocuments = "documents:";
+constexpr std::string_view kWindow = "window:";
 
 bool is_blank(int c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
 
-/// Goes past white space and comments, counting lines. @returns the word that follows, or its first 32 bytes; empty at
-/// the end of the file.
+/// Skips white space and comments, counting lines. @returns the next word, or its first 32 bytes; empty at the end.
 std::string next_word(std::istream& in, int& line) {
   constexpr std::size_t kLongest = 32;
   bool comment = false;
@@ -33,43 +34,46 @@ std::string next_word(std::istream& in, int& line) {
   return word;
 }
 
-}  // namespace
-
-std::optional<Mask> parse_sight(std::string_view text) {
-  constexpr std::string_view kWindow = "window:";
+/// A mask without documents; nothing if the text is none.
+std::optional<Mask> simple_mask(std::string_view text) {
   if (text == "full") return Mask::kFull;
   if (text == "causal") return Mask::kCausal;
   if (!text.starts_with(kWindow)) return std::nullopt;
   return Mask{true, parse_tokens(text.substr(kWindow.size()), "the window of a mask"), {}};
 }
 
-Mask parse_mask(std::string_view text, std::int64_t seq) {
+}  // namespace
+
+Mask parse_mask(std::string_view text, std::optional<std::int64_t> tokens) {
+  const auto refuse = [&] {
+    throw InvalidInput(fmt::format("unknown mask '{}': possible are full, causal, window:W{}", printable(text),
+                                   tokens ? ", documents:FILE or, for instance, window:W+documents:FILE" : ""));
+  };
   const bool documents_alone = text.starts_with(kDocuments);
   const std::size_t plus = text.find(fmt::format("+{}", kDocuments));
-  std::optional<Mask> mask = documents_alone ? Mask::kCausal : parse_sight(text.substr(0, plus));
-  if (!mask)
-    throw InvalidInput(
-        fmt::format("--mask must be full, causal, window:W, documents:FILE or, for instance, "
-                    "window:W+documents:FILE, not '{}'",
-                    printable(text)));
-  if (documents_alone || plus != std::string_view::npos)
-    mask->documents = read_documents(text.substr((documents_alone ? 0 : plus + 1) + kDocuments.size()), seq);
+  const bool has_documents = documents_alone || plus != std::string_view::npos;
+  std::optional<Mask> mask = documents_alone ? Mask::kCausal : simple_mask(text.substr(0, plus));
+  if (!mask || (has_documents && !tokens)) refuse();
+  if (has_documents)
+    mask->documents = read_documents(text.substr((documents_alone ? 0 : plus + 1) + kDocuments.size()), *tokens);
   return *mask;
 }
 
-Documents read_documents(const std::filesystem::path& path, std::int64_t seq) {
+Documents read_documents(const std::filesystem::path& path, std::int64_t tokens) {
   std::ifstream in = open_file(path);
   std::vector<std::int64_t> lengths;
-  std::int64_t tokens = 0;
+  std::int64_t sum = 0;
   int line = 1;
   const auto where = [&] { return fmt::format("{}:{}", path.string(), line); };
   for (std::string word = next_word(in, line); !word.empty(); word = next_word(in, line)) {
     lengths.push_back(parse_tokens(word, where() + ": the length of a document"));
-    tokens += lengths.back();
-    if (tokens > seq)
-      throw InvalidInput(fmt::format("{}: {} tokens up to here, more than the {} of --seq", where(), tokens, seq));
+    sum += lengths.back();
+    if (sum > tokens)
+      throw InvalidInput(
+          fmt::format("{}: {} tokens up to here, more than the {} of the sequence", where(), sum, tokens));
   }
-  if (tokens < seq) throw InvalidInput(fmt::format("{}: {} tokens in all, not the {} of --seq", where(), tokens, seq));
+  if (sum < tokens)
+    throw InvalidInput(fmt::format("{}: {} tokens in all, not the {} of the sequence", where(), sum, tokens));
   return Documents(lengths);
 }
 
