@@ -1,8 +1,8 @@
 # Sourced: makes sure that the Debian packages that building takes are installed, or says what to type and exits.
 
+# install_packages PACKAGE...: the same for others.
 install_packages() {
-  local packages=(g++ cmake ninja-build libsimgrid-dev libboost-program-options-dev libfmt-dev libspdlog-dev
-    libgtest-dev libgmock-dev nlohmann-json3-dev libopenmpi-dev openmpi-bin)
+  local packages=("$@")
   local missing=() package as_root=()
   if ! command -v apt-get >/dev/null; then
     echo "no Debian: taking it that the equivalents of these are installed: ${packages[*]}" >&2
@@ -27,4 +27,5 @@ install_packages() {
   fi
 }
 
-install_packages
+install_packages g++ cmake ninja-build libsimgrid-dev libboost-program-options-dev libfmt-dev libspdlog-dev \
+  libgtest-dev libgmock-dev nlohmann-json3-dev libopenmpi-dev openmpi-bin
