@@ -8,7 +8,7 @@ namespace meshattn {
 namespace {
 
 /// Collects the last op of each lane that one op waits for.
-class Latest {
+class LastOfLanes {
  public:
   void add(Lane lane, OpId op) {
     OpId& latest = latest_[lane];
@@ -16,7 +16,7 @@ class Latest {
     latest = latest == kNone ? op : std::max(latest, op);
   }
 
-  /// Appends what was collected to `ops` and starts afresh.
+  /// Appends the collected ops to `ops` and clears the collection.
   void flush(std::vector<OpId>& ops) {
     for (Lane lane : lanes_) {
       ops.push_back(latest_[lane]);
@@ -26,35 +26,36 @@ class Latest {
   }
 
  private:
-  static constexpr auto kNothing = [] {
+  static constexpr auto kEmpty = [] {
     std::array<OpId, 256> none{};
     none.fill(kNone);
     return none;
   }();
-  std::array<OpId, 256> latest_ = kNothing;
+  std::array<OpId, 256> latest_ = kEmpty;
   std::vector<Lane> lanes_;
 };
 
 }  // namespace
 
 Dependencies::Dependencies(const Schedule& s) {
-  std::vector<OpId> maker(s.values.size(), kNone);  // the last so far: its other contributors are on the same lane
+  std::vector<OpId> maker(s.values.size(),
+                          kNone);  // by value: the last so far; earlier contributors are on the same lane
   std::vector<Lane> lane_of(s.ops.size());
   first_.reserve(s.ops.size() + 1);
   after_.reserve(s.ops.size());
   first_.push_back(0);
-  Latest latest;
+  LastOfLanes awaited;
   auto wait = s.waits.begin();
   for (Rank rank = 0; rank < s.problem.ranks; ++rank) {
     for (OpId op = s.ops_begin(rank); op < s.ops_end(rank); ++op) {
       const Lane lane = lane_of[op] = s.lane(s.ops[op]);
       const auto await = [&](OpId before) {
-        if (before != kNone && lane_of[before] != lane) latest.add(lane_of[before], before);
+        if (before != kNone && lane_of[before] != lane) awaited.add(lane_of[before], before);
       };
       for_each_operand(
           s, s.ops[op], rank, [&](ValueId v) { await(maker[v]); }, [&](ValueId v) { maker[v] = op; });
       for (; wait != s.waits.end() && wait->op == op; ++wait) await(wait->after);
-      latest.flush(after_);
+      awaited.flush(after_);
       first_.push_back(static_cast<std::uint32_t>(after_.size()));
     }
   }

@@ -7,8 +7,9 @@
 
 namespace meshattn {
 
-/// For each op, the ops of *other* lanes of its rank that must have ended before it starts: the makers of what it reads
-/// and its reuse waits, at most one (the last) a lane. With the order of its own lane that is all an executor obeys.
+/// For each op, the ops of *other* lanes of its rank that must have ended before it starts: the makers of the values
+/// that it reads and the ops of its reuse waits; of each lane only the last. Executors obey these and the order of each
+/// lane.
 class Dependencies {
  public:
   explicit Dependencies(const Schedule& schedule);

@@ -14,7 +14,7 @@ namespace meshattn {
 /// Index into a RegionTable.
 using RegionId = std::uint32_t;
 
-/// Heads begin … end − 1: query heads for Q, O, dO, delta, dQ; key/value heads for KV, dKV.
+/// Heads begin … end − 1: query heads for Q, O, dO, delta and dQ, key/value heads for KV and dKV.
 struct HeadRange {
   std::int32_t begin = 0;
   std::int32_t end = 0;
@@ -22,12 +22,12 @@ struct HeadRange {
   friend bool operator==(const HeadRange&, const HeadRange&) = default;
 };
 
-/// Heads in both ranges; begin ≥ end if there are none.
+/// Heads that are in both ranges; begin ≥ end if there are none.
 [[nodiscard]] inline HeadRange common(HeadRange a, HeadRange b) {
   return {std::max(a.begin, b.begin), std::min(a.end, b.end)};
 }
 
-/// Which rows of a tensor: a set of cells × a range of heads. A view into its RegionTable.
+/// A part of a tensor: a set of cells × a range of heads. A view into its RegionTable.
 struct Region {
   std::span<const Cell> cells;  ///< ascending
   HeadRange heads;
@@ -35,10 +35,10 @@ struct Region {
 
 /// True if every cell and head of `inner` is in `outer`.
 [[nodiscard]] bool contains(const Region& outer, const Region& inner);
-/// True if some cell and head is in both.
+/// True if some (cell, head) is in both.
 [[nodiscard]] bool overlap(const Region& a, const Region& b);
 
-/// Calls visit(cell) for every cell that is in both, ascending.
+/// Calls visit(cell) for every cell that is in both lists, ascending.
 template <typename Visit>
 void for_each_common_cell(std::span<const Cell> a, std::span<const Cell> b, Visit&& visit) {
   for (auto i = a.begin(), j = b.begin(); i != a.end() && j != b.end();) {
@@ -49,10 +49,10 @@ void for_each_common_cell(std::span<const Cell> a, std::span<const Cell> b, Visi
   }
 }
 
-/// Regions, each stored once: equal ids mean equal regions.
+/// A set of regions, each stored once: ids are equal if and only if regions are.
 class RegionTable {
  public:
-  /// `cells` ascending and without repeats, heads not empty.
+  /// @returns the id of the region. `cells` must be ascending without repeats, and `heads` not empty.
   RegionId intern(std::span<const Cell> cells, HeadRange heads);
 
   [[nodiscard]] Region operator[](RegionId id) const {

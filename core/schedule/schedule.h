@@ -11,25 +11,26 @@
 
 namespace meshattn {
 
-/// Index into Schedule::values. A value is made from values with smaller ids only.
+/// Index into Schedule::values. A value is made only from values with smaller ids.
 using ValueId = std::uint32_t;
 /// Index into Schedule::transfers.
 using TransferId = std::uint32_t;
 /// Index into Schedule::ops, and into every Trace.
 using OpId = std::uint32_t;
-/// A sequence of ops of one rank: 0 computes, the others communicate.
+/// A lane of a rank, whose ops run one after the other. Lane 0 computes, the others communicate.
 using Lane = std::uint8_t;
 
 inline constexpr Lane kComputeLane = 0;
+/// In place of an id: none.
 inline constexpr std::uint32_t kNone = UINT32_MAX;
 
-/// What a value holds. K and V always live and travel as one.
+/// The tensor that a value is a part of. K and V are always stored and sent together.
 enum class Tensor : std::uint8_t {
   kQ,
   kKV,
-  kO,      ///< output, or a partial of it, with one fp32 log-sum-exp a row and head
+  kO,      ///< output or a partial of it, with one fp32 log-sum-exp per row and head
   kDO,     ///< gradient of the output
-  kDelta,  ///< per row and head, fp32: rowsum(dO∘O), and the log-sum-exp that travels with it
+  kDelta,  ///< per row and head, fp32: rowsum(dO∘O) and the log-sum-exp
   kDQ,
   kDKV,
 };
@@ -39,14 +40,14 @@ enum class Tensor : std::uint8_t {
 /// @throws InvalidInput naming what was given and the possible names.
 [[nodiscard]] Tensor parse_tensor(std::string_view name);
 
-/// True for O, dQ and dKV: values that are summed up from blocks; every (cell, head) of one is read once, or all of it
-/// is handed out.
+/// True for O, dQ and dKV, which are sums over blocks. Every (cell, head) of such a value is read exactly once, or the
+/// whole value is an output.
 [[nodiscard]] constexpr bool is_partial(Tensor t) { return t == Tensor::kO || t == Tensor::kDQ || t == Tensor::kDKV; }
 
-/// True for tensors cut along the keys (KV, dKV); the others are cut along the queries.
+/// True for KV and dKV, whose rows are keys; the rows of the others are queries.
 [[nodiscard]] constexpr bool on_kv_side(Tensor t) { return t == Tensor::kKV || t == Tensor::kDKV; }
 
-/// Data in single-assignment form: lives on one rank, is made once.
+/// Data in single-assignment form: it is on one rank and is made once.
 struct Value {
   Rank rank;
   RegionId region;
@@ -56,8 +57,8 @@ struct Value {
   friend bool operator==(const Value&, const Value&) = default;
 };
 
-/// A value sent: `made`, on another rank, is a copy of `source` or of a part of it: of some of its cells and heads. One
-/// SimGrid comm; one ncclSend with its ncclRecv.
+/// One message: `made`, on another rank, becomes a copy of `source` or of some of its cells and heads. One SimGrid
+/// comm, or one ncclSend and its ncclRecv.
 struct Transfer {
   ValueId source;
   ValueId made;
@@ -66,7 +67,7 @@ struct Transfer {
   friend bool operator==(const Transfer&, const Transfer&) = default;
 };
 
-/// A query value and the accumulator that its blocks contribute to.
+/// A row of a rectangle: a query value and the accumulator that its blocks contribute to.
 struct AttendRow {
   ValueId q;
   ValueId o;
@@ -74,7 +75,7 @@ struct AttendRow {
   friend bool operator==(const AttendRow&, const AttendRow&) = default;
 };
 
-/// What a row brings to the backward pass, and the accumulator of its dQ.
+/// A row of a rectangle of the backward pass: its operands and the accumulator of its dQ.
 struct BackwardRow {
   ValueId q;
   ValueId d_o;
@@ -84,7 +85,7 @@ struct BackwardRow {
   friend bool operator==(const BackwardRow&, const BackwardRow&) = default;
 };
 
-/// A key/value value and the accumulator of its dKV.
+/// A column of a rectangle of the backward pass: a key/value value and the accumulator of its dKV.
 struct BackwardColumn {
   ValueId kv;
   ValueId dkv;
@@ -92,13 +93,14 @@ struct BackwardColumn {
   friend bool operator==(const BackwardColumn&, const BackwardColumn&) = default;
 };
 
-/// An op reads of each operand the part that its result asks for: so slices of heads and parts of gathered chunks cost
-/// no op, and a sum may be read by several readers, a part each.
+// An op reads the part of each operand that its result needs. So slices of heads and parts of gathered chunks need no
+// op of their own, and several ops may read a partial, each a part of it.
 
-/// Attends the blocks of rows × columns that the mask leaves; each contributes to its row's accumulator. A row attends
-/// the cells of its q, with the heads of its accumulator: q and, by group, every column must have these heads, and the
-/// accumulator every cell of which the mask leaves something. Rows may share an accumulator.
-/// Indices into Schedule::rows and Schedule::columns, so that neighbouring rectangles share their lists.
+/// A rectangle: attends the blocks of rows × columns that the mask leaves. Each block contributes to the accumulator of
+/// its row. A row attends the cells of its q with the heads of its accumulator: q and every column must have these
+/// heads (columns the key/value heads of their groups), and the accumulator must have every cell that has a block. Rows
+/// may share an accumulator. Its lists are ranges of Schedule::rows and Schedule::columns, so that neighbouring
+/// rectangles can share them.
 struct Attend {
   std::uint32_t first_row;
   std::uint32_t first_column;
@@ -106,9 +108,10 @@ struct Attend {
   std::uint16_t column_count;
 };
 
-/// The backward of Attend: each block contributes to dQ of its row and to dKV of its column. A row has the heads of its
-/// dq: q, dO, delta and, by group, every kv and dkv of the op must have them. dO, delta and dq must have every cell of
-/// q of which the mask leaves something, and dkv every such cell of its kv. Rows may share a dq, columns a dkv.
+/// Attend's backward: each block contributes to dQ of its row and to dKV of its column. A row attends the heads of its
+/// dq: q, dO, delta and every kv and dkv of the op must have them (kv and dkv the key/value heads of their groups). dO,
+/// delta and dq must have every cell of q that has a block, and dkv every such cell of its kv. Rows may share a dq and
+/// columns a dkv.
 struct AttendBackward {
   std::uint32_t first_row;
   std::uint32_t first_column;
@@ -116,23 +119,24 @@ struct AttendBackward {
   std::uint16_t column_count;
 };
 
-/// delta = rowsum(dO∘O) of the complete O, with O's log-sum-exp, for the cells and heads of `made`; o and dO have them.
+/// Computes rowsum(dO∘O) from the complete O and copies O's log-sum-exp, for the cells and heads of `made`. o and dO
+/// must have these.
 struct Delta {
   ValueId o;
   ValueId d_o;
   ValueId made;
 };
 
-/// Merges partials into one (log-sum-exp merge for O, sum for gradients), in listed order. Reads of each source what it
-/// has in common with `made`, which must not be nothing; `made` has nothing that no source has. The result may have
-/// another dtype: this is also the cast.
+/// Merges partials into one, in listed order: by log-sum-exp for O, as a sum for gradients. Reads the rows of each
+/// source that are in `made`, at least one. Every row of `made` is in some source. The result may have another dtype,
+/// so this is also the cast.
 struct Combine {
   std::uint32_t first_source;
   std::uint32_t source_count;
   ValueId made;
 };
 
-/// The transfers that one rank issues together (one NCCL group): those it sends and those it receives.
+/// The transfers that one rank issues together, sent and received: one NCCL group.
 struct Exchange {
   std::uint32_t first;
   std::uint32_t count;
@@ -144,7 +148,7 @@ using Op = std::variant<Attend, AttendBackward, Delta, Combine, Exchange>;
 /// "attend", "exchange" and so on.
 [[nodiscard]] std::string_view name_of(const Op& op);
 
-/// `op` may touch its bytes only after `after`, an earlier op of the same rank, has ended.
+/// `op` starts only after `after`, an earlier op of the same rank, has ended: it reuses bytes that `after` uses.
 struct ReuseWait {
   OpId op;
   OpId after;
@@ -152,9 +156,9 @@ struct ReuseWait {
   friend bool operator==(const ReuseWait&, const ReuseWait&) = default;
 };
 
-/// What every rank does, and what waits for what. Ops of one lane run in listed order; an op also waits for the values
-/// that it reads and for its reuse waits; nothing else. Never names a link, a stream or a second: how long an op takes
-/// is the executor's business. Plain data: `verify` proves that it makes sense.
+/// The ops of every rank and their order. Ops of one lane run in listed order. An op also waits for the values that it
+/// reads and for its reuse waits, and for nothing else. A schedule names no link, stream or time: the duration of an op
+/// is the executor's concern. Plain data; `verify` proves it. core/schedule/README.md explains it with an example.
 struct Schedule {
   Problem problem;
   RegionTable regions;
@@ -170,13 +174,13 @@ struct Schedule {
   std::vector<ValueId> combine_sources;
   std::vector<TransferId> exchange_transfers;
 
-  /// Ascending: there from the start. Owned values; for a backward pass Q, KV, O and delta may also be residents: parts
-  /// of others' chunks that the forward pass left on the rank. No schedule can prove that it did.
+  /// Values that exist from the start, ascending. They are owned by their rank. In a backward pass, Q, KV, O and delta
+  /// may also be residents: parts of other ranks' chunks that the forward pass is assumed to have left on the rank.
   std::vector<ValueId> inputs;
-  std::vector<ValueId> outputs;  ///< ascending: the owners' complete O, or dQ and dKV
+  std::vector<ValueId> outputs;  ///< ascending: the complete O, or dQ and dKV, on their owners
 
-  std::vector<ReuseWait> waits;       ///< by op; written by `assign_memory`
-  std::vector<std::uint64_t> offset;  ///< of each value in its rank's arena, bytes; empty before `assign_memory`
+  std::vector<ReuseWait> waits;       ///< ordered by op; written by `assign_memory`
+  std::vector<std::uint64_t> offset;  ///< by value: bytes into its rank's arena; empty before `assign_memory`
   std::uint64_t peak_bytes = 0;       ///< size of the largest arena
 
   [[nodiscard]] OpId ops_begin(Rank r) const { return first_op[static_cast<std::size_t>(r)]; }
@@ -186,7 +190,7 @@ struct Schedule {
   [[nodiscard]] Region region(ValueId v) const { return regions[values[v].region]; }
   /// The lane that an op runs on.
   [[nodiscard]] Lane lane(const Op& op) const;
-  /// Lanes in use: 1 + the highest.
+  /// Number of lanes: the highest in use plus 1.
   [[nodiscard]] int lanes() const;
 
   [[nodiscard]] std::span<const AttendRow> rows_of(const Attend& a) const {
@@ -211,13 +215,13 @@ struct Schedule {
 
   /// Rows of a value: tokens × heads × batch.
   [[nodiscard]] std::uint64_t rows_in(ValueId v) const { return rows_in(v, region(v)); }
-  /// Those of them that are in `part`.
+  /// Rows of a value that are in `part`.
   [[nodiscard]] std::uint64_t rows_in(ValueId v, const Region& part) const;
-  /// Bytes of a value, its log-sum-exp or delta included.
+  /// Bytes of a value, including log-sum-exp and delta.
   [[nodiscard]] std::uint64_t bytes(ValueId v) const;
   /// Bytes of the rows of a value that are in `part`.
   [[nodiscard]] std::uint64_t bytes(ValueId v, const Region& part) const;
-  /// Bytes without log-sum-exp and delta: what is counted as chunks.
+  /// Bytes without log-sum-exp and delta. Volumes in chunks count these.
   [[nodiscard]] std::uint64_t payload_bytes(ValueId v) const;
 };
 
@@ -231,8 +235,8 @@ struct Schedule {
 [[nodiscard]] constexpr ValueId accumulator_of(ValueId) { return kNone; }
 [[nodiscard]] constexpr ValueId accumulator_of(const BackwardColumn& column) { return column.dkv; }
 
-/// Calls read(value) for what the op reads on `rank`, all of it or a part, and make(value) for what it makes there or
-/// contributes to.
+/// Calls read(value) for every value on `rank` that the op reads, all or a part of it, and make(value) for every value
+/// there that it makes or contributes to.
 template <typename Read, typename Make>
 void for_each_operand(const Schedule& s, const Op& op, Rank rank, Read&& read, Make&& make) {
   if (const auto* x = std::get_if<Exchange>(&op)) {

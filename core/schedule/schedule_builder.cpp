@@ -7,7 +7,7 @@
 namespace meshattn {
 
 ScheduleBuilder::ScheduleBuilder(const Problem& problem)
-    : ops_(static_cast<std::size_t>(problem.ranks)), of_rank_(ops_.size()) {
+    : ops_(static_cast<std::size_t>(problem.ranks)), by_rank_(ops_.size()) {
   check(problem);
   schedule_.problem = problem;
 }
@@ -98,18 +98,18 @@ void ScheduleBuilder::exchange(Rank rank, std::span<const TransferId> transfers)
 }
 
 void ScheduleBuilder::exchange_all(std::span<const TransferId> transfers) {
-  std::vector<Rank> taking_part;
+  std::vector<Rank> participants;
   const auto add = [&](Rank rank, TransferId t) {
-    std::vector<TransferId>& list = of_rank_[static_cast<std::size_t>(rank)];
-    if (list.empty()) taking_part.push_back(rank);
+    std::vector<TransferId>& list = by_rank_[static_cast<std::size_t>(rank)];
+    if (list.empty()) participants.push_back(rank);
     list.push_back(t);
   };
   for (TransferId t : transfers) {
     add(value(schedule_.transfers[t].source).rank, t);
     add(value(made(t)).rank, t);
   }
-  for (Rank rank : taking_part) {
-    std::vector<TransferId>& list = of_rank_[static_cast<std::size_t>(rank)];
+  for (Rank rank : participants) {
+    std::vector<TransferId>& list = by_rank_[static_cast<std::size_t>(rank)];
     exchange(rank, list);
     list.clear();
   }

@@ -8,7 +8,8 @@
 
 namespace meshattn {
 
-/// Builds a schedule op by op. Each method appends to the list of the rank whose values it is given.
+/// Builds a schedule op by op. A method that adds an op appends it to the list of the given rank, or of its operands'
+/// rank.
 class ScheduleBuilder {
  public:
   explicit ScheduleBuilder(const Problem& problem);
@@ -17,19 +18,20 @@ class ScheduleBuilder {
   [[nodiscard]] const Value& value(ValueId v) const { return schedule_.values[v]; }
   [[nodiscard]] HeadRange heads(ValueId v) const { return schedule_.region(v).heads; }
 
-  /// All cells of one chunk × all heads of the tensor.
+  /// The region of all cells of one chunk × all heads of the tensor.
   RegionId chunk_region(Rank chunk, Tensor tensor);
-  /// All cells of chunks first … last × the heads.
+  /// The region of all cells of chunks first … last × the heads.
   RegionId chunk_region(Rank first, Rank last, HeadRange heads);
   RegionId region(std::span<const Cell> cells, HeadRange heads) { return schedule_.regions.intern(cells, heads); }
 
-  /// A value that is there from the start.
+  /// Adds a value that exists from the start.
   ValueId input(Rank rank, Tensor tensor, RegionId region, Dtype dtype);
-  /// A value that an op, named later, will make or contribute to.
+  /// Adds a value that a later op makes or contributes to.
   ValueId declare(Rank rank, Tensor tensor, RegionId region, Dtype dtype);
   void output(ValueId v) { schedule_.outputs.push_back(v); }
 
-  /// Operand lists. Append a rank's rows and columns in the order in which they arrive: a rectangle names a sub-range.
+  /// Appends to an operand list. @returns the index of the item. Rectangles name ranges of the lists: append the rows
+  /// and columns of a rank in the order in which they arrive.
   std::uint32_t add_row(AttendRow row);
   std::uint32_t add_column(ValueId kv);
   std::uint32_t add_row(BackwardRow row);
@@ -37,26 +39,26 @@ class ScheduleBuilder {
 
   void attend(Rank rank, Attend op) { push(rank, op); }
   void attend_backward(Rank rank, AttendBackward op) { push(rank, op); }
-  /// The same, with lists of their own.
+  /// As above, with operand lists of their own.
   void attend(Rank rank, std::span<const AttendRow> rows, std::span<const ValueId> columns);
   void attend_backward(Rank rank, std::span<const BackwardRow> rows, std::span<const BackwardColumn> columns);
   ValueId delta(ValueId o, ValueId d_o) { return delta(o, d_o, value(o).region); }
-  /// Of a part of o and dO.
+  /// As above, for a part of o and dO.
   ValueId delta(ValueId o, ValueId d_o, RegionId part);
-  /// @returns the merged value, with the region of the first source, on its rank.
+  /// Combines partials. @returns the value made, on the rank and with the region of the first source.
   ValueId combine(std::span<const ValueId> sources, Dtype dtype) {
     return combine(sources, value(sources.front()).region, dtype);
   }
-  /// @returns the merged value, with the region `made`, on the rank of the first source.
+  /// As above, with the region `made`.
   ValueId combine(std::span<const ValueId> sources, RegionId made, Dtype dtype);
 
-  /// A transfer that is part of no exchange yet. @returns its id; the made value is `made(id)`.
+  /// Adds a transfer that is in no exchange yet. @returns its id; the value made is `made(id)`.
   TransferId transfer(ValueId source, Rank to, Lane lane) { return transfer(source, value(source).region, to, lane); }
-  /// Of a part of the source.
+  /// As above, for a part of the source.
   TransferId transfer(ValueId source, RegionId part, Rank to, Lane lane);
   [[nodiscard]] ValueId made(TransferId t) const { return schedule_.transfers[t].made; }
   void exchange(Rank rank, std::span<const TransferId> transfers);
-  /// Transfers of one lane that run side by side: one exchange on every rank that sends or receives any of them.
+  /// Adds one exchange to every rank that sends or receives any of the transfers, which are of one lane.
   void exchange_all(std::span<const TransferId> transfers);
 
   /// Lists the ops rank after rank. The builder is empty afterwards.
@@ -67,7 +69,7 @@ class ScheduleBuilder {
 
   Schedule schedule_;
   std::vector<std::vector<Op>> ops_;
-  std::vector<std::vector<TransferId>> of_rank_;  ///< empty but within exchange_all
+  std::vector<std::vector<TransferId>> by_rank_;  ///< used by exchange_all; empty between calls
 };
 
 }  // namespace meshattn

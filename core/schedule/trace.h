@@ -6,8 +6,8 @@
 
 namespace meshattn {
 
-/// When each op ran, from an executor that times; the same op ids whoever made it. Seconds from the common start.
-/// An exchange starts when its lane reached it and what it waits for was there, and ends with its last transfer.
+/// Start and end of each op in an execution, measured or predicted, in seconds from the common start. An exchange
+/// starts when its lane reaches it and everything it waits for has ended; it ends with its last transfer.
 struct Trace {
   std::vector<double> start_s;  ///< by OpId
   std::vector<double> end_s;    ///< by OpId

@@ -1,5 +1,5 @@
-// Runs the fuzz target that it is linked with on mutants of seed files: the same mutants for the same random seed, for
-// so many seconds. Without this file a target links against libFuzzer instead.
+// A deterministic fuzzer: runs the target that it is linked with on mutants of seed files, for a given number of
+// seconds. The same random seed gives the same mutants. Without this file a target links against libFuzzer instead.
 
 #include <algorithm>
 #include <cctype>
@@ -23,9 +23,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr std::size_t kMostKept = 256;
-constexpr std::size_t kLongest = 1 << 16;
-constexpr auto kSlow = std::chrono::seconds(20);
+constexpr std::size_t kMaxInputs = 256;
+constexpr std::size_t kMaxBytes = 1 << 16;
+constexpr auto kTooSlow = std::chrono::seconds(20);
 
 class Mutator {
  public:
@@ -33,11 +33,11 @@ class Mutator {
 
   std::size_t below(std::size_t n) { return n == 0 ? 0 : random_() % n; }
 
-  /// One random change, half the time one more, and so on; `other` is where foreign parts come from.
+  /// Makes one random change or more: after each, another follows with probability 1/2. `other` supplies foreign parts.
   std::string mutate(std::string text, const std::string& other) {
     do change(text, other);
     while (below(2) == 0);
-    if (text.size() > kLongest) text.resize(kLongest);
+    if (text.size() > kMaxBytes) text.resize(kMaxBytes);
     return text;
   }
 
@@ -47,7 +47,7 @@ class Mutator {
     std::size_t length;
   };
 
-  /// The line around a random place, with its line end.
+  /// The line around a random position, including its line end.
   Part line(const std::string& text) {
     const std::size_t at = below(text.size());
     const std::size_t begin = at == 0 ? 0 : text.rfind('\n', at - 1) + 1;  // npos + 1 is 0
@@ -55,7 +55,7 @@ class Mutator {
     return {begin, (end == std::string::npos ? text.size() : end + 1) - begin};
   }
 
-  /// A run of letters or digits near a random place; may be empty.
+  /// A run of letters or digits near a random position; may be empty.
   Part word(const std::string& text) {
     std::size_t begin = below(text.size());
     while (begin < text.size() && std::isalnum(static_cast<unsigned char>(text[begin])) == 0) ++begin;
@@ -115,7 +115,8 @@ class Mutator {
   std::mt19937_64 random_;
 };
 
-/// Runs the target on one input. @returns whether it is worth keeping; leaves a file and exits if it is a bug.
+/// Runs the target on one input. @returns true if the target accepts it. On a bug, writes the input to a file and
+/// exits.
 bool run_one(const std::string& input) {
   const auto report = [&input](const char* what) {
     std::ofstream("fuzz-failure.txt", std::ios::binary) << input;
@@ -129,7 +130,7 @@ bool run_one(const std::string& input) {
   } catch (const std::exception& e) {
     report(e.what());
   }
-  if (Clock::now() - start > kSlow) report("took more than 20 s");
+  if (Clock::now() - start > kTooSlow) report("took more than 20 s");
   return result == 0;
 }
 
@@ -171,7 +172,7 @@ int main(int argc, char** argv) {
     std::string input = mutator.mutate(kept[mutator.below(kept.size())], kept[mutator.below(kept.size())]);
     if (!run_one(input)) continue;
     ++accepted;
-    if (kept.size() < kMostKept)
+    if (kept.size() < kMaxInputs)
       kept.push_back(std::move(input));
     else
       kept[seeds + mutator.below(kept.size() - seeds)] = std::move(input);

@@ -19,13 +19,14 @@ std::optional<meshattn::Schedule> read(std::string_view text) {
 
 }  // namespace
 
-/// What is read must be written so that it reads back as the same text, and `verify` must have an answer to it.
+/// A text that is accepted must be written as a text that reads back unchanged, and `verify` must not fail on it.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const auto schedule = read({reinterpret_cast<const char*>(data), size});
   if (!schedule) return -1;
   const std::string text = meshattn::write_text(*schedule);
   const auto again = read(text);
-  if (!again || meshattn::write_text(*again) != text) throw std::logic_error("what was written reads differently");
+  if (!again || meshattn::write_text(*again) != text)
+    throw std::logic_error("the written text reads back as another schedule");
   (void)meshattn::verify(*schedule);
   return 0;
 }
