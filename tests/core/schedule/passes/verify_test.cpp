@@ -5,6 +5,7 @@
 
 #include "core/schedule/passes/assign_memory.h"
 #include "core/schedule/passes/prune.h"
+#include "tests/core/schedule/passes/verify/edit_schedule.h"
 #include "tests/support/interpreter/interpreter.h"
 #include "tests/support/mutants/mutate.h"
 #include "tests/support/plans.h"
@@ -13,12 +14,14 @@
 namespace meshattn {
 namespace {
 
+using testing::find_op;
 using testing::interpret;
 using testing::Mutant;
 using testing::mutate;
 using testing::random_plan;
 using testing::simple_plan;
 using testing::small_problem;
+using testing::tile_2x2;
 using testing::ulysses;
 
 struct Setting {
@@ -49,15 +52,15 @@ std::string name_of(const Problem& p, const std::string& algorithm) {
          std::string(name_of(p.pass));
 }
 
-/// Calls visit(schedule, name) for Ulysses on 2 and on 4 ranks, with heads of its own for each key/value head, with
-/// several, and with slices that share key/value heads.
+/// Calls visit(schedule, name) for Ulysses on 2 and on 4 ranks: with one query head per key/value head, with several,
+/// and with slices that share key/value heads.
 template <typename Visit>
-void for_each_ulysses(int most, const Setting& setting, Pass pass, Visit&& visit) {
+void for_each_ulysses(int max_ranks, const Setting& setting, Pass pass, Visit&& visit) {
   struct Heads {
     int ranks, q, kv;
   };
   for (const Heads h : {Heads{2, 2, 2}, Heads{2, 4, 2}, Heads{2, 4, 1}, Heads{4, 4, 4}, Heads{4, 8, 2}}) {
-    if (h.ranks > most) continue;
+    if (h.ranks > max_ranks) continue;
     Schedule s = prune(ulysses(small_problem(h.ranks, pass, setting.mask, setting.partition, h.q, h.kv)));
     assign_memory(s);
     const std::string heads = std::to_string(h.q) + "/" + std::to_string(h.kv) + " heads";
@@ -65,21 +68,21 @@ void for_each_ulysses(int most, const Setting& setting, Pass pass, Visit&& visit
   }
 }
 
-/// Calls visit(schedule, name) for every tile of 1 … most ranks × mask and partition × pass, planned simply and at
-/// random, and for Ulysses.
+/// Calls visit(schedule, name) for every tile of 1 … max_ranks ranks × mask and partition × pass, with a simple and
+/// a random plan, and for Ulysses.
 template <typename Visit>
-void for_each_real_schedule(int most, std::mt19937& random, Visit&& visit) {
+void for_each_real_schedule(int max_ranks, std::mt19937& random, Visit&& visit) {
   const auto visit_mesh = [&](const Schedule& s, Tile tile) {
     visit(s, name_of(s.problem, std::to_string(tile.rows) + "x" + std::to_string(tile.columns)));
   };
   for (Pass pass : {Pass::kForward, Pass::kBackward})
     for (const Setting& setting : kSettings) {
-      for (int n = 1; n <= most; ++n)
+      for (int n = 1; n <= max_ranks; ++n)
         for (Tile tile : tiles_of(n)) {
           visit_mesh(real_schedule(setting, simple_plan(tile, pass), Dtype::kFp32), tile);
           visit_mesh(real_schedule(setting, random_plan(tile, pass, random), Dtype::kBf16), tile);
         }
-      for_each_ulysses(most, setting, pass, visit);
+      for_each_ulysses(max_ranks, setting, pass, visit);
     }
 }
 
@@ -95,22 +98,30 @@ TEST(Verify, AcceptsRealSchedules) {
   });
 }
 
-TEST(Verify, RefusesAMaskThatDoesNotFitItsSequence) {
-  const Schedule good = real_schedule(kSettings[1], simple_plan({2, 2}, Pass::kForward), Dtype::kFp32);  // 8 tokens
-  const auto finding = [&](const Mask& mask, int cuts) {
-    Schedule s = good;
-    s.problem.mask = mask;
-    s.problem.cuts = cuts;
-    return all_of(verify(s));
-  };
-  const Documents seven(std::vector<std::int64_t>{3, 4});
-  EXPECT_EQ(finding(Mask::kCausal, 1), "");
-  EXPECT_EQ(finding({true, -5, {}}, 1), "a window must have from 1 to 1073741824 tokens, not -5\n");
-  EXPECT_EQ(finding({true, 0, seven}, 1), "documents of 7 tokens in all: must be the 8 of the sequence\n");
-  EXPECT_EQ(finding(Mask::kCausal, 0), "cuts must be from 1 to 65536, not 0\n");
+TEST(Verify, AcceptsUnprunedSchedules) {
+  for (Pass pass : {Pass::kForward, Pass::kBackward}) EXPECT_EQ(all_of(verify(tile_2x2(pass))), "") << name_of(pass);
 }
 
-/// Counted once: of these mutants four fifths are wrong; fewer than half would mean that the mutator has gone blunt.
+TEST(Verify, FindingsNameRankOpAndValueAndAreLimited) {
+  Schedule s = tile_2x2(Pass::kForward);
+  // Rank 2 lists: row in, column in, rectangle of row 1. The rectangle goes before the row's exchange.
+  const OpId exchange = find_op<Exchange>(s, 2), attend = find_op<Attend>(s, 2);
+  std::swap(s.ops[exchange], s.ops[attend]);
+  const ValueId q = s.rows_of(std::get<Attend>(s.ops[exchange]))[0].q;
+  const std::vector<Finding> found = verify(s);
+  ASSERT_FALSE(found.empty());
+  EXPECT_EQ(found[0].rank, 2);
+  EXPECT_EQ(found[0].op, exchange);
+  EXPECT_EQ(found[0].value, q);
+  EXPECT_EQ(found[0].what, "Q value " + std::to_string(q) + " is read by op " + std::to_string(exchange) +
+                               " of rank 2 before it is made");
+  s.ops.clear();
+  std::ranges::fill(s.first_op, 0);
+  EXPECT_EQ(verify(s, 3).size(), 3u);
+  EXPECT_EQ(verify(s, 20).size(), 20u);
+}
+
+/// Four fifths of these mutants are wrong. Fewer than half would mean that the mutator hardly changes anything.
 TEST(Verify, RejectsEveryMutantThatTheInterpreterFindsWrong) {
   std::mt19937 random(2);
   int mutants = 0, wrong = 0;
@@ -130,7 +141,7 @@ TEST(Verify, RejectsEveryMutantThatTheInterpreterFindsWrong) {
   RecordProperty("wrong", wrong);
 }
 
-/// Overwrites fields with anything at all. @returns nothing that can be trusted.
+/// Overwrites random fields of a schedule with random numbers.
 class Vandal {
  public:
   Vandal(Schedule& s, std::mt19937& random) : s_(s), random_(random) {}
@@ -236,7 +247,8 @@ class Vandal {
   std::mt19937& random_;
 };
 
-/// Whatever is in the arrays, `verify` answers; what it passes runs.
+/// `verify` does not fail on any content of the arrays, and the interpreter finds no error in schedules that it
+/// accepts.
 TEST(Verify, SurvivesGarbage) {
   std::mt19937 random(7);
   int refused = 0, all = 0;

@@ -4,17 +4,43 @@
 #include <algorithm>
 #include <vector>
 
+#include "core/schedule/passes/assign_memory.h"
 #include "core/schedule/passes/verify.h"
 #include "core/schedule/schedule_builder.h"
+#include "tests/core/schedule/passes/verify/edit_schedule.h"
 #include "tests/support/plans.h"
 
-/// Values that share only a part of their bytes.
 namespace meshattn {
 namespace {
 
-/// Three ranks of a zigzag problem. Each receives the keys of the next rank whole (`whole`), then those of the rank
-/// after it in two halves, on lane 1 and on lane 2. The halves take the bytes of the whole: `first` its head, `second`
-/// its tail, or the other way round.
+using testing::all_of;
+using ::testing::HasSubstr;
+using testing::tile_2x2;
+
+TEST(VerifyMemory, RefusesWrongOffsetsAndPeaks) {
+  Schedule s = tile_2x2(Pass::kForward);
+  assign_memory(s);
+  EXPECT_EQ(all_of(s), "");
+  const Schedule good = s;
+
+  s.offset[s.outputs[0]] = s.offset[s.inputs[0]];
+  EXPECT_THAT(all_of(s), HasSubstr("which stays to the end"));
+  s = good;
+  s.offset[s.inputs[0]] = s.offset[s.inputs[4]];  // Q and KV of rank 0
+  EXPECT_THAT(all_of(s), HasSubstr("both are inputs"));
+  s = good;
+  s.peak_bytes += 256;
+  EXPECT_THAT(all_of(s), HasSubstr("the peak is"));
+  s = good;
+  s.offset[3] = s.peak_bytes;
+  EXPECT_THAT(all_of(s), HasSubstr("past the end of an arena of"));
+  s.offset[3] = UINT64_MAX;
+  EXPECT_THAT(all_of(s), HasSubstr("past the end of an arena of"));
+}
+
+/// Values that share only a part of their bytes: three ranks of a zigzag problem. Each receives the keys of the next
+/// rank whole (`whole`), then those of the rank after it in two halves, on lane 1 and on lane 2. The halves take the
+/// bytes of the whole: `first` its head, `second` its tail, or the other way round.
 struct Halves {
   Schedule schedule;
   std::vector<OpId> attends_whole, receives_first, receives_second;  ///< by rank
