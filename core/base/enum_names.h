@@ -9,18 +9,20 @@
 
 namespace meshattn {
 
-/// The names of an enumeration's values, both ways.
+/// Names of the values of an enumeration.
 template <typename Enum, std::size_t N>
 struct EnumNames {
   std::pair<Enum, std::string_view> entries[N];
 
+  /// "?" for a value without a name.
   [[nodiscard]] constexpr std::string_view name_of(Enum value) const {
     for (const auto& [v, name] : entries)
       if (v == value) return name;
     return "?";
   }
 
-  /// @throws InvalidInput naming what was given and what is possible.
+  /// The value of a name. `what` is the noun for the message. @throws InvalidInput naming `given` and the possible
+  /// names.
   [[nodiscard]] Enum parse(std::string_view what, std::string_view given) const {
     std::string possible;
     for (const auto& [value, name] : entries) {

@@ -8,7 +8,7 @@
 namespace meshattn {
 
 std::string time_text(double s) {
-  // Limits half a digit below the unit, so that 0.9999999 ms is not written as 1000.000 us.
+  // The limits are half a last digit below the unit: 0.9999999 ms is not written as 1000.000 us.
   const double size = std::abs(s);
   if (size >= 0.9999995) return fmt::format("{:.3f} s", s);
   if (size >= 0.9999995e-3 || s == 0) return fmt::format("{:.3f} ms", s * 1e3);
@@ -21,8 +21,8 @@ std::string bytes_text(double bytes) {
   return fmt::format("{:.0f} B", bytes);
 }
 
-std::string percent_text(double share) {
-  const double percent = share * 100;
+std::string percent_text(double fraction) {
+  const double percent = fraction * 100;
   return fmt::format("{:.1f} %", std::abs(percent) < 0.05 ? 0.0 : percent);  // never "-0.0 %"
 }
 

@@ -5,11 +5,11 @@
 
 namespace meshattn {
 
-// Figures as people read them; units are decimal.
+// Quantities as people read them, in decimal units.
 
-[[nodiscard]] std::string time_text(double seconds);    ///< "343.510 ms"
-[[nodiscard]] std::string bytes_text(double bytes);     ///< "67.11 MB"
-[[nodiscard]] std::string percent_text(double share);   ///< "12.3 %"
-[[nodiscard]] std::string count_text(std::uint64_t n);  ///< "1,310,720"
+[[nodiscard]] std::string time_text(double seconds);      ///< "343.510 ms"
+[[nodiscard]] std::string bytes_text(double bytes);       ///< "67.11 MB"
+[[nodiscard]] std::string percent_text(double fraction);  ///< 0.123: "12.3 %"
+[[nodiscard]] std::string count_text(std::uint64_t n);    ///< "1,310,720"
 
 }  // namespace meshattn

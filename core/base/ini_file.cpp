@@ -126,25 +126,25 @@ IniFile IniFile::parse(std::string_view text, std::string_view name, std::span<c
     if (all.empty() || all.front() == '#') continue;
 
     const std::size_t hash = std::min(all.find('#'), all.size());
-    const std::string_view said = trim(all.substr(0, hash));
+    const std::string_view content = trim(all.substr(0, hash));
     const std::string_view source = hash < all.size() ? trim(all.substr(hash + 1)) : "";
     const std::string where = fmt::format("{}:{}", name, number);
-    if (said.front() == '[' && said.back() == ']') {
-      section = trim(said.substr(1, said.size() - 2));
+    if (content.front() == '[' && content.back() == ']') {
+      section = trim(content.substr(1, content.size() - 2));
       const bool known = std::any_of(keys.begin(), keys.end(), [&](const IniKey& k) { return k.section == section; });
       if (!known) (void)look_up(section, "", keys, where);
       continue;
     }
-    const std::size_t equals = said.find('=');
+    const std::size_t equals = content.find('=');
     if (equals == std::string_view::npos)
       throw InvalidInput(
-          fmt::format("{}: {} is neither '[section]' nor 'key = value  # source'", where, in_quotes(said)));
+          fmt::format("{}: {} is neither '[section]' nor 'key = value  # source'", where, in_quotes(content)));
     if (section.empty())
-      throw InvalidInput(fmt::format("{}: {} stands before the first '[section]'", where, in_quotes(said)));
-    const IniKey& key = look_up(section, trim(said.substr(0, equals)), keys, where);
+      throw InvalidInput(fmt::format("{}: {} stands before the first '[section]'", where, in_quotes(content)));
+    const IniKey& key = look_up(section, trim(content.substr(0, equals)), keys, where);
     if (const IniLine* other = file.find(key.section, key.name); other && key.kind != IniKey::Kind::kMeasurement)
       throw InvalidInput(fmt::format("{}: '{}' is given twice, first at {}", where, key.name, other->where));
-    check_source(file.add({&key, std::string(trim(said.substr(equals + 1))), std::string(source), where, false}));
+    check_source(file.add({&key, std::string(trim(content.substr(equals + 1))), std::string(source), where, false}));
   }
   return file;
 }

@@ -5,7 +5,7 @@
 
 namespace meshattn {
 
-/// A file to be read, byte by byte. @throws InvalidInput naming it if there is none, or it cannot be read
+/// Opens a file for binary reading. @throws InvalidInput naming the file if it does not exist or cannot be read.
 [[nodiscard]] std::ifstream open_file(const std::filesystem::path& path);
 
 }  // namespace meshattn

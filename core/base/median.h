@@ -6,7 +6,7 @@
 
 namespace meshattn {
 
-/// The middle one, or the mean of the two middle ones. Not of nothing.
+/// The middle one of at least one number, or the mean of the two middle ones.
 [[nodiscard]] inline double median(std::vector<double> numbers) {
   std::ranges::sort(numbers);
   const std::size_t middle = numbers.size() / 2;

@@ -18,28 +18,28 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Holds back the signals that end a program, so that none leaves a temporary file behind; they arrive afterwards.
-class HoldSignals {
+/// Defers the signals that end a program, so that no temporary file is left behind.
+class DeferSignals {
  public:
-  HoldSignals() {
-    sigset_t held;
-    sigemptyset(&held);
-    for (int signal : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&held, signal);
-    pthread_sigmask(SIG_BLOCK, &held, &before_);
+  DeferSignals() {
+    sigset_t deferred;
+    sigemptyset(&deferred);
+    for (int signal : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&deferred, signal);
+    pthread_sigmask(SIG_BLOCK, &deferred, &before_);
   }
-  HoldSignals(const HoldSignals&) = delete;
-  HoldSignals& operator=(const HoldSignals&) = delete;
-  ~HoldSignals() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  DeferSignals(const DeferSignals&) = delete;
+  DeferSignals& operator=(const DeferSignals&) = delete;
+  ~DeferSignals() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
 
  private:
   sigset_t before_;
 };
 
-/// Removes a file unless told to keep it.
-struct Removal {
+/// Removes a file at the end of its scope unless `keep` is set.
+struct TemporaryFile {
   fs::path path;
   bool keep = false;
-  ~Removal() {
+  ~TemporaryFile() {
     std::error_code ignored;
     if (!keep) fs::remove(path, ignored);
   }
@@ -53,7 +53,7 @@ struct Removal {
   throw InvalidInput(fmt::format("cannot create {}: {}", path, std::strerror(error)));
 }
 
-/// The file behind symbolic links: it is replaced, not the link.
+/// The path with symbolic links resolved: the file is replaced, not the link.
 fs::path target_of(const std::string& path) {
   std::error_code error;
   const fs::path target = fs::weakly_canonical(path, error);
@@ -93,21 +93,21 @@ void write_file(const std::string& path, const std::function<void(std::ostream&)
   const fs::path target = target_of(path);
   std::error_code error;
   if (fs::exists(target, error) && !fs::is_regular_file(target, error)) return fill(path, target, write);
-  const HoldSignals hold;
-  Removal beside{fmt::format("{}.{}.tmp", target.string(), getpid())};
-  fill(path, beside.path, write);
-  fs::rename(beside.path, target, error);
+  const DeferSignals deferred;
+  TemporaryFile temporary{fmt::format("{}.{}.tmp", target.string(), getpid())};
+  fill(path, temporary.path, write);
+  fs::rename(temporary.path, target, error);
   if (error) cannot_write(path, error.value());
-  beside.keep = true;
+  temporary.keep = true;
 }
 
 void flush_output() {
   errno = 0;
-  const bool was_full = !std::cout;  // already: only another try tells why
+  const bool has_failed = !std::cout;  // an earlier write failed; a new one tells why
   std::cout.clear();
-  if (was_full) std::cout.put('\n');
+  if (has_failed) std::cout.put('\n');
   std::cout.flush();
-  if (was_full || !std::cout) cannot_write("to standard output", errno);
+  if (has_failed || !std::cout) cannot_write("to standard output", errno);
 }
 
 }  // namespace meshattn

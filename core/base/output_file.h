@@ -6,16 +6,16 @@
 
 namespace meshattn {
 
-/// Tells early what `write_file` would say late. `-` is standard output.
-/// @throws InvalidInput if the folder is missing or may not be written, or the path is a folder.
+/// Checks, before a long computation, that `write_file` can create the file. "-" is standard output.
+/// @throws InvalidInput if the folder is missing or not writable, or the path is a folder.
 void check_writable(const std::string& path);
 
-/// Runs `write` on a file beside `path`, then renames it: there is never half a file, whether the disk fills up,
-/// `write` throws or the user interrupts. Devices and pipes are written as they are; `-` is standard output.
-/// @throws InvalidInput if it cannot be created, Error if it cannot be filled.
+/// Runs `write` on a temporary file beside `path`, then renames it: `path` never holds half a file, whether the disk is
+/// full, `write` throws or the user interrupts. Devices and pipes are written in place; "-" is standard output.
+/// @throws InvalidInput if the file cannot be created, Error if it cannot be written.
 void write_file(const std::string& path, const std::function<void(std::ostream&)>& write);
 
-/// Flushes standard output. @throws Error if what was printed did not arrive.
+/// Flushes standard output. @throws Error if some output was lost.
 void flush_output();
 
 }  // namespace meshattn

@@ -9,7 +9,7 @@ namespace meshattn {
 
 namespace {
 
-/// Letters to insert, remove or replace to get from one to the other (Levenshtein).
+/// Levenshtein distance: letters to insert, remove or replace.
 std::size_t edits(std::string_view a, std::string_view b) {
   std::vector<std::size_t> row(b.size() + 1);
   std::iota(row.begin(), row.end(), std::size_t{0});

@@ -14,7 +14,7 @@ bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_word(char c) { return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
 bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r'; }
 
-/// For messages: at most 24 bytes, what is not printable as \xHH.
+/// A token for a message: at most 24 bytes, unprintable ones as \xHH.
 std::string shown(std::string_view token) {
   std::string text;
   for (char c : token.substr(0, 24)) {

@@ -8,49 +8,51 @@
 
 namespace meshattn {
 
-/// Reads a text from front to back, token by token: words, numbers and single punctuation marks, with blanks anywhere
-/// between them. Lines matter; `#` begins a comment that ends with its line. Every failure is InvalidInput
+/// Reads a text token by token: words, numbers and single punctuation marks, with any blanks between them. The end of a
+/// line is a token; '#' begins a comment that ends with its line. Every failure is an InvalidInput
 /// "file:line:column: expected …, found …".
 class TextScanner {
  public:
-  /// Neither is copied: both must outlive the scanner.
+  /// The scanner copies neither; both must outlive it.
   TextScanner(std::string_view text, std::string_view file_name) : text_(text), file_name_(file_name) { skip_blanks(); }
 
-  /// Letters, digits and underscores up to anything else; empty if the next token is no word.
+  /// The next token if it is a word (letters, digits and underscores), else empty.
   [[nodiscard]] std::string_view next_word() const;
-  /// True if a digit comes next.
+  /// True if the next token is a number.
   [[nodiscard]] bool at_number() const;
 
-  /// Goes past the token (a word or a punctuation mark) if it comes next.
+  /// Skips the token (a word or a punctuation mark) if it comes next, and says whether it did.
   bool take(std::string_view token);
+  /// Skips the token. @throws InvalidInput if another one comes next.
   void expect(std::string_view token);
-  /// Expects the end of a line and goes to the next line that has a token, if any.
+  /// Skips the end of a line and empty lines behind it. @throws InvalidInput if a token comes first.
   void next_line();
-  /// Goes past lines without a token.
+  /// Skips lines without a token.
   void skip_empty_lines();
+  /// @throws InvalidInput unless the text has ended.
   void expect_end();
 
-  /// A decimal number from `least` to `most`. `what` is a noun with its article, for the message.
+  /// Reads a whole number from `least` to `most`. `what` is a noun with its article, for the message.
   std::uint64_t number(std::uint64_t least, std::uint64_t most, std::string_view what);
-  /// A decimal number smaller than `count`: an id of one of `count` things.
+  /// Reads an id below `count`.
   std::uint64_t id(std::uint64_t count, std::string_view what);
-  /// A name (a word, or words joined by '-') that `parse` (parse_dtype, …) turns into its meaning; its InvalidInput
-  /// gets the place put before it.
+  /// Reads a name (a word, or words joined by '-') with `parse` (parse_dtype, …), and puts the position before the
+  /// message of its InvalidInput.
   template <typename T>
   T name(T (*parse)(std::string_view));
 
-  /// @throws InvalidInput that the token at `position`, by default the next one, is not what is `expected`.
+  /// Reports that the token at `position`, by default the next one, is not the `expected` one. @throws InvalidInput
   [[noreturn]] void fail(std::string_view expected) const { fail_at(position_, expected); }
   [[noreturn]] void fail_at(std::size_t position, std::string_view expected) const;
-  /// @throws InvalidInput with any `message` on the token at `position`.
+  /// Reports `message` about the token at `position`. @throws InvalidInput
   [[noreturn]] void reject(std::size_t position, std::string_view message) const;
-  /// Where the next token begins, in bytes from the start.
+  /// Offset of the next token, in bytes from the start.
   [[nodiscard]] std::size_t position() const { return position_; }
 
  private:
   void skip_blanks();
   [[nodiscard]] std::string_view next_name() const;
-  /// Reads digits into `value`; false if there are none or it is too large. Moves only on success.
+  /// Reads digits into `value`. False, without moving, if there are none or the number is too large.
   bool digits(std::uint64_t& value);
 
   std::string_view text_;
