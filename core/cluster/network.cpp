@@ -13,7 +13,7 @@ namespace {
 
 void check_bandwidth(double bytes_per_s, const std::string& what, const std::string& needed_by) {
   if (!(bytes_per_s > 0))
-    throw InvalidInput(fmt::format("{} of {} bytes/s: {} needs one above zero", what, bytes_per_s, needed_by));
+    throw InvalidInput(fmt::format("{} of {} bytes/s: {} needs more than 0", what, bytes_per_s, needed_by));
 }
 
 void check_divides(int part, int whole, const std::string& what) {
@@ -35,16 +35,16 @@ void check_permutation(const Placement& placement) {
   }
 }
 
-/// As a switch would choose one of several ways: always the same for two NICs, and unlike that of their neighbours.
-/// (The mixing is that of SplitMix64.)
-int hashed(int from_nic, int to_nic, int ways) {
+/// The path, below `paths`, of all messages between two NICs, as a switch chooses it by a hash. The mixing is
+/// SplitMix64's.
+int hashed_path(int from_nic, int to_nic, int paths) {
   std::uint64_t x = static_cast<std::uint64_t>(from_nic) << 32 | static_cast<std::uint32_t>(to_nic);
   x = (x + 0x9E3779B97F4A7C15u) * 0xBF58476D1CE4E5B9u;
   x = (x ^ x >> 27) * 0x94D049BB133111EBu;
-  return static_cast<int>((x ^ x >> 31) % static_cast<std::uint64_t>(ways));
+  return static_cast<int>((x ^ x >> 31) % static_cast<std::uint64_t>(paths));
 }
 
-void add(Route& route, LinkId link) { route.links[static_cast<std::size_t>(route.count++)] = link; }
+void append(Route& route, LinkId link) { route.links[static_cast<std::size_t>(route.count++)] = link; }
 
 }  // namespace
 
@@ -58,16 +58,19 @@ Network::Network(const Cluster& cluster, Placement placement) : cluster_(cluster
   if (gpus > per_node && gpus % per_node != 0)
     throw InvalidInput(
         fmt::format("{} GPUs on nodes of {}: must be at most {} or a multiple of it", gpus, per_node, per_node));
-  in_node_ = {{0, cluster.node.link_startup_s}};
-  in_node_.insert(in_node_.end(), cluster.node.link_startups.begin(), cluster.node.link_startups.end());
-  between_nodes_ = {{0, cluster.node.nic_startup_s}};
-  between_nodes_.insert(between_nodes_.end(), cluster.node.nic_startups.begin(), cluster.node.nic_startups.end());
+  startups_in_node_ = {{0, cluster.node.link_startup_s}};
+  startups_in_node_.insert(startups_in_node_.end(), cluster.node.link_startups.begin(),
+                           cluster.node.link_startups.end());
+  startups_between_nodes_ = {{0, cluster.node.nic_startup_s}};
+  startups_between_nodes_.insert(startups_between_nodes_.end(), cluster.node.nic_startups.begin(),
+                                 cluster.node.nic_startups.end());
   if (cluster.gpu.sms > 0) {
     sm_share_in_node_ = 1.0 * cluster.node.link_sms / cluster.gpu.sms;
     sm_share_between_nodes_ = 1.0 * cluster.node.nic_sms / cluster.gpu.sms;
   }
   if (has_ports()) {
     add_ports();
+    add_switches();
     add_roots();
     add_shared();
   }
@@ -77,10 +80,9 @@ Network::Network(const Cluster& cluster, Placement placement) : cluster_(cluster
   }
 }
 
-LinkId Network::add_pair(const std::string& out_name, const std::string& in_name, double bytes_per_s) {
+void Network::add_pair(const std::string& out_name, const std::string& in_name, double bytes_per_s) {
   links_.push_back({out_name, bytes_per_s});
   links_.push_back({in_name, bytes_per_s});
-  return static_cast<LinkId>(links_.size() - 2);
 }
 
 void Network::add_ports() {
@@ -92,10 +94,15 @@ void Network::add_ports() {
     add_pair(fmt::format("gpu {} out", g), fmt::format("gpu {} in", g), node.link_bytes_per_s);
   for (std::size_t port = first_port_; port < links_.size(); ++port)
     links_[port].efficiency_during_compute = node.link_efficiency_during_compute;
+}
+
+void Network::add_switches() {
+  const Node& node = cluster_.node;
   if (node.gpus_per_switch == 0) return;
   check_divides(node.gpus_per_switch, node.gpus, "GPUs per switch");
   if (node.gpus_per_switch == node.gpus) return;
-  check_bandwidth(node.switch_bytes_per_s, "a link between switches", needed_by + " on several switches");
+  check_bandwidth(node.switch_bytes_per_s, "a link between switches",
+                  fmt::format("a node of {} GPUs on several switches", node.gpus));
   const int switches = node.gpus / node.gpus_per_switch;
   first_switch_ = static_cast<LinkId>(links_.size());
   for (int n = 0; n < nodes(); ++n)
@@ -104,7 +111,8 @@ void Network::add_ports() {
                node.switch_bytes_per_s);
 }
 
-/// GPUs that each send to one other and receive from one other are in at most two pairs a GPU.
+/// A root complex is slower for more than two pairs per GPU: GPUs that each send to one and receive from one other GPU
+/// make at most two pairs per GPU.
 void Network::add_roots() {
   const Node& node = cluster_.node;
   if (node.gpus_per_root == 0) return;
@@ -170,55 +178,55 @@ void Network::add_trunk(const std::string& leaf, double bytes_per_s) {
 Route Network::route(Rank from, Rank to) const {
   Route route;
   if (share_node(from, to))
-    cross_node(gpu_of(from), gpu_of(to), route);
+    route_in_node(gpu_of(from), gpu_of(to), route);
   else
-    cross_fabric(gpu_of(from), gpu_of(to), route);
+    route_between_nodes(gpu_of(from), gpu_of(to), route);
   return route;
 }
 
 Route Network::links_slowed_by_compute(Rank rank) const {
   Route links;
-  add(links, out(first_port_, gpu_of(rank)));
-  add(links, in(first_port_, gpu_of(rank)));
-  if (cluster_.node.shared_bytes_per_s > 0) add(links, first_shared_ + static_cast<LinkId>(node_of(rank)));
+  append(links, out(first_port_, gpu_of(rank)));
+  append(links, in(first_port_, gpu_of(rank)));
+  if (cluster_.node.shared_bytes_per_s > 0) append(links, first_shared_ + static_cast<LinkId>(node_of(rank)));
   return links;
 }
 
 double Network::startup_s(const Route& route, double bytes) const {
-  const std::vector<StartupPoint>& startups = route.inter_node ? between_nodes_ : in_node_;
+  const std::vector<StartupPoint>& startups = route.inter_node ? startups_between_nodes_ : startups_in_node_;
   const auto above = std::ranges::upper_bound(startups, bytes, {}, &StartupPoint::bytes);
   const StartupPoint& below = *(above - 1);
   if (above == startups.end()) return below.seconds;
   return below.seconds + (above->seconds - below.seconds) * (bytes - below.bytes) / (above->bytes - below.bytes);
 }
 
-void Network::cross_node(int from, int to, Route& route) const {
+void Network::route_in_node(int from, int to, Route& route) const {
   const Node& node = cluster_.node;
-  add(route, out(first_port_, from));
-  // A node holds a whole number of switches, so that GPUs are numbered through them; and a root a whole number, too.
+  append(route, out(first_port_, from));
+  // A node and a root hold whole numbers of switches, so that all switches and roots are numbered by GPU.
   const bool under_one_switch = node.gpus_per_switch > 0 && from / node.gpus_per_switch == to / node.gpus_per_switch;
   if (node.gpus_per_switch > 0 && !under_one_switch) {
-    add(route, out(first_switch_, from / node.gpus_per_switch));
-    add(route, in(first_switch_, to / node.gpus_per_switch));
+    append(route, out(first_switch_, from / node.gpus_per_switch));
+    append(route, in(first_switch_, to / node.gpus_per_switch));
   }
   if (node.gpus_per_root > 0 && !under_one_switch) {
     const int first = from / node.gpus_per_root, last = to / node.gpus_per_root;
-    add(route, first_root_ + static_cast<LinkId>(first));
-    if (last != first) add(route, first_root_ + static_cast<LinkId>(last));
+    append(route, first_root_ + static_cast<LinkId>(first));
+    if (last != first) append(route, first_root_ + static_cast<LinkId>(last));
   }
-  if (node.shared_bytes_per_s > 0) add(route, first_shared_ + static_cast<LinkId>(node_of_gpu(from)));
-  add(route, in(first_port_, to));
+  if (node.shared_bytes_per_s > 0) append(route, first_shared_ + static_cast<LinkId>(node_of_gpu(from)));
+  append(route, in(first_port_, to));
 }
 
-void Network::cross_fabric(int from, int to, Route& route) const {
+void Network::route_between_nodes(int from, int to, Route& route) const {
   const Node& node = cluster_.node;
   route.inter_node = true;
-  add(route, out(first_nic_, from / node.gpus_per_nic));
-  if (cluster_.fabric.kind != Fabric::Kind::kNonBlocking) cross_trunk(from, to, route);
-  add(route, in(first_nic_, to / node.gpus_per_nic));
+  append(route, out(first_nic_, from / node.gpus_per_nic));
+  if (cluster_.fabric.kind != Fabric::Kind::kNonBlocking) route_over_spine(from, to, route);
+  append(route, in(first_nic_, to / node.gpus_per_nic));
 }
 
-void Network::cross_trunk(int from, int to, Route& route) const {
+void Network::route_over_spine(int from, int to, Route& route) const {
   const bool rail = cluster_.fabric.kind == Fabric::Kind::kRail;
   const auto trunk = [&](int gpu) {
     const int leaf = node_of_gpu(gpu) / cluster_.fabric.nodes_per_leaf;
@@ -226,9 +234,9 @@ void Network::cross_trunk(int from, int to, Route& route) const {
   };
   if (trunk(from) == trunk(to)) return;
   const int paths = std::max(1, cluster_.fabric.paths), per_nic = cluster_.node.gpus_per_nic;
-  const int path = hashed(from / per_nic, to / per_nic, paths);
-  add(route, out(first_trunk_, trunk(from) * paths + path));
-  add(route, in(first_trunk_, trunk(to) * paths + path));
+  const int path = hashed_path(from / per_nic, to / per_nic, paths);
+  append(route, out(first_trunk_, trunk(from) * paths + path));
+  append(route, in(first_trunk_, trunk(to) * paths + path));
 }
 
 }  // namespace meshattn

@@ -8,7 +8,7 @@ namespace meshattn {
 /// Element type of a value.
 enum class Dtype : std::uint8_t { kBf16, kFp16, kFp32 };
 
-/// Which half of training is meant. `--pass both` is two schedules, one of each.
+/// Direction of a schedule. Forward and backward of a layer are two schedules.
 enum class Pass : std::uint8_t { kForward, kBackward };
 
 /// Bytes of one element.
@@ -17,12 +17,12 @@ enum class Pass : std::uint8_t { kForward, kBackward };
 [[nodiscard]] std::string_view name_of(Dtype dtype);
 [[nodiscard]] std::string_view name_of(Pass pass);
 
-/// @throws InvalidInput naming what was given and the possible names.
+/// @throws InvalidInput naming the text and the possible names.
 [[nodiscard]] Dtype parse_dtype(std::string_view name);
 [[nodiscard]] Pass parse_pass(std::string_view name);
 
-/// One attention layer: Q and O are [batch, seq_q, heads, head_dim], K and V [batch, seq_kv, kv_heads, head_dim].
-/// The queries are the last seq_q of seq_kv positions: seq_kv > seq_q means that a cached prefix is attended.
+/// One attention layer. Q and O are [batch, seq_q, heads, head_dim], K and V [batch, seq_kv, kv_heads, head_dim]. The
+/// queries are at the last seq_q of seq_kv positions; the positions before them are a cached prefix.
 struct AttentionShape {
   std::int64_t seq_q = 0;
   std::int64_t seq_kv = 0;
@@ -38,11 +38,11 @@ struct AttentionShape {
   friend bool operator==(const AttentionShape&, const AttentionShape&) = default;
 };
 
-/// The longest sequence. With the bounds on heads it keeps (query, key) pairs and the bytes of a tensor within 64 bits.
+/// The longest sequence. With the bounds on heads it keeps (query, key) pairs and bytes of a tensor within 64 bits.
 inline constexpr std::int64_t kMaxTokens = 1 << 30;
 
-/// @throws InvalidInput on sizes below one or beyond any machine's, heads that kv_heads does not divide, or fewer keys
-/// than queries.
+/// @throws InvalidInput if a size is below 1 or too large, kv_heads does not divide heads, or there are fewer keys than
+/// queries.
 void check(const AttentionShape& shape);
 
 /// Floating-point operations of `pairs` (query, key) pairs of one head: 4·pairs·d forward (two matrix products of 2·d

@@ -6,7 +6,7 @@
 
 namespace meshattn {
 
-/// The positions of a problem's cells, worked out once, and what the mask leaves of any two of them.
+/// The blocks of a problem: query cell × key/value cell under the mask. Computes the positions of all cells once.
 class BlockMap {
  public:
   explicit BlockMap(const Problem& problem)
@@ -26,25 +26,26 @@ class BlockMap {
   [[nodiscard]] const std::vector<TokenRun>& q_runs() const { return q_runs_; }
   [[nodiscard]] const std::vector<TokenRun>& kv_runs() const { return kv_runs_; }
 
+  /// The block q × kv.
   [[nodiscard]] Block of(Cell q, Cell kv) const {
     return is_near(q, kv) ? block_of(mask_, q_runs_[q], kv_runs_[kv]) : Block{};
   }
-  /// Whether anything is left of q × kv.
+  /// True if the block q × kv is not empty.
   [[nodiscard]] bool any(Cell q, Cell kv) const {
     return is_near(q, kv) && (seen_is_exact_ || of(q, kv).kind != Block::Kind::kEmpty);
   }
 
  private:
-  /// Whether the keys reach into the interval from the first key that the first query sees to the last of the last.
+  /// True if the keys overlap the interval of keys that the queries see.
   [[nodiscard]] bool is_near(Cell q, Cell kv) const {
     return kv_runs_[kv].start < seen_[q].end && kv_runs_[kv].last() >= seen_[q].begin;
   }
 
   Mask mask_;
   std::vector<TokenRun> q_runs_, kv_runs_;  ///< by cell
-  std::vector<Interval> seen_;              ///< by query cell: from the first key seen by any to the last
-  /// Neighbouring queries see all of that interval together: each sees its own position. Queries that are a stride
-  /// apart may leave gaps in it, but for masks without window and documents.
+  std::vector<Interval> seen_;              ///< by query cell: from the first key that a query sees to the last one
+  /// True if the queries of a cell together see every key of `seen_`. Neighbouring queries do, as each sees its own
+  /// position. Queries a stride apart may leave gaps if the mask has a window or documents.
   bool seen_is_exact_;
 };
 

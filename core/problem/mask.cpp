@@ -15,7 +15,7 @@ namespace {
 std::int64_t floor_div(std::int64_t a, std::int64_t b) { return a / b - (a % b < 0 ? 1 : 0); }
 std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return a / b + (a % b > 0 ? 1 : 0); }
 
-/// Σ of max(0, min(limit, first + i)) for i = 0 … count − 1: keys seen by `count` neighbouring queries.
+/// Σ max(0, min(limit, first + i)) over i = 0 … count − 1: keys seen by `count` consecutive queries.
 std::int64_t clamped_sum(std::int64_t first, std::int64_t count, std::int64_t limit) {
   const std::int64_t rise_begin = std::clamp<std::int64_t>(1 - first, 0, count);             // first i that sees a key
   const std::int64_t rise_end = std::clamp<std::int64_t>(limit - first, rise_begin, count);  // first i that sees all
@@ -24,24 +24,24 @@ std::int64_t clamped_sum(std::int64_t first, std::int64_t count, std::int64_t li
   return sum_rising + (count - rise_end) * limit;
 }
 
-/// Key j is `distance` positions or more before query i if kv.start + j·t ≤ q.start + i·t − distance, that is
-/// j ≤ i + shift.
+/// The shift for which key j is at least `distance` positions before query i if and only if j ≤ i + shift: from
+/// kv.start + j·stride ≤ q.start + i·stride − distance.
 std::int64_t shift_of(const TokenRun& q, const TokenRun& kv, std::int64_t distance) {
   return floor_div(q.start - distance - kv.start, q.stride);
 }
 
-/// Pairs whose key is `distance` positions or more before the query.
+/// Pairs whose key is at least `distance` positions before the query.
 std::int64_t pairs_before(const TokenRun& q, const TokenRun& kv, std::int64_t distance) {
   return clamped_sum(shift_of(q, kv, distance) + 1, q.count, kv.count);
 }
 
-/// Pairs of runs within one document.
+/// Pairs of two runs in the same document.
 std::int64_t pairs_in_document(const Mask& mask, const TokenRun& q, const TokenRun& kv) {
   if (!mask.causal) return q.count * kv.count;
   return pairs_before(q, kv, 0) - (mask.window > 0 ? pairs_before(q, kv, mask.window) : 0);
 }
 
-/// Tokens of a run by their indices.
+/// The tokens of a run with these indices.
 TokenRun part_of(const TokenRun& run, Interval indices) {
   return {run.start + indices.begin * run.stride, run.stride, indices.end - indices.begin};
 }
@@ -98,20 +98,20 @@ Interval Mask::keys_of(std::int64_t q) const {
 }
 
 std::string name_of(const Mask& mask) {
-  const std::string sight = mask.window > 0 ? fmt::format("window:{}", mask.window) : mask.causal ? "causal" : "full";
-  if (mask.documents.empty()) return sight;
+  const std::string simple = mask.window > 0 ? fmt::format("window:{}", mask.window) : mask.causal ? "causal" : "full";
+  if (mask.documents.empty()) return simple;
   const std::string documents = fmt::format("documents ({})", mask.documents.count());
-  return sight == "causal" ? documents : sight + "+" + documents;
+  return simple == "causal" ? documents : simple + "+" + documents;
 }
 
 void check(const Mask& mask, const AttentionShape& shape) {
   if (mask.window < 0 || mask.window > kMaxTokens)
     throw InvalidInput(fmt::format("a window must have from 1 to {} tokens, not {}", kMaxTokens, mask.window));
-  if (mask.window > 0 && !mask.causal) throw InvalidInput("a window is causal: a query sees no key after its own");
+  if (mask.window > 0 && !mask.causal) throw InvalidInput("a window needs a causal mask");
   const std::int64_t prefix = shape.seq_kv - shape.seq_q;
   if (mask.window > 0 && prefix >= mask.window)
     throw InvalidInput(
-        fmt::format("a cached prefix of {} tokens, of which a window of {} sees the last {}: cache these", prefix,
+        fmt::format("a cached prefix of {} tokens, but a window of {} sees only the last {}: cache only these", prefix,
                     mask.window, mask.window - 1));
   if (mask.documents.empty()) return;
   if (prefix > 0)
@@ -131,7 +131,7 @@ Block block_of(const Mask& mask, const TokenRun& q, const TokenRun& kv) {
   const std::int64_t pairs = plain || causal == 0 ? causal : pairs_of(mask, q, kv);
   if (pairs == 0) return {};
   if (pairs == all) return {Block::Kind::kFull, 0, all};
-  // Whatever else the mask says takes pairs away from the causal ones: as many are the same.
+  // A window and documents only remove pairs from the causal ones: an equal number means the same pairs.
   if (mask.causal && pairs == causal) return {Block::Kind::kCausal, shift_of(q, kv, 0), pairs};
   return {Block::Kind::kPartial, 0, pairs};
 }

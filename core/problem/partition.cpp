@@ -12,8 +12,8 @@ constexpr EnumNames<Partition, 5> kPartitions{{{Partition::kContiguous, "contigu
                                                {Partition::kDocumentContiguous, "document-contiguous"},
                                                {Partition::kDocumentZigzag, "document-zigzag"}}};
 
-/// One run of n, or one of 2n and its mirror image.
-int pieces_of_a_span(Partition partition) {
+/// One run, or for zigzag a run and its mirror image.
+int pieces_per_span(Partition partition) {
   return partition == Partition::kZigzag || partition == Partition::kDocumentZigzag ? 2 : 1;
 }
 
@@ -28,12 +28,12 @@ bool deals_documents(Partition partition) {
 
 int pieces_of(Partition partition, const Documents& documents) {
   const int spans = deals_documents(partition) ? static_cast<int>(documents.span_ends().size()) : 1;
-  return spans * pieces_of_a_span(partition);
+  return spans * pieces_per_span(partition);
 }
 
 TokenRun run_of(Partition partition, const Documents& documents, std::int64_t seq, int ranks, Cell cell) {
   if (partition == Partition::kStriped) return {cell, ranks, (seq - cell + ranks - 1) / ranks};
-  const int of_chunk = pieces_of(partition, documents), pieces = pieces_of_a_span(partition);
+  const int of_chunk = pieces_of(partition, documents), pieces = pieces_per_span(partition);
   const auto index = static_cast<int>(cell);
   const int chunk = index / of_chunk, piece = index % pieces;
   TokenRun tokens{0, 1, seq};

@@ -7,37 +7,37 @@
 
 namespace meshattn {
 
-/// A device taking part: 0 … ranks − 1. Rank r owns chunk r.
+/// A participant, 0 … ranks − 1: one GPU or a share of one. Rank r owns chunk r.
 using Rank = std::int32_t;
 
-/// One piece of one chunk, numbered chunk · pieces + piece: the smallest thing that is attended or moved.
+/// One piece of one chunk, numbered chunk · pieces + piece: the smallest unit of attention and transport.
 using Cell = std::uint32_t;
 
-/// How the tokens of a sequence are dealt to the chunks.
+/// The assignment of a sequence's tokens to chunks.
 enum class Partition : std::uint8_t {
-  kContiguous,          ///< chunk r is the r-th of n runs of neighbours; one piece
-  kStriped,             ///< chunk r is every n-th token from r (arXiv 2311.09431); one piece
-  kZigzag,              ///< 2n runs; chunk r is run r and run 2n−1−r, so that causal work is even; two pieces
-  kDocumentContiguous,  ///< contiguous within every span of documents (Documents::span_ends); one piece a span
-  kDocumentZigzag,      ///< zigzag within every span of documents; two pieces a span
+  kContiguous,          ///< chunk r is the r-th of n consecutive runs; one piece
+  kStriped,             ///< chunk r is every n-th token from token r (arXiv:2311.09431); one piece
+  kZigzag,              ///< chunk r is runs r and 2n−1−r of 2n, which balances causal work; two pieces
+  kDocumentContiguous,  ///< contiguous in each span of documents (Documents::span_ends); one piece per span
+  kDocumentZigzag,      ///< zigzag in each span of documents; two pieces per span
 };
 
-/// Whether every span of documents is dealt for itself.
+/// True if the partition deals each span of documents on its own.
 [[nodiscard]] bool deals_documents(Partition partition);
 
 [[nodiscard]] std::string_view name_of(Partition partition);
 
-/// @throws InvalidInput naming what was given and the possible names.
+/// @throws InvalidInput naming the text and the possible names.
 [[nodiscard]] Partition parse_partition(std::string_view name);
 
-/// Pieces that each chunk consists of. `documents` matter only to partitions that deal them, which need some.
+/// Number of pieces of each chunk. `documents` must not be empty if the partition deals documents.
 [[nodiscard]] int pieces_of(Partition partition, const Documents& documents);
 
-/// The positions of a cell within a sequence of `seq` tokens dealt to `ranks` chunks. Lengths that do not divide give
-/// runs that differ by one token.
+/// Positions of a cell in a sequence of `seq` tokens dealt to `ranks` chunks. Runs differ by at most one token if the
+/// length does not divide.
 [[nodiscard]] TokenRun run_of(Partition partition, const Documents& documents, std::int64_t seq, int ranks, Cell cell);
 
-/// The k-th of `parts` runs that cut a run as evenly as can be.
+/// The k-th of `parts` parts of a run, which differ by at most one token.
 [[nodiscard]] TokenRun cut_of(const TokenRun& run, std::int64_t parts, std::int64_t k);
 
 }  // namespace meshattn

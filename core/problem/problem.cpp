@@ -26,7 +26,7 @@ Block Problem::block(Cell q, Cell kv) const { return block_of(mask, q_run(q), kv
 
 namespace {
 
-/// A run of `tokens` that is dealt to all chunks must reach every cell.
+/// @throws InvalidInput if `tokens` tokens are too few for every rank to get `pieces` pieces.
 void check_length(const Problem& p, std::string_view what, std::int64_t tokens, int pieces) {
   const std::int64_t least = static_cast<std::int64_t>(p.ranks) * pieces;
   if (tokens < least)

@@ -308,7 +308,7 @@ TEST_F(Cli, MasksThatDoNotFitAreToldWithFileAndLine) {
   };
   expect_refused("--mask banded", "unknown mask 'banded': possible are full, causal, window:W, documents:FILE or");
   expect_refused("--mask window:0", "the window of a mask must be a number of tokens");
-  expect_refused("--mask window:4K --prefix 4K", "of which a window of 4096 sees the last 4095");
+  expect_refused("--mask window:4K --prefix 4K", "but a window of 4096 sees only the last 4095");
   expect_refused("--mask documents:/nowhere/d.txt", "/nowhere/d.txt: no such file");
   expect_refused("--mask documents:/", "/: cannot be read");
   expect_refused("--mask causal --partition document-zigzag", "needs a mask with documents");

@@ -117,9 +117,9 @@ TEST(Mask, WhatDoesNotFitIsRefusedWithTheReason) {
   EXPECT_EQ(refusal({true, 4, d}, 32, 32), "");
   EXPECT_THAT(refusal({true, -1, {}}, 32, 32), HasSubstr("a window must have from 1 to 1073741824 tokens, not -1"));
   EXPECT_THAT(refusal({true, INT64_MAX, {}}, 32, 32), HasSubstr("a window must have from 1 to"));
-  EXPECT_THAT(refusal({false, 4, {}}, 32, 32), HasSubstr("a window is causal"));
+  EXPECT_THAT(refusal({false, 4, {}}, 32, 32), HasSubstr("a window needs a causal mask"));
   EXPECT_EQ(refusal({true, 4, {}}, 32, 35), "");
-  EXPECT_THAT(refusal({true, 4, {}}, 32, 36), HasSubstr("of which a window of 4 sees the last 3"));
+  EXPECT_THAT(refusal({true, 4, {}}, 32, 36), HasSubstr("but a window of 4 sees only the last 3"));
   EXPECT_THAT(refusal({true, 0, d}, 32, 40), HasSubstr("40 keys for 32 queries: documents need as many keys"));
   EXPECT_THAT(refusal({true, 0, d}, 33, 33), HasSubstr("documents of 32 tokens in all: must be the 33"));
   EXPECT_EQ(refusal({true, 0, d}, 32, 32, Partition::kDocumentZigzag), "");
