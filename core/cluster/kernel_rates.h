@@ -2,45 +2,49 @@
 
 #include <vector>
 
-#include "core/cluster/cluster.h"
+#include "core/cluster/gpu_profile.h"
 
 namespace meshattn {
 
-/// Tiles of a kernel: of so many tokens (queries forward, keys backward) of each of so many heads, over all batch
-/// items.
+/// Thread blocks of an attention kernel: one per 128 tokens (queries forward, keys backward) of each head. `heads`
+/// counts those of all batch items.
 [[nodiscard]] double kernel_thread_blocks(double tokens, double heads);
 
-/// How fast attention kernels of one pass, head dim and dtype run on one GPU, found from its profile's points: of the
-/// same pass; bf16 and fp16 stand for each other; of each mask and head dim those that are nearest by dtype, then
-/// heads, then heads a kv-head. A mask without points is like the other one.
+/// The speed of attention kernels of one pass, head dim and dtype on one GPU, from the points of its profile.
 ///
-/// A kernel's tiles (128 rows of a head: queries forward, keys backward) are dealt to the GPU's SMs; where the profile
-/// says how many there are, a kernel on full blocks takes whole waves, and any other 1 + tail · SMs / tiles times what
-/// it would if there were no end to them: half a wave idles at the end, or as much more as the profile's `tail` says.
-/// Points are freed of their own tail first. What is left is a rate by length, that of keys forward and of queries
-/// backward (points of one length: their mean):
+/// Points used: those of the pass, bf16 and fp16 standing for each other; of these, for each mask and head dim, those
+/// nearest by dtype, then heads, then heads per kv-head. A mask without points takes the rates of the other one.
 ///
-/// * full: the time of an operation is linear in 1 / length: a part of a tile's time is its start and end;
-/// * causal: between its points the rate over that of the full mask is, where there is one of that head dim; else as
-///   full;
-/// * below the first point it goes on as between the first two, but never falls (from one point: as 1 / length); beyond
-///   the last it stays;
-/// * head dims between or beyond those of two with points: the time of a pair is linear in the head dim (softmax costs
-///   the same for each), but beyond them neither shorter for a larger one nor more than in proportion. Two dims of the
-///   profile stand for all others, the nearest on either side, or the nearest two.
+/// Waves: thread blocks are dealt to SMs. If the profile gives their number, a kernel of full blocks takes whole waves;
+/// any other kernel takes 1 + tail · SMs / thread blocks times its time without a tail, where `tail` is the idle tail
+/// of the profile in waves. The factors of the points are taken out first. What is left is a rate by length, the number
+/// of keys forward and of queries backward; points of equal length are averaged:
+///
+/// * full mask: the time of an operation is linear in 1 / length, as a constant part of a thread block's time is its
+///   start and end;
+/// * causal mask: between its points the ratio to the rate of the full mask is linear in 1 / length, if the full mask
+/// has
+///   points of that head dim; else as the full mask;
+/// * below the first point: as between the first two, but never falling with length (one point: in proportion to the
+///   length); beyond the last point: constant;
+/// * head dims without points: the time of a pair is linear in the head dim, as softmax costs the same for every dim.
+/// The
+///   two dims of the profile on either side are used, or the nearest two; beyond them the time of a pair neither falls
+///   with the dim nor grows more than in proportion.
 class KernelRates {
  public:
   /// @throws InvalidInput if the profile has no rate and no point of the pass and dtype.
   KernelRates(const GpuProfile& gpu, const AttentionShape& shape, Pass pass);
 
-  /// Seconds of one kernel of so many operations (`flops`) on full blocks and on all others, its launch not included.
-  [[nodiscard]] double seconds(double full_flops, double causal_flops, double length, double tiles) const;
+  /// Seconds of one kernel, without its launch. `full_flops` and `causal_flops` are its operations on full blocks and
+  /// on all other blocks.
+  [[nodiscard]] double seconds(double full_flops, double causal_flops, double length, double thread_blocks) const;
 
-  /// Share of the time of a kernel of so many tiles until all of them are on SMs; 0 where the profile does not say how
-  /// many SMs there are.
-  [[nodiscard]] double before_last_wave(double tiles) const;
+  /// Fraction of a kernel's time before its last wave, when all its thread blocks are on SMs; 0 if the number of SMs is
+  /// unknown.
+  [[nodiscard]] double before_last_wave(double thread_blocks) const;
 
-  /// No kernel is taken to be faster.
+  /// Upper bound of the rate of any kernel, in operations per second.
   [[nodiscard]] double best_flops_per_s() const { return best_; }
 
  private:
@@ -48,20 +52,20 @@ class KernelRates {
     double length;
     double flops_per_s;
   };
-  /// Of one mask and head dim. Rates ascend by length; of a curve over another they are fractions of it.
+  /// The rates of one mask and head dim, ascending by length.
   struct Curve {
     int head_dim = 0;
     std::vector<Rate> rates;
-    std::vector<Rate> over;  ///< the full mask's rates, if `fraction`
-    std::vector<Rate> fraction;
+    std::vector<Rate> full_rates;     ///< those of the full mask; empty if there are none of this head dim
+    std::vector<Rate> ratio_to_full;  ///< `rates` over `full_rates`
   };
-  using Curves = std::vector<Curve>;  ///< one or two head dims
+  using Curves = std::vector<Curve>;  ///< of one or two head dims
 
-  /// How much longer a kernel takes because it has an end.
-  [[nodiscard]] double end_of(KernelMask mask, double tiles) const;
-  [[nodiscard]] static double at(const std::vector<Rate>& rates, double length);
-  [[nodiscard]] static double at(const Curve& curve, double length);
-  [[nodiscard]] double at(const Curves& curves, double length) const;
+  /// Factor on a kernel's time because its last wave is not full.
+  [[nodiscard]] double tail_factor(KernelMask mask, double thread_blocks) const;
+  [[nodiscard]] static double rate_at(double length, const std::vector<Rate>& rates);
+  [[nodiscard]] static double rate_at(double length, const Curve& curve);
+  [[nodiscard]] double rate_at(double length, const Curves& curves) const;
   [[nodiscard]] std::vector<Rate> rates_of(const GpuProfile& gpu, const AttentionShape& shape, Pass pass,
                                            KernelMask mask, int head_dim) const;
   [[nodiscard]] Curves curves_of(const GpuProfile& gpu, const AttentionShape& shape, Pass pass, KernelMask mask) const;

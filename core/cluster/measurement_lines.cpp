@@ -32,7 +32,7 @@ AttentionPoint parse_point(const IniLine& line) {
   if (!shaped)
     throw InvalidInput(
         fmt::format("{}: point '{}': write it as 'forward full bf16 q 4096 kv 4096 heads 64/8 dim 128 "
-                    "671 TFLOPs', with 'batch 2' before the q of 2 batch items",
+                    "671 TFLOPs', with 'batch 2' before 'q' for 2 batch items",
                     where, printable(line.value)));
   const auto count = [&](std::string_view word, std::string_view what) {
     return parse_count(word, fmt::format("{}: {} of the point", where, what));

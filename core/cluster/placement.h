@@ -5,13 +5,13 @@
 
 namespace meshattn {
 
-/// Which GPU each rank sits on. GPUs are numbered node after node.
+/// The GPU of each rank. GPUs are numbered node after node.
 struct Placement {
-  std::string name;      ///< as `--placement` says it: "linear", "grid:2x4"
+  std::string name;      ///< "linear", "grid:2x4"
   std::vector<int> gpu;  ///< by rank: a permutation of 0 … ranks − 1
 };
 
-/// Rank r on GPU r. @throws InvalidInput if there are no ranks or more than a problem may have.
+/// Rank r on GPU r. @throws InvalidInput if `ranks` is below 1 or above the maximum of a problem.
 [[nodiscard]] Placement linear_placement(int ranks);
 
 }  // namespace meshattn
