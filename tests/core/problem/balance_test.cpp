@@ -14,7 +14,7 @@ namespace {
 double balance_of(Partition partition, Tile tile, const Mask& mask = Mask::kCausal) {
   const int n = tile.rows * tile.columns;
   const Problem p{{n * 64L, n * 64L, 1, 1, 1, 4, Dtype::kBf16}, mask, partition, Pass::kForward, n};
-  const Blocks blocks(p);
+  const BlockMap blocks(p);
   const Schedule s = mesh(p, order_tile(tile, p.pass, Order::kNaive, {1, 1, 1, 1, 1}, {}), Dtype::kFp32);
   std::vector<double> pairs(static_cast<std::size_t>(n));
   for (Rank r = 0; r < n; ++r)
