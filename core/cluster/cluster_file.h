@@ -25,8 +25,10 @@ class ClusterFiles {
   [[nodiscard]] Cluster cluster(std::span<const std::string> more_settings = {}) const;
 
  private:
-  std::filesystem::path path_, gpu_path_;
-  IniFile file_, gpu_, framework_;
+  std::filesystem::path path_;
+  IniFile file_;
+  std::filesystem::path gpu_path_;
+  IniFile gpu_, framework_;
 };
 
 /// The cluster of `ClusterFiles` with these arguments. @throws InvalidInput
