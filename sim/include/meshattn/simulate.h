@@ -1,0 +1,5 @@
+#pragma once
+
+/// Plans, verifies, simulates and summarises a request, all at once or one by one.
+#include "sim/evaluate.h"
+#include "sim/simulator.h"
