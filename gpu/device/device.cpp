@@ -121,7 +121,7 @@ class CopyIssuer {
     for (TransferId t : transfers_of(group.op))
       if (sends(rank, t)) receivers.push_back(ends_[t].receiver);
     std::ranges::sort(receivers);
-    receivers.erase(std::ranges::unique(receivers).begin(), receivers.end());
+    receivers.erase(std::unique(receivers.begin(), receivers.end()), receivers.end());
     for (OpId receiver : receivers) device_.wait(rank, group.lane, {receiver, Point::kReceived});
   }
 

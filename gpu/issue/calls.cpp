@@ -150,7 +150,7 @@ void Lowering::lower(const Combine& op) {
     for (std::int32_t cut : {s_.region(v).heads.begin, s_.region(v).heads.end})
       if (made.heads.begin < cut && cut < made.heads.end) cuts.push_back(cut);
   std::ranges::sort(cuts);
-  cuts.erase(std::ranges::unique(cuts).begin(), cuts.end());
+  cuts.erase(std::unique(cuts.begin(), cuts.end()), cuts.end());
   for (std::size_t i = 0; i + 1 < cuts.size(); ++i) {
     const HeadRange heads{cuts[i], cuts[i + 1]};
     std::map<std::vector<ValueId>, std::vector<Cell>> by_sources;
