@@ -50,8 +50,7 @@ class Reader {
 
   TextScanner scan_;
   Schedule s_;
-  std::vector<std::uint32_t>
-      ranges_;  ///< of the region being read: first and last cell of each range, then of the heads
+  std::vector<std::uint32_t> ranges_;  ///< of the region being read: first, last of each range of cells, then of heads
   std::map<std::vector<std::uint32_t>, RegionId> regions_;  ///< by their ranges
   std::uint64_t cells_stored_ = 0;                          ///< of all regions
   bool has_offsets_ = false;

@@ -16,7 +16,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-/// The contract word for word: looks through the whole list for each op.
+/// The definition, word for word: searches the whole list for each op.
 std::set<OpId> by_definition(const Schedule& s, Rank rank, OpId op) {
   std::set<ValueId> read;
   for_each_operand(
@@ -54,8 +54,9 @@ TEST(Dependencies, AreTheLastMakersAndReuseWaitsOfOtherLanes) {
       }
 }
 
-/// Ring of three, forward, blocks one by one, on rank 0: 0 exchange, 1 exchange, 2 own block, 3 block of the first
-/// hop, 4 block of the second, 5 cast of the sum. Exchange 1 sends what exchange 0 received: same lane, not listed.
+/// A forward ring of three, block by block. The ops of rank 0: 0 and 1 exchanges, 2 own block, 3 block of the first
+/// hop, 4 block of the second, 5 cast of the accumulator. Exchange 1 sends the value that exchange 0 received: the same
+/// lane, so not listed.
 TEST(Dependencies, OfAnUnlimitedRing) {
   OrderedTile plan{{1, 3}, Pass::kForward, {Hop::kColumnIn, Hop::kColumnIn}};
   for (int column = 0; column < 3; ++column) plan.steps.push_back(Rectangle{0, 1, column, column + 1});

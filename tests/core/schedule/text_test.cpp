@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
+#include <utility>
 
 #include "core/algorithms/catalogue.h"
 #include "core/algorithms/mesh.h"
@@ -16,7 +17,7 @@
 namespace meshattn {
 namespace {
 
-/// Every hop in, then the whole tile as one rectangle, then every hop out.
+/// All hops that bring rows and columns, then the whole tile as one rectangle, then all hops that return partials.
 OrderedTile all_at_once(Tile tile, Pass pass) {
   OrderedTile plan{tile, pass, {}};
   plan.steps.insert(plan.steps.end(), static_cast<std::size_t>(tile.rows - 1), Hop::kRowIn);
@@ -28,8 +29,9 @@ OrderedTile all_at_once(Tile tile, Pass pass) {
   return plan;
 }
 
-/// Computes after each hop in what has become possible: one row against column 0, one column against all rows.
-OrderedTile as_they_come(Tile tile, Pass pass) {
+/// Computes blocks as early as possible: after each received row its block with column 0, after each column all its
+/// blocks.
+OrderedTile as_early_as_possible(Tile tile, Pass pass) {
   OrderedTile plan{tile, pass, {Rectangle{0, 1, 0, 1}}};
   for (int row = 1; row < tile.rows; ++row) {
     plan.steps.push_back(Hop::kRowIn);
@@ -114,7 +116,7 @@ TEST(ScheduleText, ReadsBackWhatItWrote) {
             for (Dtype wire : {Dtype::kFp32, Dtype::kBf16})
               for (bool at_once : {true, false})
                 for (bool with_memory : {true, false}) {
-                  const OrderedTile plan = at_once ? all_at_once(tile, pass) : as_they_come(tile, pass);
+                  const OrderedTile plan = at_once ? all_at_once(tile, pass) : as_early_as_possible(tile, pass);
                   Schedule written = mesh(problem(ranks, mask, partition, pass), plan, wire);
                   if (with_memory) add_memory(written);
                   const std::string text = write_text(written);
@@ -158,6 +160,19 @@ TEST(ScheduleText, RefusesToWriteWhatItCouldNotReadBack) {
   Schedule foreign = good;  // an op of rank 1 waits for one of rank 0
   foreign.waits.push_back({good.first_op[1], 0});
   EXPECT_THROW((void)write_text(foreign), InvalidSchedule);
+}
+
+/// The example in the folder's README is the golden file from its first value on.
+TEST(ScheduleText, TheReadmeShowsAGoldenFile) {
+  std::ifstream readme(MESHATTN_SOURCE_DIR "/core/schedule/README.md");
+  std::string shown;
+  for (std::string line, blanks; std::getline(readme, line);) {
+    if (line.starts_with("    ")) shown += std::exchange(blanks, "") + line.substr(4) + '\n';
+    if (line.empty() && !shown.empty()) blanks += '\n';
+  }
+  std::ostringstream golden;
+  golden << std::ifstream(MESHATTN_GOLDEN_DIR "/ring-2-forward.txt").rdbuf();
+  EXPECT_EQ(shown, golden.str().substr(golden.str().find("value 0")));
 }
 
 struct Golden {

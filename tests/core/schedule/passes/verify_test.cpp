@@ -104,7 +104,7 @@ TEST(Verify, AcceptsUnprunedSchedules) {
 
 TEST(Verify, FindingsNameRankOpAndValueAndAreLimited) {
   Schedule s = tile_2x2(Pass::kForward);
-  // Rank 2 lists: row in, column in, rectangle of row 1. The rectangle goes before the row's exchange.
+  // The list of rank 2: row hop, column hop, rectangle of row 1, … The rectangle is moved before the row hop.
   const OpId exchange = find_op<Exchange>(s, 2), attend = find_op<Attend>(s, 2);
   std::swap(s.ops[exchange], s.ops[attend]);
   const ValueId q = s.rows_of(std::get<Attend>(s.ops[exchange]))[0].q;

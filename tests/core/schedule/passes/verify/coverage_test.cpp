@@ -38,7 +38,7 @@ TEST(VerifyCoverage, EveryBlockIsAttendedOnce) {
   EXPECT_THAT(all_of(s), HasSubstr("attends cell 0, which dKV value"));
 }
 
-/// One rank with two query cells: the gradients that they give to the same keys end in two outputs.
+/// One rank with two query cells, whose contributions to dKV of the same keys end in two outputs.
 TEST(VerifyCoverage, TwoOutputsOfTheSameKeys) {
   Problem p = small_problem(1, Pass::kBackward, Mask::kFull, Partition::kZigzag);
   p.shape.dtype = Dtype::kFp32;
@@ -63,7 +63,7 @@ TEST(VerifyCoverage, TwoOutputsOfTheSameKeys) {
 }
 
 /// Two ranks, four query heads, two key/value heads: rank r attends heads 2r and 2r + 1 of all queries to all keys, as
-/// Ulysses does. Owned values are there in slices of heads, so blocks are counted by head.
+/// Ulysses does. Owned values are slices of heads, so blocks are counted per head.
 Schedule sliced_by_heads() {
   ScheduleBuilder b(small_problem(2, Pass::kForward, Mask::kFull, Partition::kContiguous, 4, 2));
   const auto slice = [&](Cell cell, int r, int heads) {

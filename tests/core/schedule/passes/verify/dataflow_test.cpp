@@ -25,7 +25,7 @@ TEST(VerifyDataflow, ValuesAreMadeOnceBeforeTheyAreRead) {
   std::swap(s.ops[find_op<Attend>(s, 0)], s.ops[find_op<Combine>(s, 0)]);
   EXPECT_THAT(all_of(s), HasSubstr("before it is made"));
 
-  // Row 0 is attended in two halves: the second half comes after the sum was read.
+  // Row 0 is attended in two halves, the second after the accumulator was read.
   s = tile_2x2(Pass::kForward);
   Attend& whole = get_op<Attend>(s, 0, 1);
   whole.column_count = 1;

@@ -88,7 +88,7 @@ Halves make_halves(bool first_takes_head) {
 
   Halves made{b.finish(), {}, {}, {}};
   Schedule& s = made.schedule;
-  // Everything has a place of its own, but for the halves.
+  // All values but the halves have bytes of their own.
   for (ValueId v = 0; v < s.values.size(); ++v) s.offset.push_back(4096 * std::uint64_t{v});
   for (Rank r = 0; r < kRanks; ++r) {
     const auto made_by = [&](int i) { return s.transfers[moved[i][at((r + (i == 0 ? 1 : 2)) % kRanks)]].made; };
@@ -106,8 +106,8 @@ Halves make_halves(bool first_takes_head) {
 
 class PartlyShared : public ::testing::TestWithParam<bool> {};
 
-/// Both halves must wait until the whole has been attended: the second is on another lane, where the wait of the first
-/// does not help it.
+/// Both halves must wait until the whole has been attended. The second is on another lane, where the first one's wait
+/// has no effect.
 TEST_P(PartlyShared, EveryPartIsWaitedFor) {
   Halves h = make_halves(GetParam());
   for (Rank r = 0; r < kRanks; ++r) {

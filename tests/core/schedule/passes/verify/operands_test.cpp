@@ -41,7 +41,7 @@ TEST(VerifyOperands, AttendsHaveFittingOperands) {
 
   s = tile_2x2(Pass::kForward);
   s.values[s.rows[0].o].region = first_head(s, s.rows[0].o);
-  EXPECT_THAT(all_of(s), HasSubstr("is never attended"));  // the heads attended are those of the sum
+  EXPECT_THAT(all_of(s), HasSubstr("is never attended"));  // a row attends the heads of its accumulator
 
   s = mesh(small_problem(4, Pass::kForward, Mask::kFull, Partition::kContiguous, 2, 2),
            simple_plan({2, 2}, Pass::kForward), Dtype::kBf16);

@@ -38,17 +38,17 @@ TEST(VerifyProgress, BothEndsOfATransfer) {
   s.transfers[0].lane = kComputeLane;
   EXPECT_THAT(all_of(s), HasSubstr("is on the compute lane"));
 
-  // Backward, a row hop receives and sends Q, then dO, then delta from and to the same rank in one exchange.
+  // In a backward pass, one exchange of a row hop receives Q, dO and delta from one rank and sends them to another.
   s = tile_2x2(Pass::kBackward);
   const std::uint32_t first = get_op<Exchange>(s, 0).first;
   std::swap(s.exchange_transfers[first], s.exchange_transfers[first + 2]);
   EXPECT_THAT(all_of(s), HasSubstr("on lane 1 in another order than they are sent in"));
 }
 
-/// A ring in which each rank keeps received keys in `slots` slots: what arrives with hop s goes where hop s − slots
-/// was. `together`: a rank sends and receives in one exchange; else it sends first, and even ranks send on lane 1, odd
-/// ones on lane 2, so that (n even) nobody's lanes tie its sends to its receives.
-Schedule slotted_ring(int n, int slots, bool together) {
+/// A ring in which each rank keeps received keys in `buffers` buffers: hop s overwrites the keys of hop s − buffers.
+/// With `together` a rank sends and receives in one exchange. Otherwise it sends first; even ranks send on lane 1 and
+/// odd ones on lane 2, so that (for n even) no lane has both sends and receives of a rank.
+Schedule slotted_ring(int n, int buffers, bool together) {
   ScheduleBuilder b(small_problem(n, Pass::kForward, Mask::kFull, Partition::kContiguous, 1, 1));
   std::vector<std::vector<TransferId>> sent;  // by hop and rank
   std::vector<ValueId> q, held, sum;
@@ -67,7 +67,7 @@ Schedule slotted_ring(int n, int slots, bool together) {
       sent.back().push_back(b.transfer(held[static_cast<std::size_t>(r)], (r + 1) % n, lane));
     }
     for (Rank r = 0; r < n; ++r) {
-      place(4 + hop % slots);
+      place(4 + hop % buffers);
       held[static_cast<std::size_t>((r + 1) % n)] = b.made(sent.back()[static_cast<std::size_t>(r)]);
     }
     for (ValueId kv : held) column.push_back(b.add_column(kv));
@@ -100,7 +100,7 @@ OpId hop_of(const Schedule& s, Rank rank, int hop, bool together, bool receives)
 TEST(VerifyProgress, ARingWithTwoSlotsRuns) {
   std::mt19937 random(4);
   Schedule s = slotted_ring(5, 2, true);
-  // Hop s takes the slot of hop s − 2, which hop s − 1 sent on (same lane) and attend s − 2 reads.
+  // Hop s overwrites the keys of hop s − 2, which hop s − 1 sends (same lane) and attend s − 2 reads.
   for (Rank r = 0; r < 5; ++r)
     for (int hop = 3; hop < 5; ++hop)
       s.waits.push_back({hop_of(s, r, hop, true, true), find_op<Attend>(s, r, hop - 2)});
@@ -117,7 +117,7 @@ TEST(VerifyProgress, ARingWithTwoSlotsRuns) {
 TEST(VerifyProgress, ARingWithOneSlotDeadlocks) {
   std::mt19937 random(5);
   Schedule s = slotted_ring(4, 1, false);
-  // What hop s brings takes the place of what hop s sends: a rank receives when it has sent, and so do all.
+  // Hop s overwrites the keys that it sends: every rank receives only after it has sent.
   for (Rank r = 0; r < 4; ++r)
     for (int hop = 1; hop < 4; ++hop) {
       s.waits.push_back({hop_of(s, r, hop, false, true), hop_of(s, r, hop, false, false)});
@@ -125,7 +125,7 @@ TEST(VerifyProgress, ARingWithOneSlotDeadlocks) {
     }
   EXPECT_THAT(all_of(s), HasSubstr("deadlock: op"));
   EXPECT_THAT(interpret(s, 1, random), HasSubstr("stuck"));
-  // Received in the exchange that sends: nobody waits, but what is sent is overwritten.
+  // With one exchange there is no deadlock, but the keys being sent are overwritten.
   s = slotted_ring(4, 1, true);
   for (Rank r = 0; r < 4; ++r)
     for (int hop = 2; hop < 4; ++hop)
