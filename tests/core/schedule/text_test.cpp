@@ -148,7 +148,7 @@ TEST(ScheduleText, KeepsRegionsThatAreNotWholeChunks) {
   expect_equal(s, read_text(text, "text"));
 }
 
-TEST(ScheduleText, RefusesToWriteWhatItCouldNotReadBack) {
+TEST(ScheduleText, RefusesToWriteATextThatCannotBeRead) {
   const OrderedTile ring = all_at_once({1, 2}, Pass::kForward);
   const Schedule good = mesh(problem(2, Mask::kFull, Partition::kContiguous, Pass::kForward), ring, Dtype::kFp32);
   Schedule mixed = good;
