@@ -90,7 +90,7 @@ class NcclRun {
         meeting_(static_cast<std::ptrdiff_t>(ranks.size())),
         seen_(ranks.size()),
         errors_(ranks.size()),
-        last_resort_(options.timeout_s + 10) {
+        watchdog_(options.timeout_s + 10) {
     for (const Program& program : programs) require_small_groups(program);
     if (job.rank() == 0) std::ranges::generate(ids_, new_unique_id);
     job.broadcast(std::as_writable_bytes(std::span(ids_)), deadline_in(options.timeout_s));
@@ -117,7 +117,7 @@ class NcclRun {
         seen_[i] = repeats(i, given, lanes, out);
       } catch (const std::exception& e) {
         out.take(e.what());  // before lanes are aborted
-        last_resort_.arm(e.what());
+        watchdog_.arm(e.what());
         throw;
       }
     } catch (...) {
@@ -163,7 +163,7 @@ class NcclRun {
   std::barrier<> meeting_;
   std::vector<std::vector<Repeat>> seen_;   ///< by rank served
   std::vector<std::exception_ptr> errors_;  ///< likewise
-  LastResort last_resort_;                  ///< for a thread that no call of a driver returns to: it sees no failure
+  Watchdog watchdog_;                       ///< for a thread that no call of a driver returns to: it sees no failure
 };
 
 /// What several ranks saw at once.

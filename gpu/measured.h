@@ -4,9 +4,9 @@
 #include <vector>
 
 #include "core/schedule/trace.h"
+#include "gpu/base/watchdog.h"
 #include "gpu/device/clock.h"
 #include "gpu/issue/issue.h"
-#include "gpu/job/last_resort.h"
 #include "gpu/run.h"
 
 namespace meshattn::gpu {
@@ -28,8 +28,8 @@ template <typename SomeDevice, typename Issue, typename Prepare>
   std::vector<Repeat> all;
   for (int i = 0; i < options.warm_ups + options.repeats; ++i) {
     // Twice for `prepare`, once to finish: it has its own deadlines, but a call of a driver may not return.
-    LastResort last_resort(3 * options.timeout_s + 10);
-    last_resort.arm("timed out in a call that does not return");
+    Watchdog watchdog(3 * options.timeout_s + 10);
+    watchdog.arm("timed out in a call that does not return");
     prepare();
     Repeat seen;
     seen.begin_s = now_s();

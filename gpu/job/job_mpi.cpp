@@ -11,10 +11,10 @@
 #include <thread>
 
 #include "core/base/error.h"
+#include "gpu/base/watchdog.h"
 #include "gpu/device/clock.h"
 #include "gpu/job/environment.h"
 #include "gpu/job/job.h"
-#include "gpu/job/last_resort.h"
 
 namespace meshattn::gpu {
 
@@ -101,8 +101,8 @@ Job::Job() {
 
 Job::~Job() {
   if (!joined_) return;
-  LastResort last_resort(kEndSeconds);
-  last_resort.arm("MPI: end: other processes did not come in time");
+  Watchdog watchdog(kEndSeconds);
+  watchdog.arm("MPI: end: other processes did not come in time");
   MPI_Finalize();
 }
 

@@ -3,7 +3,7 @@
 #include <atomic>
 #include <string>
 
-#include "gpu/job/last_resort.h"
+#include "gpu/base/watchdog.h"
 
 namespace meshattn::gpu {
 
@@ -13,19 +13,19 @@ namespace meshattn::gpu {
 class WayOut {
  public:
   /// @param failed whether any of the threads has failed; theirs together
-  explicit WayOut(std::atomic<bool>& failed, double seconds = 10) : failed_(failed), last_resort_(seconds) {}
+  explicit WayOut(std::atomic<bool>& failed, double seconds = 10) : failed_(failed), watchdog_(seconds) {}
 
   /// Nothing is to be waited for any more.
   [[nodiscard]] bool is_taken() const { return failed_; }
   /// Before anything is given back; what the last resort would say is the error of the first time.
   void take(const std::string& error) {
     failed_ = true;
-    last_resort_.arm(error);
+    watchdog_.arm(error);
   }
 
  private:
   std::atomic<bool>& failed_;
-  LastResort last_resort_;
+  Watchdog watchdog_;
 };
 
 /// The error of who leaves because another did.

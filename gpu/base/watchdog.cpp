@@ -1,4 +1,4 @@
-#include "gpu/job/last_resort.h"
+#include "gpu/base/watchdog.h"
 
 #include <spdlog/fmt/fmt.h>
 
@@ -8,7 +8,7 @@
 
 namespace meshattn::gpu {
 
-LastResort::~LastResort() {
+Watchdog::~Watchdog() {
   {
     const std::lock_guard lock(mutex_);
     is_left_ = true;
@@ -17,12 +17,12 @@ LastResort::~LastResort() {
   if (thread_.joinable()) thread_.join();
 }
 
-void LastResort::arm(const std::string& error) {
+void Watchdog::arm(const std::string& error) {
   const std::lock_guard lock(mutex_);
   if (!thread_.joinable()) thread_ = std::thread([this, error] { wait(error); });
 }
 
-void LastResort::wait(const std::string& error) {
+void Watchdog::wait(const std::string& error) {
   std::unique_lock lock(mutex_);
   if (left_.wait_for(lock, std::chrono::duration<double>(seconds_), [this] { return is_left_; })) return;
   fmt::print(stderr, "meshattn: {}; nor can it be left: ending at once\n", error);

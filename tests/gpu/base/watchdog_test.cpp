@@ -1,4 +1,4 @@
-#include "gpu/job/last_resort.h"
+#include "gpu/base/watchdog.h"
 
 #include <gtest/gtest.h>
 
@@ -10,16 +10,16 @@
 namespace meshattn::gpu {
 namespace {
 
-TEST(LastResort, DoesNothingWhereThingsAreLeftInTime) {
-  LastResort unarmed(0.01), armed(3600);
+TEST(Watchdog, DoesNothingWhereThingsAreLeftInTime) {
+  Watchdog unarmed(0.01), armed(3600);
   armed.arm("stuck");
   armed.arm("again");
 }
 
-TEST(LastResortDeathTest, EndsTheProcessWithTheFirstError) {
+TEST(WatchdogDeathTest, EndsTheProcessWithTheFirstError) {
   EXPECT_EXIT(
       {
-        LastResort last(0.05);
+        Watchdog last(0.05);
         last.arm("rank 3 is stuck");
         last.arm("rank 4 is stuck");
         std::this_thread::sleep_for(std::chrono::seconds(30));  // a device that does not answer

@@ -10,12 +10,12 @@ namespace meshattn::gpu {
 /// For a device that may never answer again: giving back its memory then waits for ever, and the error that should be
 /// told is not. Once armed, and if it is not destroyed in time, this says the error and ends the process with status 1.
 /// To be made before anything that must be given back.
-class LastResort {
+class Watchdog {
  public:
-  explicit LastResort(double seconds = 10) : seconds_(seconds) {}
-  ~LastResort();
-  LastResort(const LastResort&) = delete;
-  LastResort& operator=(const LastResort&) = delete;
+  explicit Watchdog(double seconds = 10) : seconds_(seconds) {}
+  ~Watchdog();
+  Watchdog(const Watchdog&) = delete;
+  Watchdog& operator=(const Watchdog&) = delete;
 
   /// From any thread; what is said is that of the first time.
   void arm(const std::string& error);
