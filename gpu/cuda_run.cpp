@@ -50,10 +50,10 @@ void enable_peers(std::span<const CudaRank> ranks) {
 }
 
 std::vector<Repeat> run_copies(const Schedule& s, std::vector<CudaRank>& ranks, std::span<const Program> programs,
-                               const RunOptions& options, const cpu::Tensors* given, WayOut& out) {
+                               const RunOptions& options, const cpu::Tensors* given, Cancellation& cancellation) {
   for (CudaRank& rank : ranks) rank.load(given);
   enable_peers(ranks);
-  CudaDevice device(s, ranks, programs, {}, out, options.timed);
+  CudaDevice device(s, ranks, programs, {}, cancellation, options.timed);
   return repeat(
       device, options, [&] { issue_copies(s, programs, device); }, [&] { device.set_clocks(); });
 }
@@ -111,12 +111,12 @@ class NcclRun {
  private:
   void serve(std::size_t i, const cpu::Tensors* given) {
     try {
-      WayOut out(failed_);
-      NcclLanes lanes(ranks_[i], out);
+      Cancellation cancellation(failed_);
+      NcclLanes lanes(ranks_[i], cancellation);
       try {
-        seen_[i] = repeats(i, given, lanes, out);
+        seen_[i] = repeats(i, given, lanes, cancellation);
       } catch (const std::exception& e) {
-        out.take(e.what());  // before lanes are aborted
+        cancellation.request(e.what());  // before lanes are aborted
         watchdog_.arm(e.what());
         throw;
       }
@@ -126,13 +126,14 @@ class NcclRun {
     }
   }
 
-  std::vector<Repeat> repeats(std::size_t i, const cpu::Tensors* given, NcclLanes& lanes, WayOut& out) {
+  std::vector<Repeat> repeats(std::size_t i, const cpu::Tensors* given, NcclLanes& lanes, Cancellation& cancellation) {
     const auto deadline = [this] { return deadline_in(options_.timeout_s); };
     lanes.meet(s_.problem.ranks, ids_, options_.most_ctas, deadline());
     lanes.connect(programs_[i], deadline());
     ranks_[i].load(given);  // not before: connections were made with what lay there
     NcclLanes* mine = &lanes;
-    CudaDevice device(s_, std::span(&ranks_[i], 1), programs_.subspan(i, 1), std::span(&mine, 1), out, options_.timed);
+    CudaDevice device(s_, std::span(&ranks_[i], 1), programs_.subspan(i, 1), std::span(&mine, 1), cancellation,
+                      options_.timed);
     std::vector<Repeat> seen = repeat(
         device, options_, [&] { issue_groups(programs_[i], device); },
         [&] {
@@ -193,7 +194,7 @@ RunResult run_on_cuda(const Schedule& s, const cpu::Tensors* given, const RunOpt
     throw InvalidInput("NCCL needs a device for each rank: --ranks-per-gpu 1");
   const std::vector<Program> programs = served_programs(s, options, job);
   std::atomic<bool> failed = false;
-  WayOut out(failed);
+  Cancellation cancellation(failed);
   std::vector<CudaRank> ranks;
   ranks.reserve(programs.size());
   for (const Program& program : programs) {
@@ -204,14 +205,14 @@ RunResult run_on_cuda(const Schedule& s, const cpu::Tensors* given, const RunOpt
     const ClockReading before = read_clock(job, deadline_in(options.timeout_s));
     const bool copies = options.transport == Transport::kCopies || s.lanes() == 1;
     const std::vector<Repeat> seen =
-        copies ? run_copies(s, ranks, programs, options, given, out)
+        copies ? run_copies(s, ranks, programs, options, given, cancellation)
                : merged(s, NcclRun(s, ranks, programs, options, job, failed).run(given), programs, options.timed);
     RunResult result = together(s, programs, seen, before, options, job);
     if (given != nullptr)
       for (const CudaRank& rank : ranks) rank.store(result.outputs);
     return result;
   } catch (const std::exception& e) {
-    out.take(e.what());  // before ranks give back what they have of a device
+    cancellation.request(e.what());  // before ranks give back what they have of a device
     throw;
   }
 }

@@ -18,11 +18,11 @@ constexpr std::size_t kPoints = 3;
 }  // namespace
 
 CudaDevice::CudaDevice(const Schedule& s, std::span<const CudaRank> ranks, std::span<const Program> programs,
-                       std::span<NcclLanes* const> lanes, WayOut& out, bool timed)
+                       std::span<NcclLanes* const> lanes, Cancellation& cancellation, bool timed)
     : s_(s),
       ranks_(ranks),
       lanes_(lanes),
-      out_(out),
+      cancellation_(cancellation),
       timed_(timed),
       awaited_(s.ops.size()),
       issued_(s.ops.size()),
@@ -131,7 +131,7 @@ std::vector<double> CudaDevice::clocks_within_s() const {
 
 void CudaDevice::give_up(const std::string& why) {
   const std::string text = fmt::format("{}; pending: {}", why, pending());
-  out_.take(text);
+  cancellation_.request(text);
   for (NcclLanes* lanes : lanes_) lanes->abort();
   throw DeviceError(text);
 }
@@ -143,7 +143,7 @@ void CudaDevice::finish(Deadline deadline) {
       while (!has_finished(rank.stream(static_cast<Lane>(lane)))) {
         for (NcclLanes* lanes : lanes_)
           if (const std::string trouble = lanes->trouble(); !trouble.empty()) give_up(trouble);
-        if (out_.is_taken()) give_up(kOtherFailed);
+        if (cancellation_.is_requested()) give_up(kOtherFailed);
         if (std::chrono::steady_clock::now() > deadline) give_up("timed out");
       }
     }

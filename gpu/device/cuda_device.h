@@ -7,10 +7,10 @@
 #include <vector>
 
 #include "core/schedule/trace.h"
+#include "gpu/base/cancellation.h"
 #include "gpu/device/cuda_rank.h"
 #include "gpu/device/device.h"
 #include "gpu/device/nccl_lanes.h"
-#include "gpu/job/way_out.h"
 
 namespace meshattn::gpu {
 
@@ -19,10 +19,10 @@ class CudaDevice final : public Device {
  public:
   /// @param ranks those that are served, in the order of `programs`; must outlive this
   /// @param lanes their communicators, in the same order; none if exchanges are copies
-  /// @param out of the thread that issues
+  /// @param cancellation of the thread that issues
   /// @param timed every op is timed; else only what others wait for is marked
   CudaDevice(const Schedule& schedule, std::span<const CudaRank> ranks, std::span<const Program> programs,
-             std::span<NcclLanes* const> lanes, WayOut& out, bool timed);
+             std::span<NcclLanes* const> lanes, Cancellation& cancellation, bool timed);
 
   void launch(Rank rank, Lane lane, OpId op) override;
   void copy(Rank rank, Lane lane, const Message& message) override;
@@ -56,7 +56,7 @@ class CudaDevice final : public Device {
   const Schedule& s_;
   std::span<const CudaRank> ranks_;
   std::span<NcclLanes* const> lanes_;
-  WayOut& out_;
+  Cancellation& cancellation_;
   bool timed_;
   Deadline deadline_ = Deadline::max();
   std::vector<bool> awaited_;                 ///< by op: whether another stream of its rank waits for its end

@@ -85,7 +85,7 @@ void NcclLanes::settle(Lane lane, ncclResult_t result, const char* what, Deadlin
 }
 
 const char* NcclLanes::reason_to_leave(Deadline deadline) const {
-  if (out_.is_taken()) return kOtherFailed;
+  if (cancellation_.is_requested()) return kOtherFailed;
   return std::chrono::steady_clock::now() > deadline ? "timed out" : nullptr;
 }
 

@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "core/schedule/schedule.h"
+#include "gpu/base/cancellation.h"
 #include "gpu/device/cuda_rank.h"
 #include "gpu/issue/issue.h"
-#include "gpu/job/way_out.h"
 
 namespace meshattn::gpu {
 
@@ -18,8 +18,8 @@ namespace meshattn::gpu {
 /// another rank of this process has failed: then the way out is to be taken before this is destroyed.
 class NcclLanes {
  public:
-  /// @param out of this rank's thread; must outlive this
-  NcclLanes(const CudaRank& rank, const WayOut& out) : rank_(rank), out_(out) {}
+  /// @param cancellation of this rank's thread; must outlive this
+  NcclLanes(const CudaRank& rank, const Cancellation& cancellation) : rank_(rank), cancellation_(cancellation) {}
   ~NcclLanes();
   NcclLanes(const NcclLanes&) = delete;
   NcclLanes& operator=(const NcclLanes&) = delete;
@@ -48,7 +48,7 @@ class NcclLanes {
   [[noreturn]] void fail(Lane lane, const char* what, const std::string& why) const;
 
   const CudaRank& rank_;
-  const WayOut& out_;
+  const Cancellation& cancellation_;
   std::vector<ncclComm_t> communicators_;  ///< of lane 1, 2, …
 };
 

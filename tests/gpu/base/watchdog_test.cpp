@@ -5,7 +5,7 @@
 #include <chrono>
 #include <thread>
 
-#include "gpu/job/way_out.h"
+#include "gpu/base/cancellation.h"
 
 namespace meshattn::gpu {
 namespace {
@@ -29,27 +29,27 @@ TEST(WatchdogDeathTest, EndsTheProcessWithTheFirstError) {
 
 /// The first thread fails and has left at once; the second sees it, and takes longer than any last resort to leave, for
 /// it has something else to end first.
-TEST(WayOut, OfOneThreadDoesNotEndThoseThatLeaveLater) {
+TEST(Cancellation, OfOneThreadDoesNotEndThoseThatLeaveLater) {
   std::atomic<bool> failed = false;
   std::jthread second([&] {
-    WayOut out(failed, 0.02);
-    while (!out.is_taken()) std::this_thread::yield();
+    Cancellation cancellation(failed, 0.02);
+    while (!cancellation.is_requested()) std::this_thread::yield();
     std::this_thread::sleep_for(std::chrono::milliseconds(200));
-    out.take("the first has failed");
+    cancellation.request("the first has failed");
   });
   std::jthread first([&] {
-    WayOut out(failed, 0.02);
-    EXPECT_FALSE(out.is_taken());
-    out.take("stuck");
+    Cancellation cancellation(failed, 0.02);
+    EXPECT_FALSE(cancellation.is_requested());
+    cancellation.request("stuck");
   });
 }
 
-TEST(WayOutDeathTest, HasALastResort) {
+TEST(CancellationDeathTest, HasAWatchdog) {
   EXPECT_EXIT(
       {
         std::atomic<bool> failed = false;
-        WayOut out(failed, 0.05);
-        out.take("rank 3 is stuck");
+        Cancellation cancellation(failed, 0.05);
+        cancellation.request("rank 3 is stuck");
         std::this_thread::sleep_for(std::chrono::seconds(30));
       },
       ::testing::ExitedWithCode(1), "rank 3 is stuck; nor can it be left");

@@ -10,15 +10,15 @@ namespace meshattn::gpu {
 /// How one thread of several, each of which serves a rank, leaves when something has failed: the others see it and
 /// leave too, each with a last resort of its own. To be made before anything that must be given back, and to be
 /// destroyed once that is: what others take to leave is not counted.
-class WayOut {
+class Cancellation {
  public:
   /// @param failed whether any of the threads has failed; theirs together
-  explicit WayOut(std::atomic<bool>& failed, double seconds = 10) : failed_(failed), watchdog_(seconds) {}
+  explicit Cancellation(std::atomic<bool>& failed, double seconds = 10) : failed_(failed), watchdog_(seconds) {}
 
   /// Nothing is to be waited for any more.
-  [[nodiscard]] bool is_taken() const { return failed_; }
+  [[nodiscard]] bool is_requested() const { return failed_; }
   /// Before anything is given back; what the last resort would say is the error of the first time.
-  void take(const std::string& error) {
+  void request(const std::string& error) {
     failed_ = true;
     watchdog_.arm(error);
   }
