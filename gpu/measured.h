@@ -4,8 +4,8 @@
 #include <vector>
 
 #include "core/schedule/trace.h"
+#include "gpu/base/deadline.h"
 #include "gpu/base/watchdog.h"
-#include "gpu/device/clock.h"
 #include "gpu/issue/issue.h"
 #include "gpu/run.h"
 

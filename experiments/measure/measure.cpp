@@ -11,7 +11,7 @@
 #include "experiments/cli/device_options.h"
 #include "experiments/cli/text/findings.h"
 #include "experiments/measure/microbenchmark.h"
-#include "gpu/device/clock.h"
+#include "gpu/base/deadline.h"
 #include "gpu/kernels/value_bytes.h"
 
 namespace meshattn {

@@ -5,7 +5,7 @@
 
 #include "core/execution/cpu/reference.h"
 #include "core/schedule/schedule.h"
-#include "gpu/device/cuda.h"
+#include "gpu/base/cuda.h"
 #include "gpu/fused/fast_attention.h"
 #include "gpu/issue/calls.h"
 #include "gpu/run.h"

@@ -4,7 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include "core/base/error.h"
-#include "gpu/device/cuda.h"
+#include "gpu/base/cuda.h"
 
 namespace meshattn::gpu {
 

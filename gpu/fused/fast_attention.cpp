@@ -9,7 +9,7 @@
 
 #include "core/base/error.h"
 #include "core/schedule/passes/arena.h"
-#include "gpu/device/cuda.h"
+#include "gpu/base/cuda.h"
 #include "gpu/fused/attention_plans.h"
 #include "gpu/kernels/kernels.h"
 

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "gpu/device/clock.h"
+#include "gpu/base/deadline.h"
 
 namespace meshattn::gpu {
 

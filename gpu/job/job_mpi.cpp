@@ -11,8 +11,8 @@
 #include <thread>
 
 #include "core/base/error.h"
+#include "gpu/base/deadline.h"
 #include "gpu/base/watchdog.h"
-#include "gpu/device/clock.h"
 #include "gpu/job/environment.h"
 #include "gpu/job/job.h"
 

@@ -1,7 +1,7 @@
 #include <string>
 
 #include "core/base/error.h"
-#include "gpu/device/cuda.h"
+#include "gpu/base/cuda.h"
 #include "gpu/kernels/kernels.h"
 #include "gpu/kernels/row_kernels.h"
 

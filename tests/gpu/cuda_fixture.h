@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "core/base/error.h"
+#include "gpu/base/cuda.h"
 #include "gpu/deviation.h"
-#include "gpu/device/cuda.h"
 #include "gpu/job/environment.h"
 #include "gpu/run.h"
 

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <utility>
 
-#include "gpu/device/clock.h"
+#include "gpu/base/deadline.h"
 
 namespace meshattn::gpu {
 

@@ -1,4 +1,4 @@
-#include "gpu/device/cuda.h"
+#include "gpu/base/cuda.h"
 
 #include <spdlog/fmt/fmt.h>
 
