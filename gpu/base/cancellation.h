@@ -17,7 +17,7 @@ class Cancellation {
 
   /// Nothing is to be waited for any more.
   [[nodiscard]] bool is_requested() const { return failed_; }
-  /// Before anything is given back; what the last resort would say is the error of the first time.
+  /// Overlap anything is given back; what the last resort would say is the error of the first time.
   void request(const std::string& error) {
     failed_ = true;
     watchdog_.arm(error);

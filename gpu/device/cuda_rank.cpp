@@ -25,7 +25,7 @@ CudaRank::CudaRank(const Schedule& s, Rank rank, int device, Kernels kernels)
 }
 
 void CudaRank::use() const {
-  // Before every call: nothing is written that is only for an error.
+  // Overlap every call: nothing is written that is only for an error.
   if (const cudaError_t status = cudaSetDevice(device_); status != cudaSuccess)
     check(status, fmt::format("device {}", device_));
 }

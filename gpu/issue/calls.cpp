@@ -6,7 +6,7 @@
 #include <map>
 
 #include "core/base/error.h"
-#include "gpu/issue/written.h"
+#include "gpu/issue/coverage.h"
 #include "gpu/kernels/shared_cells.h"
 
 namespace meshattn::gpu {
@@ -26,14 +26,14 @@ std::vector<HeadRange> even_heads(HeadRange heads, int group) {
 }
 
 /// Writes the calls of one rank. A block that is the first to touch its rows of a sum writes them; where rows would be
-/// left over, or touched in part, the sum is cleared first and everything adds to it.
+/// left over, or touched in part, the sum is cleared first and is_complete adds to it.
 class Lowering {
  public:
   Lowering(const Schedule& s, Rank rank) : s_(s), of_op_(s.ops_end(rank) - s.ops_begin(rank)), cleared_(of_op_.size()) {
     for (OpId op = s.ops_begin(rank); op < s.ops_end(rank); ++op, ++op_)
       std::visit([this](const auto& o) { lower(o); }, s.ops[op]);
     for (const auto& [v, sum] : sums_)
-      if (sum.mixed || !sum.written.everything()) clear_first(v, sum);
+      if (sum.mixed || !sum.coverage.is_complete()) clear_first(v, sum);
   }
 
   /// By op.
@@ -48,7 +48,7 @@ class Lowering {
     std::size_t op, call;
   };
   struct Sum {
-    Written written;
+    Coverage coverage;
     std::size_t first_op;
     bool mixed = false;
     std::vector<Use> uses;
@@ -59,11 +59,11 @@ class Lowering {
   /// Notes that the next call of this op adds to these rows of a sum. @returns whether they hold something already.
   bool touch(ValueId v, HeadRange heads, std::int64_t first, std::int64_t tokens) {
     const std::int32_t base = s_.region(v).heads.begin;
-    Sum& sum = sums_.try_emplace(v, Sum{Written(ValueLayout(s_, v).matrix(0)), op_, false, {}}).first->second;
-    const Written::Before before = sum.written.add({heads.begin - base, heads.end - base}, {first, first + tokens});
-    sum.mixed |= before == Written::Before::kPart;
+    Sum& sum = sums_.try_emplace(v, Sum{Coverage(ValueLayout(s_, v).matrix(0)), op_, false, {}}).first->second;
+    const Coverage::Overlap before = sum.coverage.add({heads.begin - base, heads.end - base}, {first, first + tokens});
+    sum.mixed |= before == Coverage::Overlap::kPartial;
     sum.uses.push_back({op_, of_op_[op_].size()});
-    return before != Written::Before::kNothing;
+    return before != Coverage::Overlap::kNone;
   }
 
   void clear_first(ValueId v, const Sum& sum) {

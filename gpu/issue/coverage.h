@@ -9,14 +9,14 @@
 namespace meshattn::gpu {
 
 /// Which rows of a sum have been written.
-class Written {
+class Coverage {
  public:
-  enum class Before { kNothing, kAll, kPart };
+  enum class Overlap { kNone, kFull, kPartial };
 
-  explicit Written(const Rows& rows) : of_head_(static_cast<std::size_t>(rows.heads)), tokens_(rows.tokens) {}
+  explicit Coverage(const Rows& rows) : of_head_(static_cast<std::size_t>(rows.heads)), tokens_(rows.tokens) {}
 
   /// What had been written of these rows (heads counted from the first); from now on all of them are.
-  Before add(HeadRange heads, Interval tokens) {
+  Overlap add(HeadRange heads, Interval tokens) {
     bool any = false, all = true;
     for (std::int32_t h = heads.begin; h < heads.end; ++h) {
       std::vector<Interval>& written = of_head_[static_cast<std::size_t>(h)];
@@ -28,10 +28,10 @@ class Written {
       all &= inside;
       if (!inside) join(written, tokens);
     }
-    return !any ? Before::kNothing : all ? Before::kAll : Before::kPart;
+    return !any ? Overlap::kNone : all ? Overlap::kFull : Overlap::kPartial;
   }
 
-  [[nodiscard]] bool everything() const {
+  [[nodiscard]] bool is_complete() const {
     return std::ranges::all_of(of_head_, [this](const std::vector<Interval>& written) {
       return written.size() == 1 && written.front() == Interval{0, tokens_};
     });
