@@ -7,7 +7,7 @@
 #include <thread>
 
 #include "core/base/error.h"
-#include "gpu/issue/pending.h"
+#include "gpu/issue/unfinished_ops.h"
 
 namespace meshattn::gpu {
 
@@ -130,7 +130,7 @@ std::vector<double> CudaDevice::clocks_within_s() const {
 }
 
 void CudaDevice::give_up(const std::string& why) {
-  const std::string text = fmt::format("{}; pending: {}", why, pending());
+  const std::string text = fmt::format("{}; pending: {}", why, unfinished_ops());
   cancellation_.request(text);
   for (NcclLanes* lanes : lanes_) lanes->abort();
   throw DeviceError(text);
@@ -160,10 +160,10 @@ bool CudaDevice::has_finished(cudaStream_t stream) {
   }
 }
 
-std::string CudaDevice::pending() const {
+std::string CudaDevice::unfinished_ops() const {
   std::vector<Rank> ranks;
   for (const CudaRank& rank : ranks_) ranks.push_back(rank.rank());
-  return pending_text(s_, ranks, [&](OpId op) {
+  return unfinished_ops_text(s_, ranks, [&](OpId op) {
     // What has been issued and has no event (untimed, nobody waits for it) counts as ended: its lane's next one tells.
     const Event* end = find({op, Mark::Point::kEnd});
     return issued_[op] && (end == nullptr || cudaEventQuery(end->get()) == cudaSuccess);

@@ -49,7 +49,7 @@ class CudaDevice final : public Device {
   [[nodiscard]] Event& event(Mark mark);
   [[nodiscard]] const Event* find(Mark mark) const;
   [[nodiscard]] bool has_finished(cudaStream_t stream);
-  [[nodiscard]] std::string pending() const;
+  [[nodiscard]] std::string unfinished_ops() const;
   /// Aborts NCCL. @throws DeviceError: why, and what each rank is at
   [[noreturn]] void give_up(const std::string& why);
 

@@ -4,7 +4,7 @@
 #include <iterator>
 
 #include "core/base/error.h"
-#include "gpu/issue/pending.h"
+#include "gpu/issue/unfinished_ops.h"
 
 namespace meshattn::gpu {
 
@@ -136,7 +136,7 @@ class CopyIssuer {
     }
     if (!stuck.empty())
       throw InvalidSchedule("ranks wait for each other: " +
-                            pending_text(s_, stuck, [&](OpId op) { return !left[op]; }));
+                            unfinished_ops_text(s_, stuck, [&](OpId op) { return !left[op]; }));
   }
 
   const Schedule& s_;

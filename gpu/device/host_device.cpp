@@ -6,7 +6,7 @@
 #include <cstring>
 
 #include "core/base/error.h"
-#include "gpu/issue/pending.h"
+#include "gpu/issue/unfinished_ops.h"
 #include "gpu/kernels/host_kernels.h"
 #include "gpu/kernels/value_bytes.h"
 
@@ -92,12 +92,12 @@ bool HostDevice::idle() const {
 void HostDevice::finish(Deadline deadline) {
   std::unique_lock lock(mutex_);
   if (!changed_.wait_until(lock, deadline, [this] { return idle(); }))
-    throw DeviceError("timed out; pending: " + pending());
+    throw DeviceError("timed out; pending: " + unfinished_ops());
   passed_.clear();
 }
 
-std::string HostDevice::pending() const {
-  return pending_text(s_, all_ranks(s_.problem.ranks), [&](OpId op) {
+std::string HostDevice::unfinished_ops() const {
+  return unfinished_ops_text(s_, all_ranks(s_.problem.ranks), [&](OpId op) {
     return passed_.contains({op, Mark::Point::kEnd});
   });
 }

@@ -53,7 +53,7 @@ class HostDevice final : public Device {
   void give(Rank rank, Lane lane, std::function<void()> work);
   void serve(Stream& stream, const std::stop_token& stop);
   [[nodiscard]] bool idle() const;
-  [[nodiscard]] std::string pending() const;
+  [[nodiscard]] std::string unfinished_ops() const;
 
   const Schedule& s_;
   std::vector<Calls> calls_;

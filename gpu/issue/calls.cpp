@@ -26,7 +26,7 @@ std::vector<HeadRange> even_heads(HeadRange heads, int group) {
 }
 
 /// Writes the calls of one rank. A block that is the first to touch its rows of a sum writes them; where rows would be
-/// left over, or touched in part, the sum is cleared first and is_complete adds to it.
+/// left over, or touched in part, the sum is cleared first and every block adds to it.
 class Lowering {
  public:
   Lowering(const Schedule& s, Rank rank) : s_(s), of_op_(s.ops_end(rank) - s.ops_begin(rank)), cleared_(of_op_.size()) {

@@ -7,7 +7,7 @@
 
 #include "core/base/error.h"
 #include "gpu/deviation.h"
-#include "gpu/issue/pending.h"
+#include "gpu/issue/unfinished_ops.h"
 #include "tests/gpu/schedules.h"
 #include "tests/support/proof.h"
 
@@ -115,13 +115,14 @@ TEST(Clocks, AreOffEachOtherByWhatBothAre) {
   EXPECT_EQ(within_s({}, {}), 0);
 }
 
-TEST(Pending, IsTheFirstOpOfEachRankThatHasNotEnded) {
+TEST(UnfinishedOps, IsTheFirstOpOfEachRankThatHasNotEnded) {
   const Schedule s = schedule_of(problem_of(Pass::kForward, 2), "ring");
   const std::vector<Rank> ranks{0, 1};
   const OpId second = s.ops_begin(1) + 1;
-  const std::string text = gpu::pending_text(s, ranks, [&](OpId op) { return op < s.ops_begin(1) || op < second; });
+  const std::string text =
+      gpu::unfinished_ops_text(s, ranks, [&](OpId op) { return op < s.ops_begin(1) || op < second; });
   EXPECT_THAT(text, ::testing::StartsWith("rank 1 at op 1: "));  // counted within its rank
-  EXPECT_EQ(gpu::pending_text(s, ranks, [](OpId) { return true; }), "nothing");
+  EXPECT_EQ(gpu::unfinished_ops_text(s, ranks, [](OpId) { return true; }), "nothing");
 }
 
 /// Where everything should be zero (each query sees itself alone: dQ), rounding is no error, and a number is.

@@ -1,4 +1,4 @@
-#include "gpu/issue/pending.h"
+#include "gpu/issue/unfinished_ops.h"
 
 #include <spdlog/fmt/fmt.h>
 
@@ -24,7 +24,8 @@ std::string describe(const Schedule& s, Rank rank, OpId op) {
 
 }  // namespace
 
-std::string pending_text(const Schedule& s, std::span<const Rank> ranks, const std::function<bool(OpId)>& has_ended) {
+std::string unfinished_ops_text(const Schedule& s, std::span<const Rank> ranks,
+                                const std::function<bool(OpId)>& has_ended) {
   std::string text;
   for (Rank rank : ranks)
     for (OpId op = s.ops_begin(rank); op < s.ops_end(rank); ++op) {
