@@ -237,7 +237,7 @@ Devices cuda_devices() {
   check(cudaGetDeviceProperties(&properties, 0), "properties of device 0");
   check(cudaRuntimeGetVersion(&runtime), "runtime version");
   return {fmt::format("{}, driver {}, CUDA {}.{}, {}, {}", properties.name, driver_version(), runtime / 1000,
-                      runtime % 1000 / 10, fast_attention_version(), nccl_version()),
+                      runtime % 1000 / 10, fused_attention_version(), nccl_version()),
           count, properties.multiProcessorCount, static_cast<double>(properties.totalGlobalMem)};
 }
 

@@ -19,9 +19,9 @@ CudaRank::CudaRank(const Schedule& s, Rank rank, int device, Kernels kernels)
   for (int lane = 0; lane < s.lanes(); ++lane)
     streams_.emplace_back(lane == kComputeLane ? Stream::Priority::kUsual : Stream::Priority::kHigh);
   const std::uint64_t scratch = Arena::aligned(s.peak_bytes);
-  if (kernels != Kernels::kReference) fast_.emplace(calls_.all(), scratch, kernels == Kernels::kRepeatable);
-  memory_ = DeviceBytes(scratch + (fast_ ? fast_->scratch_bytes() : 0) + 256);
-  if (fast_) fast_->place(arena());
+  if (kernels != Kernels::kReference) fused_.emplace(calls_.all(), scratch, kernels == Kernels::kRepeatable);
+  memory_ = DeviceBytes(scratch + (fused_ ? fused_->scratch_bytes() : 0) + 256);
+  if (fused_) fused_->bind(arena());
 }
 
 void CudaRank::use() const {
@@ -55,7 +55,7 @@ void CudaRank::launch(OpId op, Lane lane) const {
   use();
   for (const Call& call : calls_.of(op)) {
     const auto index = static_cast<std::size_t>(&call - calls_.all().data());
-    if (!fast_ || !fast_->run(index, arena(), stream(lane))) gpu::launch(call, arena(), stream(lane));
+    if (!fused_ || !fused_->run(index, arena(), stream(lane))) gpu::launch(call, arena(), stream(lane));
   }
 }
 

@@ -6,7 +6,7 @@
 #include "core/execution/cpu/reference.h"
 #include "core/schedule/schedule.h"
 #include "gpu/base/cuda.h"
-#include "gpu/fused/fast_attention.h"
+#include "gpu/fused/fused_attention.h"
 #include "gpu/issue/calls.h"
 #include "gpu/run.h"
 
@@ -38,7 +38,7 @@ class CudaRank {
   int device_;
   Calls calls_;
   std::vector<Stream> streams_;  ///< by lane
-  std::optional<FastAttention> fast_;
+  std::optional<FusedAttention> fused_;
   DeviceBytes memory_;  ///< the arena, then scratch memory
 };
 

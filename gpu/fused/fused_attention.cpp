@@ -1,4 +1,4 @@
-#include "gpu/fused/fast_attention.h"
+#include "gpu/fused/fused_attention.h"
 
 #include <spdlog/fmt/fmt.h>
 #include <spdlog/spdlog.h>
@@ -29,7 +29,7 @@ bool is_attention(const Call& call) {
 }  // namespace
 
 /// The kernels of every call, with their plans; none where the reference kernels are to run.
-class FastAttention::Plans {
+class FusedAttention::Plans {
  public:
   Plans(std::span<const Call> calls, std::uint64_t scratch, bool repeatable)
       : device_(AttentionPlans::of_device()), workspace_(scratch) {
@@ -58,7 +58,7 @@ class FastAttention::Plans {
 
   [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
 
-  void place(std::byte* arena) {
+  void bind(std::byte* arena) {
     for (std::vector<Planned>& of_call : kernels_)
       for (Planned& p : of_call) {
         p.scalars = scalars_of(p.kernel);
@@ -92,20 +92,20 @@ class FastAttention::Plans {
   std::uint64_t workspace_ = 0, workspace_bytes_ = 0, bytes_ = 0;
 };
 
-FastAttention::FastAttention(std::span<const Call> calls, std::uint64_t scratch, bool repeatable)
+FusedAttention::FusedAttention(std::span<const Call> calls, std::uint64_t scratch, bool repeatable)
     : plans_(std::make_unique<Plans>(calls, scratch, repeatable)) {}
-FastAttention::FastAttention(FastAttention&&) noexcept = default;
-FastAttention::~FastAttention() = default;
+FusedAttention::FusedAttention(FusedAttention&&) noexcept = default;
+FusedAttention::~FusedAttention() = default;
 
-std::uint64_t FastAttention::scratch_bytes() const { return plans_->bytes(); }
+std::uint64_t FusedAttention::scratch_bytes() const { return plans_->bytes(); }
 
-void FastAttention::place(std::byte* arena) { plans_->place(arena); }
+void FusedAttention::bind(std::byte* arena) { plans_->bind(arena); }
 
-bool FastAttention::run(std::size_t call, std::byte* arena, cudaStream_t stream) const {
+bool FusedAttention::run(std::size_t call, std::byte* arena, cudaStream_t stream) const {
   return plans_->run(call, arena, stream);
 }
 
-std::string fast_attention_version() {
+std::string fused_attention_version() {
   const std::size_t version = cudnnGetVersion();
   return fmt::format("cuDNN {}.{}.{}", version / 10000, version / 100 % 100, version % 100);
 }

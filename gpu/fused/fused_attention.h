@@ -13,19 +13,19 @@ namespace meshattn::gpu {
 
 /// cuDNN's fused attention for the blocks of one rank: 16-bit inputs, fp32 results. What it does not take, a build
 /// without cuDNN included, is left to the reference kernels, and said once on the log.
-class FastAttention {
+class FusedAttention {
  public:
   /// Makes the plans of all calls for the current device.
   /// @param scratch where scratch memory begins, bytes into the arena
   /// @param repeatable two runs give the same bits, at the cost of queries × keys of workspace in backward passes
-  FastAttention(std::span<const Call> calls, std::uint64_t scratch, bool repeatable);
-  FastAttention(FastAttention&&) noexcept;
-  ~FastAttention();
+  FusedAttention(std::span<const Call> calls, std::uint64_t scratch, bool repeatable);
+  FusedAttention(FusedAttention&&) noexcept;
+  ~FusedAttention();
 
   /// Bytes of scratch memory that run() uses; 256-byte aligned.
   [[nodiscard]] std::uint64_t scratch_bytes() const;
   /// Says where the arena is, once, before anything is run.
-  void place(std::byte* arena);
+  void bind(std::byte* arena);
   /// @param call its place among all that were given
   /// @param arena where it was placed
   /// @returns whether the call was launched; else it is for the reference kernels.
@@ -37,6 +37,6 @@ class FastAttention {
 };
 
 /// "cuDNN 9.19.0", or "without cuDNN".
-[[nodiscard]] std::string fast_attention_version();
+[[nodiscard]] std::string fused_attention_version();
 
 }  // namespace meshattn::gpu
