@@ -34,9 +34,9 @@ int device_of(Rank rank, const RunOptions& options, const Job& job) {
 }
 
 /// Devices may read each other's memory where they can.
-void enable_peers(std::span<const CudaRank> ranks) {
-  for (const CudaRank& a : ranks)
-    for (const CudaRank& b : ranks) {
+void enable_peers(std::span<const RankContext> ranks) {
+  for (const RankContext& a : ranks)
+    for (const RankContext& b : ranks) {
       int can = 0;
       if (a.device() == b.device() || cudaDeviceCanAccessPeer(&can, a.device(), b.device()) != cudaSuccess || can == 0)
         continue;
@@ -49,9 +49,9 @@ void enable_peers(std::span<const CudaRank> ranks) {
     }
 }
 
-std::vector<Repeat> run_copies(const Schedule& s, std::vector<CudaRank>& ranks, std::span<const Program> programs,
+std::vector<Repeat> run_copies(const Schedule& s, std::vector<RankContext>& ranks, std::span<const Program> programs,
                                const RunOptions& options, const cpu::Tensors* given, Cancellation& cancellation) {
-  for (CudaRank& rank : ranks) rank.load(given);
+  for (RankContext& rank : ranks) rank.load(given);
   enable_peers(ranks);
   CudaDevice device(s, ranks, programs, {}, cancellation, options.timed);
   return repeat(
@@ -78,8 +78,8 @@ std::exception_ptr joined(std::span<const std::exception_ptr> errors) {
 /// Ranks that this process serves, each by a thread of its own.
 class NcclRun {
  public:
-  NcclRun(const Schedule& s, std::vector<CudaRank>& ranks, std::span<const Program> programs, const RunOptions& options,
-          const Job& job, std::atomic<bool>& failed)
+  NcclRun(const Schedule& s, std::vector<RankContext>& ranks, std::span<const Program> programs,
+          const RunOptions& options, const Job& job, std::atomic<bool>& failed)
       : s_(s),
         ranks_(ranks),
         programs_(programs),
@@ -155,7 +155,7 @@ class NcclRun {
   }
 
   const Schedule& s_;
-  std::vector<CudaRank>& ranks_;
+  std::vector<RankContext>& ranks_;
   std::span<const Program> programs_;
   const RunOptions& options_;
   const Job& job_;
@@ -195,7 +195,7 @@ RunResult run_on_cuda(const Schedule& s, const cpu::Tensors* given, const RunOpt
   const std::vector<Program> programs = served_programs(s, options, job);
   std::atomic<bool> failed = false;
   Cancellation cancellation(failed);
-  std::vector<CudaRank> ranks;
+  std::vector<RankContext> ranks;
   ranks.reserve(programs.size());
   for (const Program& program : programs) {
     ranks.emplace_back(s, program.rank, device_of(program.rank, options, job), options.kernels);
@@ -209,7 +209,7 @@ RunResult run_on_cuda(const Schedule& s, const cpu::Tensors* given, const RunOpt
                : merged(s, NcclRun(s, ranks, programs, options, job, failed).run(given), programs, options.timed);
     RunResult result = together(s, programs, seen, before, options, job);
     if (given != nullptr)
-      for (const CudaRank& rank : ranks) rank.store(result.outputs);
+      for (const RankContext& rank : ranks) rank.store(result.outputs);
     return result;
   } catch (const std::exception& e) {
     cancellation.request(e.what());  // before ranks give back what they have of a device

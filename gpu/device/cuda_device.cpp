@@ -17,7 +17,7 @@ constexpr std::size_t kPoints = 3;
 
 }  // namespace
 
-CudaDevice::CudaDevice(const Schedule& s, std::span<const CudaRank> ranks, std::span<const Program> programs,
+CudaDevice::CudaDevice(const Schedule& s, std::span<const RankContext> ranks, std::span<const Program> programs,
                        std::span<NcclLanes* const> lanes, Cancellation& cancellation, bool timed)
     : s_(s),
       ranks_(ranks),
@@ -30,11 +30,11 @@ CudaDevice::CudaDevice(const Schedule& s, std::span<const CudaRank> ranks, std::
   for (const Program& program : programs)
     for (const Command& command : program.commands)
       if (const auto* record = std::get_if<Record>(&command)) awaited_[record->op] = true;
-  for (const CudaRank& rank : ranks) {
+  for (const RankContext& rank : ranks) {
     rank.use();
     zero_.emplace_back(true);
     clock_.push_back(
-        static_cast<std::size_t>(std::ranges::find(ranks, rank.device(), &CudaRank::device) - ranks.begin()));
+        static_cast<std::size_t>(std::ranges::find(ranks, rank.device(), &RankContext::device) - ranks.begin()));
     for (OpId op = s.ops_begin(rank.rank()); op < s.ops_end(rank.rank()); ++op)
       for (Mark::Point point : {Mark::Point::kBegin, Mark::Point::kReceived, Mark::Point::kEnd})
         if (is_needed({op, point})) events_[op * kPoints + static_cast<std::size_t>(point)].emplace(timed);
@@ -44,7 +44,7 @@ CudaDevice::CudaDevice(const Schedule& s, std::span<const CudaRank> ranks, std::
 }
 
 std::size_t CudaDevice::index_of(Rank rank) const {
-  const auto found = std::ranges::find(ranks_, rank, &CudaRank::rank);
+  const auto found = std::ranges::find(ranks_, rank, &RankContext::rank);
   if (found == ranks_.end()) throw DeviceError(fmt::format("rank {} is not served here", rank));
   return static_cast<std::size_t>(found - ranks_.begin());
 }
@@ -71,7 +71,7 @@ const Event* CudaDevice::find(Mark mark) const {
 void CudaDevice::launch(Rank rank, Lane lane, OpId op) { at(rank).launch(op, lane); }
 
 void CudaDevice::copy(Rank rank, Lane lane, const Message& m) {
-  const CudaRank &to = at(rank), &from = at(m.peer);
+  const RankContext &to = at(rank), &from = at(m.peer);
   to.use();
   std::byte *target = to.arena() + m.offset, *source = from.arena() + m.peer_offset;
   check(to.device() == from.device()
@@ -137,7 +137,7 @@ void CudaDevice::give_up(const std::string& why) {
 }
 
 void CudaDevice::finish(Deadline deadline) {
-  for (const CudaRank& rank : ranks_) {
+  for (const RankContext& rank : ranks_) {
     rank.use();
     for (int lane = 0; lane < s_.lanes(); ++lane) {
       while (!has_finished(rank.stream(static_cast<Lane>(lane)))) {
@@ -162,7 +162,7 @@ bool CudaDevice::has_finished(cudaStream_t stream) {
 
 std::string CudaDevice::unfinished_ops() const {
   std::vector<Rank> ranks;
-  for (const CudaRank& rank : ranks_) ranks.push_back(rank.rank());
+  for (const RankContext& rank : ranks_) ranks.push_back(rank.rank());
   return unfinished_ops_text(s_, ranks, [&](OpId op) {
     // What has been issued and has no event (untimed, nobody waits for it) counts as ended: its lane's next one tells.
     const Event* end = find({op, Mark::Point::kEnd});

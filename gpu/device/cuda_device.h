@@ -8,9 +8,9 @@
 
 #include "core/schedule/trace.h"
 #include "gpu/base/cancellation.h"
-#include "gpu/device/cuda_rank.h"
 #include "gpu/device/device.h"
 #include "gpu/device/nccl_lanes.h"
+#include "gpu/device/rank_context.h"
 
 namespace meshattn::gpu {
 
@@ -21,7 +21,7 @@ class CudaDevice final : public Device {
   /// @param lanes their communicators, in the same order; none if exchanges are copies
   /// @param cancellation of the thread that issues
   /// @param timed every op is timed; else only what others wait for is marked
-  CudaDevice(const Schedule& schedule, std::span<const CudaRank> ranks, std::span<const Program> programs,
+  CudaDevice(const Schedule& schedule, std::span<const RankContext> ranks, std::span<const Program> programs,
              std::span<NcclLanes* const> lanes, Cancellation& cancellation, bool timed);
 
   void launch(Rank rank, Lane lane, OpId op) override;
@@ -44,7 +44,7 @@ class CudaDevice final : public Device {
 
  private:
   [[nodiscard]] std::size_t index_of(Rank rank) const;
-  [[nodiscard]] const CudaRank& at(Rank rank) const { return ranks_[index_of(rank)]; }
+  [[nodiscard]] const RankContext& at(Rank rank) const { return ranks_[index_of(rank)]; }
   [[nodiscard]] bool is_needed(Mark mark) const;
   [[nodiscard]] Event& event(Mark mark);
   [[nodiscard]] const Event* find(Mark mark) const;
@@ -54,7 +54,7 @@ class CudaDevice final : public Device {
   [[noreturn]] void give_up(const std::string& why);
 
   const Schedule& s_;
-  std::span<const CudaRank> ranks_;
+  std::span<const RankContext> ranks_;
   std::span<NcclLanes* const> lanes_;
   Cancellation& cancellation_;
   bool timed_;

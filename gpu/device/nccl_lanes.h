@@ -8,7 +8,7 @@
 
 #include "core/schedule/schedule.h"
 #include "gpu/base/cancellation.h"
-#include "gpu/device/cuda_rank.h"
+#include "gpu/device/rank_context.h"
 #include "gpu/issue/issue.h"
 
 namespace meshattn::gpu {
@@ -19,7 +19,7 @@ namespace meshattn::gpu {
 class NcclLanes {
  public:
   /// @param cancellation of this rank's thread; must outlive this
-  NcclLanes(const CudaRank& rank, const Cancellation& cancellation) : rank_(rank), cancellation_(cancellation) {}
+  NcclLanes(const RankContext& rank, const Cancellation& cancellation) : rank_(rank), cancellation_(cancellation) {}
   ~NcclLanes();
   NcclLanes(const NcclLanes&) = delete;
   NcclLanes& operator=(const NcclLanes&) = delete;
@@ -47,7 +47,7 @@ class NcclLanes {
   [[nodiscard]] const char* reason_to_leave(Deadline deadline) const;
   [[noreturn]] void fail(Lane lane, const char* what, const std::string& why) const;
 
-  const CudaRank& rank_;
+  const RankContext& rank_;
   const Cancellation& cancellation_;
   std::vector<ncclComm_t> communicators_;  ///< of lane 1, 2, …
 };

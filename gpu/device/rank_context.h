@@ -14,10 +14,10 @@ namespace meshattn::gpu {
 
 /// One rank's share of a device: its arena, scratch memory and a stream for each lane. Communication lanes have high
 /// priority, so that what they launch does not queue behind attention.
-class CudaRank {
+class RankContext {
  public:
   /// Allocates everything on a device and makes the plans of all kernels.
-  CudaRank(const Schedule& schedule, Rank rank, int device, Kernels kernels);
+  RankContext(const Schedule& schedule, Rank rank, int device, Kernels kernels);
 
   [[nodiscard]] Rank rank() const { return rank_; }
   [[nodiscard]] int device() const { return device_; }

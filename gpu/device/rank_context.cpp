@@ -1,4 +1,4 @@
-#include "gpu/device/cuda_rank.h"
+#include "gpu/device/rank_context.h"
 
 #include <spdlog/fmt/fmt.h>
 
@@ -9,7 +9,7 @@
 
 namespace meshattn::gpu {
 
-CudaRank::CudaRank(const Schedule& s, Rank rank, int device, Kernels kernels)
+RankContext::RankContext(const Schedule& s, Rank rank, int device, Kernels kernels)
     : s_(s), rank_(rank), device_(device), calls_(s, rank) {
   for (const Call& call : calls_.all())
     if (const auto* sum = std::get_if<CombineCall>(&call); sum != nullptr && sum->summands.size() > kMostSummands)
@@ -24,13 +24,13 @@ CudaRank::CudaRank(const Schedule& s, Rank rank, int device, Kernels kernels)
   if (fused_) fused_->bind(arena());
 }
 
-void CudaRank::use() const {
+void RankContext::use() const {
   // Overlap every call: nothing is written that is only for an error.
   if (const cudaError_t status = cudaSetDevice(device_); status != cudaSuccess)
     check(status, fmt::format("device {}", device_));
 }
 
-void CudaRank::load(const cpu::Tensors* given) {
+void RankContext::load(const cpu::Tensors* given) {
   use();
   check(cudaMemset(arena(), 0xFF, memory_.size()), "clearing memory");
   for (ValueId v : s_.inputs) {
@@ -41,7 +41,7 @@ void CudaRank::load(const cpu::Tensors* given) {
   check(cudaDeviceSynchronize(), "copying inputs");  // streams of kernels do not wait for the default one
 }
 
-void CudaRank::store(cpu::Tensors& to) const {
+void RankContext::store(cpu::Tensors& to) const {
   use();
   for (ValueId v : s_.outputs) {
     if (s_.values[v].rank != rank_) continue;
@@ -51,7 +51,7 @@ void CudaRank::store(cpu::Tensors& to) const {
   }
 }
 
-void CudaRank::launch(OpId op, Lane lane) const {
+void RankContext::launch(OpId op, Lane lane) const {
   use();
   for (const Call& call : calls_.of(op)) {
     const auto index = static_cast<std::size_t>(&call - calls_.all().data());
