@@ -7,7 +7,7 @@
 
 #include "core/base/error.h"
 #include "gpu/issue/coverage.h"
-#include "gpu/kernels/shared_cells.h"
+#include "gpu/kernels/common_cells.h"
 
 namespace meshattn::gpu {
 
@@ -94,7 +94,7 @@ class Lowering {
 
   /// Calls f(block, query heads, their key/value heads) for all that the mask leaves of queries × keys.
   template <typename F>
-  void for_each_block(const SharedCells& queries, const SharedCells& keys, HeadRange heads, F&& f) {
+  void for_each_block(const CommonCells& queries, const CommonCells& keys, HeadRange heads, F&& f) {
     const int group = s_.problem.shape.group();
     for (const BandBlock& block : bands_of(s_.problem, queries.strips(), keys.strips()))
       for (HeadRange part : even_heads(heads, group))
@@ -102,7 +102,7 @@ class Lowering {
   }
 
   void attend(const AttendRow& row, ValueId column) {
-    const SharedCells queries(s_, {row.o, row.q}), keys(s_, {column});
+    const CommonCells queries(s_, {row.o, row.q}), keys(s_, {column});
     for_each_block(queries, keys, s_.region(row.o).heads, [&](const BandBlock& b, HeadRange heads, HeadRange kv_heads) {
       const auto on_q = [&](std::size_t v, int k) { return queries.rows(v, k, heads, b.first_query, b.queries); };
       const auto on_kv = [&](int k) { return keys.rows(0, k, kv_heads, b.first_key, b.keys); };
@@ -112,7 +112,7 @@ class Lowering {
   }
 
   void attend(const BackwardRow& row, const BackwardColumn& column) {
-    const SharedCells queries(s_, {row.dq, row.q, row.d_o, row.delta}), keys(s_, {column.dkv, column.kv});
+    const CommonCells queries(s_, {row.dq, row.q, row.d_o, row.delta}), keys(s_, {column.dkv, column.kv});
     for_each_block(
         queries, keys, s_.region(row.dq).heads, [&](const BandBlock& b, HeadRange heads, HeadRange kv_heads) {
           const auto on_q = [&](std::size_t v, int k) { return queries.rows(v, k, heads, b.first_query, b.queries); };
@@ -125,7 +125,7 @@ class Lowering {
   }
 
   void lower(const Delta& op) {
-    const SharedCells cells(s_, {op.made, op.o, op.d_o});
+    const CommonCells cells(s_, {op.made, op.o, op.d_o});
     const HeadRange heads = s_.region(op.made).heads;
     cells.for_each_run([&](std::int64_t first, std::int64_t tokens) {
       const auto rows = [&](std::size_t v, int k) { return cells.rows(v, k, heads, first, tokens); };
@@ -169,7 +169,7 @@ void Lowering::combine(ValueId made, HeadRange heads, const std::vector<ValueId>
                        const std::vector<Cell>& cells) {
   std::vector<ValueId> values{made};
   values.insert(values.end(), sources.begin(), sources.end());
-  const SharedCells shared(s_, values, cells);
+  const CommonCells shared(s_, values, cells);
   const bool is_o = s_.values[made].tensor == Tensor::kO;
   const int matrices = on_kv_side(s_.values[made].tensor) ? 2 : 1;
   shared.for_each_run([&](std::int64_t first, std::int64_t tokens) {

@@ -10,11 +10,11 @@
 namespace meshattn::gpu {
 
 /// The cells that several values all have, one after the other, and where their tokens are in each value.
-class SharedCells {
+class CommonCells {
  public:
-  SharedCells(const Schedule& schedule, const std::vector<ValueId>& values);
+  CommonCells(const Schedule& schedule, const std::vector<ValueId>& values);
   /// Only those of `cells`, which must be ascending.
-  SharedCells(const Schedule& schedule, const std::vector<ValueId>& values, std::span<const Cell> cells);
+  CommonCells(const Schedule& schedule, const std::vector<ValueId>& values, std::span<const Cell> cells);
 
   [[nodiscard]] const std::vector<Strip>& strips() const { return strips_; }
   /// Where a token, counted over the strips, is in the v-th value.

@@ -1,18 +1,18 @@
-#include "gpu/kernels/shared_cells.h"
+#include "gpu/kernels/common_cells.h"
 
 #include <algorithm>
 
 namespace meshattn::gpu {
 
-SharedCells::SharedCells(const Schedule& s, const std::vector<ValueId>& values)
-    : SharedCells(s, values, s.region(values.front()).cells) {}
+CommonCells::CommonCells(const Schedule& s, const std::vector<ValueId>& values)
+    : CommonCells(s, values, s.region(values.front()).cells) {}
 
-SharedCells::SharedCells(const Schedule& s, const std::vector<ValueId>& values, std::span<const Cell> cells) {
+CommonCells::CommonCells(const Schedule& s, const std::vector<ValueId>& values, std::span<const Cell> cells) {
   for (ValueId v : values) values_.emplace_back(s, v);
   for (Cell cell : cells) add(cell);
 }
 
-void SharedCells::add(Cell cell) {
+void CommonCells::add(Cell cell) {
   std::vector<std::int64_t> at;
   for (const ValueLayout& value : values_) {
     const auto first = value.first_token(cell);
@@ -28,7 +28,7 @@ void SharedCells::add(Cell cell) {
   tokens_ += values_.front().tokens_of(cell);
 }
 
-std::int64_t SharedCells::token_in(std::size_t v, std::int64_t token) const {
+std::int64_t CommonCells::token_in(std::size_t v, std::int64_t token) const {
   const auto strip = static_cast<std::size_t>(std::ranges::upper_bound(first_, token) - first_.begin()) - 1;
   return at_[strip][v] + token - first_[strip];
 }
