@@ -96,7 +96,7 @@ class Lowering {
   template <typename F>
   void for_each_block(const CommonCells& queries, const CommonCells& keys, HeadRange heads, F&& f) {
     const int group = s_.problem.shape.group();
-    for (const BandBlock& block : bands_of(s_.problem, queries.strips(), keys.strips()))
+    for (const BandBlock& block : bands_of(s_.problem, queries.spans(), keys.spans()))
       for (HeadRange part : even_heads(heads, group))
         f(block, part, HeadRange{part.begin / group, (part.end - 1) / group + 1});
   }

@@ -6,7 +6,7 @@ namespace meshattn::gpu {
 
 namespace {
 
-/// Keys that a query sees, neighbours in memory, and which run of joined strips they are in.
+/// Keys that a query sees, neighbours in memory, and which run of contiguous spans they are in.
 struct Seen {
   Interval keys;
   std::size_t run;
@@ -53,12 +53,12 @@ class Growing {
 /// The keys of one query after the other, ascending.
 class Sight {
  public:
-  Sight(const Problem& problem, std::span<const Strip> keys) : problem_(problem) {
+  Sight(const Problem& problem, std::span<const CellSpan> keys) : problem_(problem) {
     std::int64_t at = 0;
     for (std::size_t k = 0; k < keys.size(); ++k) {
       tokens_.push_back(problem.kv_run(keys[k].cell));
       first_.push_back(at);
-      run_.push_back(k == 0 ? 0 : run_.back() + (keys[k].joined ? 0 : 1));
+      run_.push_back(k == 0 ? 0 : run_.back() + (keys[k].contiguous ? 0 : 1));
       at += tokens_.back().count;
     }
   }
@@ -79,14 +79,15 @@ class Sight {
 
  private:
   const Problem& problem_;
-  std::vector<TokenRun> tokens_;     ///< by strip
-  std::vector<std::int64_t> first_;  ///< by strip: tokens before it
-  std::vector<std::size_t> run_;     ///< by strip: joined strips before it
+  std::vector<TokenRun> tokens_;     ///< by span
+  std::vector<std::int64_t> first_;  ///< by span: tokens before it
+  std::vector<std::size_t> run_;     ///< by span: contiguous spans before it
 };
 
 }  // namespace
 
-std::vector<BandBlock> bands_of(const Problem& problem, std::span<const Strip> queries, std::span<const Strip> keys) {
+std::vector<BandBlock> bands_of(const Problem& problem, std::span<const CellSpan> queries,
+                                std::span<const CellSpan> keys) {
   std::vector<BandBlock> blocks;
   const Sight sight(problem, keys);
   std::vector<Growing> growing;  // the k-th takes every query's k-th interval
@@ -96,9 +97,9 @@ std::vector<BandBlock> bands_of(const Problem& problem, std::span<const Strip> q
     growing.erase(growing.begin() + static_cast<std::ptrdiff_t>(std::min(first, growing.size())), growing.end());
   };
   std::int64_t query = 0;
-  for (const Strip& strip : queries) {
-    if (!strip.joined) close_from(0);
-    const TokenRun run = problem.q_run(strip.cell);
+  for (const CellSpan& span : queries) {
+    if (!span.contiguous) close_from(0);
+    const TokenRun run = problem.q_run(span.cell);
     for (std::int64_t i = 0; i < run.count; ++i, ++query) {
       sight.look_from(run.start + i * run.stride, seen);
       close_from(seen.size());

@@ -19,18 +19,18 @@ void CommonCells::add(Cell cell) {
     if (!first) return;
     at.push_back(*first);
   }
-  bool joined = !strips_.empty();
-  for (std::size_t v = 0; joined && v < at.size(); ++v)
-    joined = at[v] == at_.back()[v] + values_[v].tokens_of(strips_.back().cell);
-  strips_.push_back({cell, joined});
+  bool contiguous = !spans_.empty();
+  for (std::size_t v = 0; contiguous && v < at.size(); ++v)
+    contiguous = at[v] == at_.back()[v] + values_[v].tokens_of(spans_.back().cell);
+  spans_.push_back({cell, contiguous});
   first_.push_back(tokens_);
   at_.push_back(std::move(at));
   tokens_ += values_.front().tokens_of(cell);
 }
 
 std::int64_t CommonCells::token_in(std::size_t v, std::int64_t token) const {
-  const auto strip = static_cast<std::size_t>(std::ranges::upper_bound(first_, token) - first_.begin()) - 1;
-  return at_[strip][v] + token - first_[strip];
+  const auto span = static_cast<std::size_t>(std::ranges::upper_bound(first_, token) - first_.begin()) - 1;
+  return at_[span][v] + token - first_[span];
 }
 
 }  // namespace meshattn::gpu

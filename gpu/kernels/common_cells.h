@@ -16,8 +16,8 @@ class CommonCells {
   /// Only those of `cells`, which must be ascending.
   CommonCells(const Schedule& schedule, const std::vector<ValueId>& values, std::span<const Cell> cells);
 
-  [[nodiscard]] const std::vector<Strip>& strips() const { return strips_; }
-  /// Where a token, counted over the strips, is in the v-th value.
+  [[nodiscard]] const std::vector<CellSpan>& spans() const { return spans_; }
+  /// Where a token, counted over the spans, is in the v-th value.
   [[nodiscard]] std::int64_t token_in(std::size_t v, std::int64_t token) const;
   /// Rows of tokens that are contiguous in the v-th value, of some of its heads.
   [[nodiscard]] Rows rows(std::size_t v, int matrix, HeadRange heads, std::int64_t first, std::int64_t tokens) const {
@@ -29,11 +29,11 @@ class CommonCells {
   /// Calls f(first token, tokens) for each run of tokens that is contiguous in all values.
   template <typename F>
   void for_each_run(F&& f) const {
-    for (std::size_t i = 0; i < strips_.size();) {
+    for (std::size_t i = 0; i < spans_.size();) {
       const std::int64_t first = first_[i];
-      while (++i < strips_.size() && strips_[i].joined) {
+      while (++i < spans_.size() && spans_[i].contiguous) {
       }
-      f(first, (i < strips_.size() ? first_[i] : tokens_) - first);
+      f(first, (i < spans_.size() ? first_[i] : tokens_) - first);
     }
   }
 
@@ -41,10 +41,10 @@ class CommonCells {
   void add(Cell cell);
 
   std::vector<ValueLayout> values_;
-  std::vector<Strip> strips_;
-  std::vector<std::int64_t> first_;            ///< by strip: tokens of the strips before
-  std::vector<std::vector<std::int64_t>> at_;  ///< by strip and value: its first token there
-  std::int64_t tokens_ = 0;                    ///< of all strips
+  std::vector<CellSpan> spans_;
+  std::vector<std::int64_t> first_;            ///< by span: tokens of the spans before
+  std::vector<std::vector<std::int64_t>> at_;  ///< by span and value: its first token there
+  std::int64_t tokens_ = 0;                    ///< of all spans
 };
 
 }  // namespace meshattn::gpu

@@ -62,7 +62,7 @@ std::optional<std::int64_t> ValueLayout::first_token(Cell cell) const {
 namespace {
 
 /// Tokens of neighbouring cells that follow each other in two values.
-struct Strip {
+struct TokenSpan {
   std::int64_t source = 0, made = 0, tokens = 0;
 };
 
@@ -76,13 +76,13 @@ void join(std::vector<T>& all, const T& next, Length T::*length) {
     all.push_back(next);
 }
 
-std::vector<Strip> strips_of(const ValueLayout& source, const ValueLayout& made) {
-  std::vector<Strip> strips;
+std::vector<TokenSpan> token_spans(const ValueLayout& source, const ValueLayout& made) {
+  std::vector<TokenSpan> spans;
   for (Cell cell : made.region().cells) {
-    const Strip strip{source.first_token(cell).value(), made.first_token(cell).value(), made.tokens_of(cell)};
-    if (strip.tokens > 0) join(strips, strip, &Strip::tokens);
+    const TokenSpan span{source.first_token(cell).value(), made.first_token(cell).value(), made.tokens_of(cell)};
+    if (span.tokens > 0) join(spans, span, &TokenSpan::tokens);
   }
-  return strips;
+  return spans;
 }
 
 }  // namespace
@@ -90,19 +90,19 @@ std::vector<Strip> strips_of(const ValueLayout& source, const ValueLayout& made)
 std::vector<Piece> pieces_of(const Schedule& s, TransferId transfer) {
   const ValueLayout source(s, s.transfers[transfer].source), made(s, s.transfers[transfer].made);
   const std::int32_t first_head = made.region().heads.begin - source.region().heads.begin;
-  const std::vector<Strip> strips = strips_of(source, made);
+  const std::vector<TokenSpan> spans = token_spans(source, made);
   std::vector<Piece> pieces;
   for (int k = 0; k < made.matrices(); ++k) {
     const Rows &from = source.matrix(k), &to = made.matrix(k);
     for (int item = 0; item < to.items; ++item)
       for (int head = 0; head < to.heads; ++head)
-        for (const Strip& strip : strips) {
+        for (const TokenSpan& span : spans) {
           const auto at = [&](const Rows& rows, int h, std::int64_t token) {
             return rows.offset + static_cast<std::uint64_t>(rows.row(item, h, token)) * rows.row_bytes();
           };
           join(pieces,
-               Piece{at(from, first_head + head, strip.source), at(to, head, strip.made),
-                     static_cast<std::uint64_t>(strip.tokens) * to.row_bytes()},
+               Piece{at(from, first_head + head, span.source), at(to, head, span.made),
+                     static_cast<std::uint64_t>(span.tokens) * to.row_bytes()},
                &Piece::bytes);
         }
   }

@@ -11,21 +11,21 @@ namespace {
 
 using gpu::Band;
 using gpu::BandBlock;
-using gpu::Strip;
+using gpu::CellSpan;
 
-/// All cells of a chunk, joined.
-std::vector<Strip> chunk(const Problem& p, Rank rank) {
-  std::vector<Strip> strips;
+/// All cells of a chunk, contiguous.
+std::vector<CellSpan> chunk(const Problem& p, Rank rank) {
+  std::vector<CellSpan> spans;
   for (int piece = 0; piece < p.pieces(); ++piece)
-    strips.push_back({static_cast<Cell>(rank * p.pieces() + piece), piece > 0});
-  return strips;
+    spans.push_back({static_cast<Cell>(rank * p.pieces() + piece), piece > 0});
+  return spans;
 }
 
 Problem problem_of(std::int64_t tokens, Mask mask, Partition partition, int ranks) {
   return {{tokens, tokens, 1, 1, 1, 2, Dtype::kBf16}, std::move(mask), partition, Pass::kForward, ranks};
 }
 
-/// What blocks leave of the tokens of strips, by (query, key): how often.
+/// What blocks leave of the tokens of spans, by (query, key): how often.
 std::map<std::pair<std::int64_t, std::int64_t>, int> pairs_of(const std::vector<BandBlock>& blocks) {
   std::map<std::pair<std::int64_t, std::int64_t>, int> pairs;
   for (const BandBlock& b : blocks)
@@ -45,10 +45,10 @@ std::map<std::pair<std::int64_t, std::int64_t>, int> pairs_by_key(const std::vec
   return pairs;
 }
 
-std::vector<std::int64_t> positions(const Problem& p, const std::vector<Strip>& strips, bool keys) {
+std::vector<std::int64_t> positions(const Problem& p, const std::vector<CellSpan>& spans, bool keys) {
   std::vector<std::int64_t> all;
-  for (const Strip& strip : strips) {
-    const TokenRun run = keys ? p.kv_run(strip.cell) : p.q_run(strip.cell);
+  for (const CellSpan& span : spans) {
+    const TokenRun run = keys ? p.kv_run(span.cell) : p.q_run(span.cell);
     for (std::int64_t i = 0; i < run.count; ++i) all.push_back(run.start + i * run.stride);
   }
   return all;
@@ -62,9 +62,9 @@ TEST(Bands, AreWhatTheMaskLeaves) {
     const Problem p = testing::random_problem(random, 6);
     SCOPED_TRACE(testing::describe(p));
     const auto any = [&] { return std::uniform_int_distribution<Rank>(0, p.ranks - 1)(random); };
-    std::vector<Strip> queries = chunk(p, any()), keys = chunk(p, any());
-    for (std::vector<Strip>* strips : {&queries, &keys})
-      for (std::size_t i = 1; i < strips->size(); ++i) (*strips)[i].joined = random() % 3 != 0;
+    std::vector<CellSpan> queries = chunk(p, any()), keys = chunk(p, any());
+    for (std::vector<CellSpan>* spans : {&queries, &keys})
+      for (std::size_t i = 1; i < spans->size(); ++i) (*spans)[i].contiguous = random() % 3 != 0;
     const std::vector<std::int64_t> q = positions(p, queries, false), k = positions(p, keys, true);
     std::map<std::pair<std::int64_t, std::int64_t>, int> should;
     for (std::size_t i = 0; i < q.size(); ++i)
@@ -81,14 +81,14 @@ TEST(Bands, AreWhatTheMaskLeaves) {
       for (std::int64_t j : {std::int64_t{0}, b.keys - 1})
         ASSERT_LT(b.band.queries_begin(j), b.band.queries_end(j, b.queries));
       std::int64_t at = 0;
-      for (const Strip& strip : queries) {
-        ASSERT_FALSE(!strip.joined && b.first_query < at && at < b.first_query + b.queries);
-        at += p.q_run(strip.cell).count;
+      for (const CellSpan& span : queries) {
+        ASSERT_FALSE(!span.contiguous && b.first_query < at && at < b.first_query + b.queries);
+        at += p.q_run(span.cell).count;
       }
       at = 0;
-      for (const Strip& strip : keys) {
-        ASSERT_FALSE(!strip.joined && b.first_key < at && at < b.first_key + b.keys);
-        at += p.kv_run(strip.cell).count;
+      for (const CellSpan& span : keys) {
+        ASSERT_FALSE(!span.contiguous && b.first_key < at && at < b.first_key + b.keys);
+        at += p.kv_run(span.cell).count;
       }
     }
   }
