@@ -73,10 +73,9 @@ class Issuer {
     for (TransferId t : s_.transfers_of(exchange)) {
       const Rank from = s_.values[s_.transfers[t].source].rank, to = s_.values[s_.transfers[t].made].rank;
       const bool sends = from == program_.rank;
-      for (const Piece& piece : pieces_of(s_, t))
-        program_.messages.push_back(
-            sends ? Message{Message::Way::kSend, to, t, piece.source, piece.made, piece.bytes}
-                  : Message{Message::Way::kReceive, from, t, piece.made, piece.source, piece.bytes});
+      for (const ByteRun& run : byte_runs_of(s_, t))
+        program_.messages.push_back(sends ? Message{Message::Way::kSend, to, t, run.source, run.made, run.bytes}
+                                          : Message{Message::Way::kReceive, from, t, run.made, run.source, run.bytes});
     }
     const auto count = static_cast<std::uint32_t>(program_.messages.size()) - first;
     program_.commands.emplace_back(Group{lane, op, first, count});

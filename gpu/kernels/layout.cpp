@@ -87,11 +87,11 @@ std::vector<TokenSpan> token_spans(const ValueLayout& source, const ValueLayout&
 
 }  // namespace
 
-std::vector<Piece> pieces_of(const Schedule& s, TransferId transfer) {
+std::vector<ByteRun> byte_runs_of(const Schedule& s, TransferId transfer) {
   const ValueLayout source(s, s.transfers[transfer].source), made(s, s.transfers[transfer].made);
   const std::int32_t first_head = made.region().heads.begin - source.region().heads.begin;
   const std::vector<TokenSpan> spans = token_spans(source, made);
-  std::vector<Piece> pieces;
+  std::vector<ByteRun> runs;
   for (int k = 0; k < made.matrices(); ++k) {
     const Rows &from = source.matrix(k), &to = made.matrix(k);
     for (int item = 0; item < to.items; ++item)
@@ -100,13 +100,13 @@ std::vector<Piece> pieces_of(const Schedule& s, TransferId transfer) {
           const auto at = [&](const Rows& rows, int h, std::int64_t token) {
             return rows.offset + static_cast<std::uint64_t>(rows.row(item, h, token)) * rows.row_bytes();
           };
-          join(pieces,
-               Piece{at(from, first_head + head, span.source), at(to, head, span.made),
-                     static_cast<std::uint64_t>(span.tokens) * to.row_bytes()},
-               &Piece::bytes);
+          join(runs,
+               ByteRun{at(from, first_head + head, span.source), at(to, head, span.made),
+                       static_cast<std::uint64_t>(span.tokens) * to.row_bytes()},
+               &ByteRun::bytes);
         }
   }
-  return pieces;
+  return runs;
 }
 
 }  // namespace meshattn::gpu

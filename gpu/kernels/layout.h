@@ -34,16 +34,16 @@ class ValueLayout {
 };
 
 /// A run of bytes of a transfer that is in one piece on both ranks: offsets into the sender's and the receiver's arena.
-struct Piece {
+struct ByteRun {
   std::uint64_t source = 0;
   std::uint64_t made = 0;
   std::uint64_t bytes = 0;
 
-  friend bool operator==(const Piece&, const Piece&) = default;
+  friend bool operator==(const ByteRun&, const ByteRun&) = default;
 };
 
 /// @returns the pieces of a transfer, ascending in both arenas, as few as there can be; all of their bytes together are
 /// those of the made value. The schedule must have its memory assigned.
-[[nodiscard]] std::vector<Piece> pieces_of(const Schedule& schedule, TransferId transfer);
+[[nodiscard]] std::vector<ByteRun> byte_runs_of(const Schedule& schedule, TransferId transfer);
 
 }  // namespace meshattn::gpu
