@@ -128,7 +128,7 @@ class NcclRun {
 
   std::vector<Repeat> repeats(std::size_t i, const cpu::Tensors* given, NcclLanes& lanes, Cancellation& cancellation) {
     const auto deadline = [this] { return deadline_in(options_.timeout_s); };
-    lanes.meet(s_.problem.ranks, ids_, options_.most_ctas, deadline());
+    lanes.meet(s_.problem.ranks, ids_, options_.max_ctas, deadline());
     lanes.connect(programs_[i], deadline());
     ranks_[i].load(given);  // not before: connections were made with what lay there
     NcclLanes* mine = &lanes;

@@ -28,7 +28,7 @@ enum class Kernels {
   kReference,   ///< the reference kernels alone
 };
 
-inline constexpr int kMostCtas = 64;  ///< that NCCL takes
+inline constexpr int kMaxCtas = 64;  ///< that NCCL takes
 
 struct RunOptions {
   Backend backend = Backend::kCuda;
@@ -39,7 +39,7 @@ struct RunOptions {
   int warm_ups = 2;
   int repeats = 5;
   double timeout_s = 60;  ///< for each repeat, and for ranks to meet
-  int most_ctas = 4;      ///< of an NCCL kernel
+  int max_ctas = 4;       ///< of an NCCL kernel
   bool timed = true;      ///< each op; else only the whole, by the host's clock
   bool numbers = true;  ///< given ones come in, and outputs are given back; else made-up ones are there, for the times
 };

@@ -55,9 +55,9 @@ RunOptions read_device_options(const po::variables_map& given) {
   options.timeout_s = parse_number(optional(given, "timeout", "60"), "--timeout");
   if (options.timeout_s <= 0 || options.timeout_s > 1e6)
     throw InvalidInput("--timeout must be more than 0 seconds and at most 1000000");
-  options.most_ctas = count_of(given, "max-ctas", options.most_ctas);
-  if (options.most_ctas > gpu::kMostCtas)
-    throw InvalidInput(fmt::format("--max-ctas {}: at most {} are possible", options.most_ctas, gpu::kMostCtas));
+  options.max_ctas = count_of(given, "max-ctas", options.max_ctas);
+  if (options.max_ctas > gpu::kMaxCtas)
+    throw InvalidInput(fmt::format("--max-ctas {}: at most {} are possible", options.max_ctas, gpu::kMaxCtas));
   for (const char* name : {"kernels", "max-ctas"})
     if (options.backend == Backend::kCpu && given.count(name))
       throw InvalidInput(fmt::format("--{} is of GPUs: --device cpu has none", name));

@@ -17,7 +17,7 @@ class BenchmarkRunner {
   BenchmarkRunner(const CalibrationRequest& request, const Runner& runner, int ctas)
       : request_(request), runner_(runner), options_(request.options) {
     options_.numbers = false;
-    if (ctas > 0) options_.most_ctas = ctas;
+    if (ctas > 0) options_.max_ctas = ctas;
   }
 
   [[nodiscard]] const CalibrationRequest& request() const { return request_; }

@@ -44,7 +44,7 @@ void print(std::ostream& out, const RunRequest& asked, const std::vector<PassRun
       << fmt::format("on {}: {} rank{}, {} process{}, {}\n", device, asked.problem().ranks,
                      asked.problem().ranks > 1 ? "s" : "", processes, processes > 1 ? "es" : "",
                      o.transport == Transport::kCopies ? fmt::format("copies, {} to a GPU", o.ranks_per_device)
-                                                       : fmt::format("NCCL with {} CTAs", o.most_ctas));
+                                                       : fmt::format("NCCL with {} CTAs", o.max_ctas));
   for (const PassRun& pass : passes) {
     const auto [least, most] = std::ranges::minmax(pass.result.makespans_s);
     const Summary& s = pass.summary;

@@ -51,11 +51,11 @@ std::vector<int> ctas_of(const po::variables_map& given, const gpu::RunOptions& 
     if (given.count("ctas")) throw InvalidInput("--ctas needs --transport nccl");
     return {0};
   }
-  std::vector<int> ctas{options.most_ctas};
+  std::vector<int> ctas{options.max_ctas};
   for (std::int64_t other : ascending(optional(given, "ctas", "1,2,4,8,16"), "--ctas")) {
-    if (other > gpu::kMostCtas)
-      throw InvalidInput(fmt::format("--ctas {}: at most {} are possible", other, gpu::kMostCtas));
-    if (other != options.most_ctas) ctas.push_back(static_cast<int>(other));
+    if (other > gpu::kMaxCtas)
+      throw InvalidInput(fmt::format("--ctas {}: at most {} are possible", other, gpu::kMaxCtas));
+    if (other != options.max_ctas) ctas.push_back(static_cast<int>(other));
   }
   return ctas;
 }
@@ -208,7 +208,7 @@ class Trial {
 
 /// Clusters that an earlier calibration of this name left, of CTAs that this one has not.
 void remove_others(const Files& files, const fs::path& folder, const std::string& name) {
-  for (int ctas = 1; ctas <= gpu::kMostCtas; ++ctas) {
+  for (int ctas = 1; ctas <= gpu::kMaxCtas; ++ctas) {
     const fs::path other = Files::of_ctas(folder, name, ctas);
     std::ifstream file(other);
     const std::string text(std::istreambuf_iterator<char>(file), {});

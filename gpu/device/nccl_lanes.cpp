@@ -42,23 +42,23 @@ std::string peers_text(std::span<const Message> messages) {
 }  // namespace
 
 void require_small_groups(const Program& program) {
-  constexpr std::uint32_t kMost = 2048;  // release notes of 2.11
+  constexpr std::uint32_t kMax = 2048;  // release notes of 2.11
   for (const Command& command : program.commands)
-    if (const auto* group = std::get_if<Group>(&command); group != nullptr && group->message_count > kMost)
+    if (const auto* group = std::get_if<Group>(&command); group != nullptr && group->message_count > kMax)
       throw InvalidInput(
           fmt::format("an exchange of rank {} has {} messages, and NCCL takes {} in a group: parts of "
                       "chunks or of heads are one for each head and batch item; use fewer, or --transport copies",
-                      program.rank, group->message_count, kMost));
+                      program.rank, group->message_count, kMax));
 }
 
-void NcclLanes::meet(int ranks, std::span<const ncclUniqueId> ids, int most_ctas, Deadline deadline) {
+void NcclLanes::meet(int ranks, std::span<const ncclUniqueId> ids, int max_ctas, Deadline deadline) {
   rank_.use();
   for (const ncclUniqueId& id : ids) {
     ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
     config.blocking = 0;
-    config.maxCTAs = most_ctas;
+    config.maxCTAs = max_ctas;
 #if NCCL_VERSION_CODE >= NCCL_VERSION(2, 28, 0)
-    config.nChannelsPerNetPeer = most_ctas;  // else 2, or 1 where ranks are many, also within a node (nccl issue 1272)
+    config.nChannelsPerNetPeer = max_ctas;  // else 2, or 1 where ranks are many, also within a node (nccl issue 1272)
 #endif
     communicators_.push_back(nullptr);
     const ncclResult_t result = ncclCommInitRankConfig(&communicators_.back(), ranks, id, rank_.rank(), &config);

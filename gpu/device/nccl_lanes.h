@@ -26,7 +26,7 @@ class NcclLanes {
 
   /// Meets all other ranks: blocks until they come, or the deadline.
   /// @param ids one for each communication lane, the same on all ranks
-  void meet(int ranks, std::span<const ncclUniqueId> ids, int most_ctas, Deadline deadline);
+  void meet(int ranks, std::span<const ncclUniqueId> ids, int max_ctas, Deadline deadline);
   /// One group of sends and receives on a lane's stream.
   void exchange(Lane lane, std::span<const Message> messages, Deadline deadline) const;
   /// Sends and receives one byte over every pair of ranks and every lane of the program: connections are made then, not

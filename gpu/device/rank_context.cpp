@@ -12,9 +12,9 @@ namespace meshattn::gpu {
 RankContext::RankContext(const Schedule& s, Rank rank, int device, Kernels kernels)
     : s_(s), rank_(rank), device_(device), calls_(s, rank) {
   for (const Call& call : calls_.all())
-    if (const auto* sum = std::get_if<CombineCall>(&call); sum != nullptr && sum->summands.size() > kMostSummands)
+    if (const auto* sum = std::get_if<CombineCall>(&call); sum != nullptr && sum->summands.size() > kMaxSummands)
       throw InvalidInput(fmt::format("rank {} merges {} partials at once: the kernel takes up to {}", rank,
-                                     sum->summands.size(), kMostSummands));
+                                     sum->summands.size(), kMaxSummands));
   use();
   for (int lane = 0; lane < s.lanes(); ++lane)
     streams_.emplace_back(lane == kComputeLane ? Stream::Priority::kUsual : Stream::Priority::kHigh);

@@ -19,7 +19,7 @@ namespace {
 
 /// A group of heads may be too large for the sum that follows.
 bool may_sum(const FusedKernel& kernel) {
-  return std::ranges::all_of(kernel.after, [](const CombineCall& c) { return c.summands.size() <= kMostSummands; });
+  return std::ranges::all_of(kernel.after, [](const CombineCall& c) { return c.summands.size() <= kMaxSummands; });
 }
 
 bool is_attention(const Call& call) {
@@ -53,7 +53,7 @@ class FusedAttention::Plans {
       spdlog::warn(
           "{} attention kernels of a rank on the reference kernels, slowly: fused ones take 16-bit inputs whose "
           "head dim is a multiple of 8, at most 256, and backward groups of fewer than {} heads",
-          left, kMostSummands);
+          left, kMaxSummands);
   }
 
   [[nodiscard]] std::uint64_t bytes() const { return bytes_; }

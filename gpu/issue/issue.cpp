@@ -99,8 +99,8 @@ std::vector<Program> issue(const Schedule& s) {
     if (s.offset[v] % Arena::kAlignment != 0)
       throw InvalidSchedule(
           fmt::format("value {} lies at byte {}: devices need multiples of {}", v, s.offset[v], Arena::kAlignment));
-  if (s.lanes() > kMostStreams)
-    throw InvalidSchedule(fmt::format("{} lanes: a rank has at most {} streams", s.lanes(), kMostStreams));
+  if (s.lanes() > kMaxStreams)
+    throw InvalidSchedule(fmt::format("{} lanes: a rank has at most {} streams", s.lanes(), kMaxStreams));
   const Dependencies dependencies(s);
   std::vector<Program> programs;
   for (Rank rank = 0; rank < s.problem.ranks; ++rank) programs.push_back(Issuer(s, dependencies, rank).run());

@@ -73,7 +73,7 @@ struct Program {
 };
 
 /// Streams of a rank, and so communicators less one.
-inline constexpr int kMostStreams = 64;
+inline constexpr int kMaxStreams = 64;
 
 /// The programs of all ranks of a schedule that `verify` has proved and that has its memory assigned. An event is
 /// recorded before it is waited for, as a device needs it (a wait for one that never was recorded is no wait), and is

@@ -69,14 +69,14 @@ __global__ void surrogate(SurrogateCall call, std::byte* arena) {
   if (const Place p(call.made); p.inside) surrogate_row<T>(Warp{}, call, arena, p.item, p.head, p.token);
 }
 
-template <int kMost>
+template <int kMax>
 struct Summands {
-  Summand summand[kMost];
+  Summand summand[kMax];
   int count;
 };
 
-template <int kMost>
-__global__ void combine(const __grid_constant__ Summands<kMost> summands, Rows made, Rows made_lse, std::byte* arena) {
+template <int kMax>
+__global__ void combine(const __grid_constant__ Summands<kMax> summands, Rows made, Rows made_lse, std::byte* arena) {
   if (const Place p(made); p.inside)
     combine_row(Warp{}, summands.summand, summands.count, made, made_lse, arena, p.item, p.head, p.token);
 }
@@ -113,17 +113,17 @@ struct OnDevice {
   void operator()(const CombineCall& call) const {
     if (call.summands.size() <= 4) return sum<4>(call);
     if (call.summands.size() <= 32) return sum<32>(call);
-    if (call.summands.size() <= kMostSummands) return sum<kMostSummands>(call);
+    if (call.summands.size() <= kMaxSummands) return sum<kMaxSummands>(call);
     throw DeviceError("a sum of " + std::to_string(call.summands.size()) + " partials: the kernel takes up to " +
-                      std::to_string(kMostSummands));
+                      std::to_string(kMaxSummands));
   }
 
  private:
-  template <int kMost>
+  template <int kMax>
   void sum(const CombineCall& call) const {
-    Summands<kMost> summands{};
+    Summands<kMax> summands{};
     for (const Summand& s : call.summands) summands.summand[summands.count++] = s;
-    over(call.made, stream, combine<kMost>, summands, call.made, call.made_lse, arena);
+    over(call.made, stream, combine<kMax>, summands, call.made, call.made_lse, arena);
   }
 };
 

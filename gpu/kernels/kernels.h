@@ -7,7 +7,7 @@
 namespace meshattn::gpu {
 
 /// The most summands of a CombineCall on a device: they travel as arguments of its kernel.
-inline constexpr int kMostSummands = 256;
+inline constexpr int kMaxSummands = 256;
 
 /// Launches the reference kernels of a call on the current device.
 /// @throws DeviceError if a launch is refused, or a call has too many summands.

@@ -28,14 +28,14 @@ template <typename T>
 /// A row spread over the members of a team, in registers.
 template <typename Team>
 struct Spread {
-  static constexpr int kMost = (kMaxWidth + Team::kMembers - 1) / Team::kMembers;
-  float number[kMost];
+  static constexpr int kMax = (kMaxWidth + Team::kMembers - 1) / Team::kMembers;
+  float number[kMax];
 
   /// Calls f(number, index in the row) for each number of this member. A team of several keeps them in registers: its
   /// loop has a constant number of turns.
   template <typename F>
   constexpr void for_each(const Team& team, int width, F&& f) {
-    for (int n = 0; n < (Team::kMembers == 1 ? width : kMost); ++n)
+    for (int n = 0; n < (Team::kMembers == 1 ? width : kMax); ++n)
       if (const int c = team.member() + n * Team::kMembers; c < width) f(number[n], c);
   }
 };

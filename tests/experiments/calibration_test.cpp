@@ -170,7 +170,7 @@ TEST_F(CalibrationOfABox, GivesLinksForEachNumberOfCtas) {
   box_.cluster.node.link_bytes_per_s = 30e9;
   box_.cluster.node.link_startups = {};
   request_.options.transport = gpu::Transport::kNccl;
-  request_.options.most_ctas = 2;
+  request_.options.max_ctas = 2;
   request_.ctas = {2, 1, 4};
   const Calibration m = measured();
   for (int ctas : {1, 2, 4}) {

@@ -49,8 +49,8 @@ struct Box {
     if (asked != nullptr) asked->insert(asked_of(s));
     Cluster c = cluster;
     if (options.transport == gpu::Transport::kNccl) {
-      c.node.link_bytes_per_s *= options.most_ctas;
-      c.node.link_sms = options.most_ctas;
+      c.node.link_bytes_per_s *= options.max_ctas;
+      c.node.link_sms = options.max_ctas;
       c.node.compute_efficiency_during_transfers = 1;
     }
     const double lost_s = options.timed ? event_s : 0;
