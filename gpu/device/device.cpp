@@ -79,7 +79,7 @@ class CopyIssuer {
       left_[i].clear();
       met_[i].clear();
       std::ranges::copy_if(programs_[i].messages_of(group), std::back_inserter(left_[i]),
-                           [](const Message& m) { return m.way == Message::Way::kReceive; });
+                           [](const Message& m) { return m.direction == Message::Direction::kReceive; });
     }
     if (progress_[group.op] == Progress::kBegun) {
       any |= std::erase_if(left_[i], [&](const Message& m) { return receive(i, group.lane, m); }) > 0;

@@ -104,8 +104,9 @@ void NcclLanes::exchange(Lane lane, std::span<const Message> messages, Deadline 
   for (const Message& m : messages) {
     std::byte* at = rank_.arena() + m.offset;
     if (result == ncclSuccess || result == ncclInProgress)
-      result = m.way == Message::Way::kSend ? ncclSend(at, m.bytes, ncclInt8, m.peer, communicator, rank_.stream(lane))
-                                            : ncclRecv(at, m.bytes, ncclInt8, m.peer, communicator, rank_.stream(lane));
+      result = m.direction == Message::Direction::kSend
+                   ? ncclSend(at, m.bytes, ncclInt8, m.peer, communicator, rank_.stream(lane))
+                   : ncclRecv(at, m.bytes, ncclInt8, m.peer, communicator, rank_.stream(lane));
   }
   const ncclResult_t ended = ncclGroupEnd();  // whatever came before: a group that was begun must end
   check(result, "a send or receive", communicator);
@@ -118,7 +119,9 @@ void NcclLanes::connect(const Program& program, Deadline deadline) const {
     for (const Command& command : program.commands)
       if (const auto* group = std::get_if<Group>(&command); group != nullptr && group->lane == lane)
         for (Message m : program.messages_of(*group)) {
-          const auto same = [&](const Message& other) { return other.way == m.way && other.peer == m.peer; };
+          const auto same = [&](const Message& other) {
+            return other.direction == m.direction && other.peer == m.peer;
+          };
           m.bytes = 1;
           if (std::ranges::none_of(pairs, same)) pairs.push_back(m);
         }

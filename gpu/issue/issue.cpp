@@ -74,8 +74,9 @@ class Issuer {
       const Rank from = s_.values[s_.transfers[t].source].rank, to = s_.values[s_.transfers[t].made].rank;
       const bool sends = from == program_.rank;
       for (const ByteRun& run : byte_runs_of(s_, t))
-        program_.messages.push_back(sends ? Message{Message::Way::kSend, to, t, run.source, run.made, run.bytes}
-                                          : Message{Message::Way::kReceive, from, t, run.made, run.source, run.bytes});
+        program_.messages.push_back(
+            sends ? Message{Message::Direction::kSend, to, t, run.source, run.made, run.bytes}
+                  : Message{Message::Direction::kReceive, from, t, run.made, run.source, run.bytes});
     }
     const auto count = static_cast<std::uint32_t>(program_.messages.size()) - first;
     program_.commands.emplace_back(Group{lane, op, first, count});
@@ -122,8 +123,8 @@ std::string to_text(const Program& program, const Schedule& s) {
       text += fmt::format("  stream {} groups op {}:\n", group->lane, group->op - first);
       for (const Message& m : program.messages_of(*group))
         text += fmt::format("    {} rank {}: {} bytes at {}, {}\n",
-                            m.way == Message::Way::kSend ? "send to" : "receive from", m.peer, m.bytes, m.offset,
-                            name_of(s.values[s.transfers[m.transfer].made].tensor));
+                            m.direction == Message::Direction::kSend ? "send to" : "receive from", m.peer, m.bytes,
+                            m.offset, name_of(s.values[s.transfers[m.transfer].made].tensor));
     }
   }
   return text;

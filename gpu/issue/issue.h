@@ -50,8 +50,8 @@ using Command = std::variant<Wait, Launch, Group, Record>;
 /// A send or a receive of a run of bytes that is in one piece on both ranks. Messages between two ranks have no tag: of
 /// a communicator the k-th send from one to the other is what the k-th receive gets.
 struct Message {
-  enum class Way : std::uint8_t { kSend, kReceive };
-  Way way;
+  enum class Direction : std::uint8_t { kSend, kReceive };
+  Direction direction;
   Rank peer;
   TransferId transfer;
   std::uint64_t offset;       ///< in the arena of this rank

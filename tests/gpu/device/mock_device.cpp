@@ -106,7 +106,7 @@ void MockDevice::step(const StreamId& id, Stream& stream) {
     stream.begun = true;
     stream.unmatched = group->messages.size();
     for (const gpu::Message& m : group->messages) {
-      const bool sends = m.way == gpu::Message::Way::kSend;
+      const bool sends = m.direction == gpu::Message::Direction::kSend;
       const Channel channel{id.second, sends ? id.first : m.peer, sends ? m.peer : id.first};
       (sends ? sends_ : receives_)[channel].push_back({&stream, m});
       match(channel);
