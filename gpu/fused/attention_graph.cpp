@@ -173,7 +173,9 @@ GraphScalars scalars_of(const FusedKernel& kernel) {
 std::vector<std::pair<std::int64_t, void*>> graph_tensors(const FusedKernel& kernel, GraphScalars& scalars,
                                                           std::byte* arena) {
   std::vector<std::pair<std::int64_t, void*>> all{{kGraphScale, &scalars.scale}};
-  const auto add = [&](GraphTensorNumber number, const Rows& rows) { all.emplace_back(number, arena + rows.offset); };
+  const auto add = [&](GraphTensorNumber number, const MatrixView& rows) {
+    all.emplace_back(number, arena + rows.offset);
+  };
   const auto common = [&](const auto& call) {
     add(kGraphQ, call.q);
     add(kGraphK, call.k);

@@ -19,10 +19,10 @@ class Scratch {
     return at;
   }
   /// Rows of the same shape, in another dtype.
-  Rows like(const Rows& rows, Dtype dtype) {
-    const std::uint64_t numbers = static_cast<std::uint64_t>(rows.count()) * static_cast<std::uint64_t>(rows.width);
-    return packed_rows(bytes(numbers * (dtype == Dtype::kFp32 ? 4 : 2)), rows.items, rows.heads, rows.tokens,
-                       rows.width, dtype);
+  MatrixView like(const MatrixView& rows, Dtype dtype) {
+    const std::uint64_t numbers = static_cast<std::uint64_t>(rows.row_count()) * static_cast<std::uint64_t>(rows.width);
+    return packed_matrix(bytes(numbers * (dtype == Dtype::kFp32 ? 4 : 2)), rows.items, rows.heads, rows.tokens,
+                         rows.width, dtype);
   }
   [[nodiscard]] std::uint64_t used() const { return end_ - begin_; }
 
@@ -31,18 +31,18 @@ class Scratch {
 };
 
 /// Query heads that share a key/value head, as heads of a batch item of their own.
-Rows folded(const Rows& rows, std::int32_t group) {
+MatrixView folded(const MatrixView& rows, std::int32_t group) {
   return {rows.offset, group * rows.head_stride, rows.head_stride, rows.heads / group, group, rows.tokens, rows.width,
           rows.dtype};
 }
 
 /// The one head that a group shares, for each of them.
-Rows shared_by(const Rows& rows, std::int32_t group) {
+MatrixView shared_by(const MatrixView& rows, std::int32_t group) {
   return {rows.offset, rows.head_stride, 0, rows.heads, group, rows.tokens, rows.width, rows.dtype};
 }
 
 /// The h-th head of every batch item, as heads of one item.
-Rows head_of_items(const Rows& rows, std::int32_t h) {
+MatrixView head_of_items(const MatrixView& rows, std::int32_t h) {
   return {rows.offset + static_cast<std::uint64_t>(h * rows.head_stride) * rows.row_bytes(),
           0,
           rows.item_stride,
@@ -53,7 +53,7 @@ Rows head_of_items(const Rows& rows, std::int32_t h) {
           rows.dtype};
 }
 
-FusedKey key_of(Pass pass, const Rows& q, const Rows& k, const Band& band) {
+FusedKey key_of(Pass pass, const MatrixView& q, const MatrixView& k, const Band& band) {
   FusedKey key;
   key.pass = pass;
   key.dtype = q.dtype;
@@ -70,7 +70,7 @@ FusedKey key_of(Pass pass, const Rows& q, const Rows& k, const Band& band) {
 }
 
 /// The sums that follow a kernel which left parts in scratch memory: those of a group, and what the sum held.
-CombineCall sum_of(const Rows& sum, bool adds, const Rows& parts, bool of_group) {
+CombineCall sum_of(const MatrixView& sum, bool adds, const MatrixView& parts, bool of_group) {
   CombineCall call{{}, sum, {}};
   if (adds) call.summands.push_back({sum, {}});
   if (of_group)
@@ -81,7 +81,7 @@ CombineCall sum_of(const Rows& sum, bool adds, const Rows& parts, bool of_group)
 }
 
 /// Whether sizes and places are such that fused kernels may take them.
-bool may_take(const Rows& q) { return q.dtype != Dtype::kFp32 && q.width % 8 == 0 && q.width <= 256; }
+bool may_take(const MatrixView& q) { return q.dtype != Dtype::kFp32 && q.width % 8 == 0 && q.width <= 256; }
 
 FusedKernel forward(const AttendCall& call, Scratch& scratch) {
   FusedKernel f{key_of(Pass::kForward, call.q, call.k, call.band), {}, call, 0, {}};
@@ -98,8 +98,8 @@ FusedKernel forward(const AttendCall& call, Scratch& scratch) {
 }
 
 /// `dk`, `dv`: where they belong, one head for those of a group.
-FusedKernel backward(const BackwardCall& call, bool repeatable, bool of_group, const Rows& dk, const Rows& dv,
-                     Scratch& scratch) {
+FusedKernel backward(const BackwardCall& call, bool repeatable, bool of_group, const MatrixView& dk,
+                     const MatrixView& dv, Scratch& scratch) {
   FusedKernel b{{}, SurrogateCall{call.d_o, call.delta, scratch.like(call.q, call.q.dtype)}, call, 0, {}};
   auto& kernel = std::get<BackwardCall>(b.call);
   kernel.add_dq = kernel.add_dkv = false;
@@ -134,10 +134,11 @@ FusedCall backward(const BackwardCall& whole, std::uint64_t scratch_begin, bool 
       made.kernels.push_back(backward(whole, repeatable, false, whole.dk, whole.dv, scratch));
     } else {
       BackwardCall call = whole;
-      for (Rows* rows : {&call.q, &call.d_o, &call.lse, &call.delta, &call.dq})
-        *rows = folded(rows->of_item(item), group);
-      for (Rows* rows : {&call.k, &call.v, &call.dk, &call.dv}) *rows = shared_by(rows->of_item(item), group);
-      made.kernels.push_back(backward(call, repeatable, true, whole.dk.of_item(item), whole.dv.of_item(item), scratch));
+      for (MatrixView* rows : {&call.q, &call.d_o, &call.lse, &call.delta, &call.dq})
+        *rows = folded(rows->batch_item(item), group);
+      for (MatrixView* rows : {&call.k, &call.v, &call.dk, &call.dv}) *rows = shared_by(rows->batch_item(item), group);
+      made.kernels.push_back(
+          backward(call, repeatable, true, whole.dk.batch_item(item), whole.dv.batch_item(item), scratch));
     }
     made.scratch_bytes = std::max(made.scratch_bytes, scratch.used());
   }
@@ -146,7 +147,7 @@ FusedCall backward(const BackwardCall& whole, std::uint64_t scratch_begin, bool 
 
 }  // namespace
 
-MatrixStrides strides_of(const Rows& rows) {
+MatrixStrides strides_of(const MatrixView& rows) {
   return {rows.item_stride * rows.width, rows.head_stride * rows.width, rows.width};
 }
 

@@ -17,7 +17,7 @@ struct MatrixStrides {
   friend auto operator<=>(const MatrixStrides&, const MatrixStrides&) = default;
 };
 
-[[nodiscard]] MatrixStrides strides_of(const Rows& rows);
+[[nodiscard]] MatrixStrides strides_of(const MatrixView& rows);
 
 /// What a fused kernel is planned for: sizes, strides and which ends of the band there are (their places are run-time
 /// arguments, but for a causal mask from the corner).

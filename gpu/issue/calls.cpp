@@ -175,8 +175,9 @@ void Lowering::combine(ValueId made, HeadRange heads, const std::vector<ValueId>
   shared.for_each_run([&](std::int64_t first, std::int64_t tokens) {
     for (int k = 0; k < matrices; ++k) {
       const auto rows = [&](std::size_t v, int m) { return shared.rows(v, m, heads, first, tokens); };
-      CombineCall call{{}, rows(0, k), is_o ? rows(0, 1) : Rows{}};
-      for (std::size_t v = 1; v < values.size(); ++v) call.summands.push_back({rows(v, k), is_o ? rows(v, 1) : Rows{}});
+      CombineCall call{{}, rows(0, k), is_o ? rows(0, 1) : MatrixView{}};
+      for (std::size_t v = 1; v < values.size(); ++v)
+        call.summands.push_back({rows(v, k), is_o ? rows(v, 1) : MatrixView{}});
       add(std::move(call));
     }
   });

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "core/schedule/region.h"
-#include "gpu/kernels/rows.h"
+#include "gpu/kernels/matrix_view.h"
 
 namespace meshattn::gpu {
 
@@ -13,7 +13,7 @@ class Coverage {
  public:
   enum class Overlap { kNone, kFull, kPartial };
 
-  explicit Coverage(const Rows& rows) : of_head_(static_cast<std::size_t>(rows.heads)), tokens_(rows.tokens) {}
+  explicit Coverage(const MatrixView& rows) : of_head_(static_cast<std::size_t>(rows.heads)), tokens_(rows.tokens) {}
 
   /// What had been written of these rows (heads counted from the first); from now on all of them are.
   Overlap add(HeadRange heads, Interval tokens) {

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "core/problem/problem.h"
-#include "gpu/kernels/rows.h"
+#include "gpu/kernels/band.h"
 
 namespace meshattn::gpu {
 

@@ -20,11 +20,12 @@ class CommonCells {
   /// Where a token, counted over the spans, is in the v-th value.
   [[nodiscard]] std::int64_t token_in(std::size_t v, std::int64_t token) const;
   /// Rows of tokens that are contiguous in the v-th value, of some of its heads.
-  [[nodiscard]] Rows rows(std::size_t v, int matrix, HeadRange heads, std::int64_t first, std::int64_t tokens) const {
+  [[nodiscard]] MatrixView rows(std::size_t v, int matrix, HeadRange heads, std::int64_t first,
+                                std::int64_t tokens) const {
     return values_[v]
         .matrix(matrix)
-        .of_heads(heads.begin - values_[v].region().heads.begin, heads.end - heads.begin)
-        .of_tokens(token_in(v, first), tokens);
+        .head_range(heads.begin - values_[v].region().heads.begin, heads.end - heads.begin)
+        .token_range(token_in(v, first), tokens);
   }
   /// Calls f(first token, tokens) for each run of tokens that is contiguous in all values.
   template <typename F>

@@ -15,7 +15,7 @@ struct Alone {
 };
 
 template <typename F>
-void for_each_row(const Rows& rows, F&& f) {
+void for_each_row(const MatrixView& rows, F&& f) {
   for (int item = 0; item < rows.items; ++item)
     for (int head = 0; head < rows.heads; ++head)
       for (std::int64_t i = 0; i < rows.tokens; ++i) f(item, head, i);

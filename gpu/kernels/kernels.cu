@@ -28,9 +28,9 @@ struct Place {
   std::int64_t token;
   bool inside;
 
-  __device__ explicit Place(const Rows& rows) {
+  __device__ explicit Place(const MatrixView& rows) {
     const std::int64_t row = static_cast<std::int64_t>(blockIdx.x) * kWarpsOfBlock + threadIdx.x / kWarp;
-    inside = row < rows.count();
+    inside = row < rows.row_count();
     token = row % rows.tokens;
     head = static_cast<int>(row / rows.tokens % rows.heads);
     item = static_cast<int>(row / rows.tokens / rows.heads);
@@ -76,15 +76,16 @@ struct Summands {
 };
 
 template <int kMax>
-__global__ void combine(const __grid_constant__ Summands<kMax> summands, Rows made, Rows made_lse, std::byte* arena) {
+__global__ void combine(const __grid_constant__ Summands<kMax> summands, MatrixView made, MatrixView made_lse,
+                        std::byte* arena) {
   if (const Place p(made); p.inside)
     combine_row(Warp{}, summands.summand, summands.count, made, made_lse, arena, p.item, p.head, p.token);
 }
 
 /// Launches a kernel with a warp for each row.
 template <typename... Parameters, typename... Arguments>
-void over(const Rows& rows, cudaStream_t stream, void (*kernel)(Parameters...), const Arguments&... arguments) {
-  const std::int64_t blocks = (rows.count() + kWarpsOfBlock - 1) / kWarpsOfBlock;
+void over(const MatrixView& rows, cudaStream_t stream, void (*kernel)(Parameters...), const Arguments&... arguments) {
+  const std::int64_t blocks = (rows.row_count() + kWarpsOfBlock - 1) / kWarpsOfBlock;
   if (blocks == 0) return;
   kernel<<<static_cast<unsigned>(blocks), kWarpsOfBlock * kWarp, 0, stream>>>(arguments...);
   check(cudaGetLastError(), "a kernel");

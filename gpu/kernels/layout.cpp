@@ -44,8 +44,8 @@ ValueLayout::ValueLayout(const Schedule& s, ValueId v)
   std::uint64_t offset = s.offset[v];
   const std::array<Format, 2> formats = formats_of(s, s.values[v]);
   for (std::size_t k = 0; k < 2; ++k) {
-    matrix_[k] = packed_rows(offset, items, heads, tokens, formats[k].width, formats[k].dtype);
-    offset += static_cast<std::uint64_t>(matrix_[k].count()) * matrix_[k].row_bytes();
+    matrix_[k] = packed_matrix(offset, items, heads, tokens, formats[k].width, formats[k].dtype);
+    offset += static_cast<std::uint64_t>(matrix_[k].row_count()) * matrix_[k].row_bytes();
   }
 }
 
@@ -93,12 +93,12 @@ std::vector<ByteRun> byte_runs_of(const Schedule& s, TransferId transfer) {
   const std::vector<TokenSpan> spans = token_spans(source, made);
   std::vector<ByteRun> runs;
   for (int k = 0; k < made.matrices(); ++k) {
-    const Rows &from = source.matrix(k), &to = made.matrix(k);
+    const MatrixView &from = source.matrix(k), &to = made.matrix(k);
     for (int item = 0; item < to.items; ++item)
       for (int head = 0; head < to.heads; ++head)
         for (const TokenSpan& span : spans) {
-          const auto at = [&](const Rows& rows, int h, std::int64_t token) {
-            return rows.offset + static_cast<std::uint64_t>(rows.row(item, h, token)) * rows.row_bytes();
+          const auto at = [&](const MatrixView& rows, int h, std::int64_t token) {
+            return rows.offset + static_cast<std::uint64_t>(rows.row_index(item, h, token)) * rows.row_bytes();
           };
           join(runs,
                ByteRun{at(from, first_head + head, span.source), at(to, head, span.made),

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "core/schedule/schedule.h"
-#include "gpu/kernels/rows.h"
+#include "gpu/kernels/matrix_view.h"
 
 namespace meshattn::gpu {
 
@@ -19,7 +19,7 @@ class ValueLayout {
 
   [[nodiscard]] int matrices() const { return matrix_[1].width > 0 ? 2 : 1; }
   /// All rows of a matrix.
-  [[nodiscard]] const Rows& matrix(int k) const { return matrix_[static_cast<std::size_t>(k)]; }
+  [[nodiscard]] const MatrixView& matrix(int k) const { return matrix_[static_cast<std::size_t>(k)]; }
   [[nodiscard]] const Region& region() const { return region_; }
   [[nodiscard]] std::int64_t tokens_of(Cell cell) const;
   /// Tokens before those of a cell; none if the value does not have it.
@@ -30,7 +30,7 @@ class ValueLayout {
   Region region_;
   bool kv_;
   std::vector<std::int64_t> first_tokens_;  ///< of the region's cells
-  Rows matrix_[2];
+  MatrixView matrix_[2];
 };
 
 /// A run of bytes of a transfer that is in one piece on both ranks: offsets into the sender's and the receiver's arena.

@@ -21,8 +21,8 @@ namespace meshattn::gpu {
 inline constexpr float kNoKeys = -std::numeric_limits<float>::infinity();
 
 template <typename T>
-[[nodiscard]] constexpr T* at(std::byte* arena, const Rows& rows, int item, int head, std::int64_t token) {
-  return reinterpret_cast<T*>(arena + rows.offset) + rows.row(item, head, token) * rows.width;
+[[nodiscard]] constexpr T* at(std::byte* arena, const MatrixView& rows, int item, int head, std::int64_t token) {
+  return reinterpret_cast<T*>(arena + rows.offset) + rows.row_index(item, head, token) * rows.width;
 }
 
 /// A row spread over the members of a team, in registers.
@@ -174,7 +174,7 @@ constexpr void surrogate_row(const Team& team, const SurrogateCall& call, std::b
 
 /// Calls f(a pointer of the type that the rows hold).
 template <typename F>
-constexpr void with_numbers(std::byte* arena, const Rows& rows, int item, int head, std::int64_t i, F&& f) {
+constexpr void with_numbers(std::byte* arena, const MatrixView& rows, int item, int head, std::int64_t i, F&& f) {
   if (rows.dtype == Dtype::kFp32)
     f(at<float>(arena, rows, item, head, i));
   else if (rows.dtype == Dtype::kBf16)
@@ -185,8 +185,8 @@ constexpr void with_numbers(std::byte* arena, const Rows& rows, int item, int he
 
 /// One row of a sum of `count` summands.
 template <typename Team>
-constexpr void combine_row(const Team& team, const Summand* summands, int count, const Rows& made, const Rows& made_lse,
-                           std::byte* arena, int item, int head, std::int64_t i) {
+constexpr void combine_row(const Team& team, const Summand* summands, int count, const MatrixView& made,
+                           const MatrixView& made_lse, std::byte* arena, int item, int head, std::int64_t i) {
   Spread<Team> sum{};
   float lse = kNoKeys;
   for (int s = 0; s < count; ++s)

@@ -22,7 +22,7 @@ void for_each_row(const Schedule& s, ValueId v, F&& f) {
   const ValueLayout layout(s, v);
   const bool kv = on_kv_side(s.values[v].tensor);
   for (int k = 0; k < layout.matrices(); ++k) {
-    Rows rows = layout.matrix(k);
+    MatrixView rows = layout.matrix(k);
     rows.offset -= s.offset[v];
     for (Cell cell : layout.region().cells) {
       const TokenRun run = kv ? s.problem.kv_run(cell) : s.problem.q_run(cell);
@@ -57,7 +57,7 @@ std::vector<std::byte> made_up_bytes(const Schedule& s, ValueId v) {
       for (T& x : some)
         x = from_float<T>(tensor == Tensor::kDelta || (tensor == Tensor::kO && k == 1) ? lse : normal(generator));
       const auto from = std::as_bytes(std::span(some));
-      for (std::uint64_t left = layout.matrix(k).count() * layout.matrix(k).row_bytes(); left > 0;) {
+      for (std::uint64_t left = layout.matrix(k).row_count() * layout.matrix(k).row_bytes(); left > 0;) {
         const auto part = from.first(std::min<std::uint64_t>(left, from.size()));
         bytes.insert(bytes.end(), part.begin(), part.end());
         left -= part.size();
@@ -72,7 +72,7 @@ std::vector<std::byte> bytes_of(const Schedule& s, ValueId v, const cpu::Tensors
   if (given == nullptr) return made_up_bytes(s, v);
   std::vector<std::byte> bytes(s.bytes(v));
   const auto from = matrices_of(*given, s.values[v].tensor);
-  for_each_row(s, v, [&](int k, const Rows& rows, int item, int head, std::int64_t token, std::size_t in_layer) {
+  for_each_row(s, v, [&](int k, const MatrixView& rows, int item, int head, std::int64_t token, std::size_t in_layer) {
     const std::vector<double>& tensor = *from[static_cast<std::size_t>(k)];
     const auto width = static_cast<std::size_t>(rows.width);
     if (tensor.size() < (in_layer + 1) * width)
@@ -88,7 +88,7 @@ std::vector<std::byte> bytes_of(const Schedule& s, ValueId v, const cpu::Tensors
 void read_value(const Schedule& s, ValueId v, std::span<const std::byte> bytes, cpu::Tensors& to) {
   const auto into = matrices_of(to, s.values[v].tensor);
   std::vector<std::byte> copy(bytes.begin(), bytes.end());
-  for_each_row(s, v, [&](int k, const Rows& rows, int item, int head, std::int64_t token, std::size_t in_layer) {
+  for_each_row(s, v, [&](int k, const MatrixView& rows, int item, int head, std::int64_t token, std::size_t in_layer) {
     std::vector<double>& tensor = *into[static_cast<std::size_t>(k)];
     const auto width = static_cast<std::size_t>(rows.width);
     if (tensor.empty())

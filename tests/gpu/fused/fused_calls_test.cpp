@@ -17,11 +17,12 @@ namespace meshattn {
 namespace {
 
 using gpu::FusedKey;
-using gpu::Rows;
+using gpu::MatrixView;
 using Sight = FusedKey::Sight;
 
 /// What must be true of a key, for a library that knows nothing but the key and where matrices begin.
-void expect_told(const FusedKey& key, const Rows& q, const Rows& k, const Rows& o, const Rows& lse) {
+void expect_told(const FusedKey& key, const MatrixView& q, const MatrixView& k, const MatrixView& o,
+                 const MatrixView& lse) {
   EXPECT_EQ(std::tuple(key.items, key.heads, key.kv_heads, key.queries, key.keys, key.width),
             std::tuple(q.items, q.heads, k.heads, q.tokens, k.tokens, q.width));
   EXPECT_EQ(key.q, gpu::strides_of(q));
@@ -29,7 +30,7 @@ void expect_told(const FusedKey& key, const Rows& q, const Rows& k, const Rows& 
   EXPECT_EQ(key.o, gpu::strides_of(o));
   EXPECT_EQ(key.lse, gpu::strides_of(lse));
   EXPECT_EQ(key.heads % key.kv_heads, 0);
-  for (const Rows& rows : {q, k, o}) EXPECT_EQ(rows.offset % 16, 0u);
+  for (const MatrixView& rows : {q, k, o}) EXPECT_EQ(rows.offset % 16, 0u);
 }
 
 /// Runs calls as fused kernels do: the reference kernels in their place. Scratch memory holds nothing before a call.
@@ -73,11 +74,11 @@ class FusedOnHost {
     EXPECT_EQ(key.heads, key.kv_heads);
     EXPECT_FALSE(call.add_dq || call.add_dkv);
     if (!key.repeatable) std::fill_n(arena + kernel.dq_sum, gpu::dq_sum_bytes(key), std::byte{0x7F});  // what it leaves
-    const Rows& q = call.q;
+    const MatrixView& q = call.q;
     const auto numbers = [&](std::uint64_t at) {
-      return gpu::packed_rows(at, q.items, q.heads, q.tokens, 1, Dtype::kFp32);
+      return gpu::packed_matrix(at, q.items, q.heads, q.tokens, 1, Dtype::kFp32);
     };
-    const std::uint64_t free = scratch_ + kScratch, lse = free + 4 * static_cast<std::uint64_t>(q.count());
+    const std::uint64_t free = scratch_ + kScratch, lse = free + 4 * static_cast<std::uint64_t>(q.row_count());
     call.delta = numbers(free);
     gpu::run_on_host(gpu::DeltaCall{kernel.before->made, call.lse, call.d_o, numbers(lse), call.delta}, arena);
     gpu::run_on_host(call, arena);
@@ -115,13 +116,14 @@ TEST(FusedCalls, EveryScheduleEndsAsDenseAttention) {
 
 /// 6 query heads on 2 of keys, 2 items: backward each item is 2 items of 3 heads that share one; two kernels.
 TEST(FusedCalls, GroupedHeadsAreItemsOfTheirOwn) {
-  const Rows q = gpu::packed_rows(0, 2, 6, 16, 8, Dtype::kBf16), k = gpu::packed_rows(8192, 2, 2, 16, 8, Dtype::kBf16);
+  const MatrixView q = gpu::packed_matrix(0, 2, 6, 16, 8, Dtype::kBf16),
+                   k = gpu::packed_matrix(8192, 2, 2, 16, 8, Dtype::kBf16);
   gpu::BackwardCall call{};
   call.q = call.d_o = q;
   call.k = call.v = k;
-  call.lse = call.delta = gpu::packed_rows(16384, 2, 6, 16, 1, Dtype::kFp32);
-  call.dq = gpu::packed_rows(20480, 2, 6, 16, 8, Dtype::kFp32);
-  call.dk = call.dv = gpu::packed_rows(40960, 2, 2, 16, 8, Dtype::kFp32);
+  call.lse = call.delta = gpu::packed_matrix(16384, 2, 6, 16, 1, Dtype::kFp32);
+  call.dq = gpu::packed_matrix(20480, 2, 6, 16, 8, Dtype::kFp32);
+  call.dk = call.dv = gpu::packed_matrix(40960, 2, 2, 16, 8, Dtype::kFp32);
   const std::vector<gpu::FusedKernel> kernels = gpu::fused(call, 65536, false).kernels;
   ASSERT_EQ(kernels.size(), 2u);
   for (std::size_t item = 0; item < 2; ++item) {
@@ -143,17 +145,17 @@ void take(std::vector<Bytes>& taken, std::uint64_t begin, std::uint64_t bytes) {
   if (begin >= kFree && bytes > 0) taken.emplace_back(begin, begin + bytes);
 }
 
-void take(std::vector<Bytes>& taken, const Rows& rows) {
-  take(taken, rows.offset, static_cast<std::uint64_t>(rows.count()) * rows.row_bytes());
+void take(std::vector<Bytes>& taken, const MatrixView& rows) {
+  take(taken, rows.offset, static_cast<std::uint64_t>(rows.row_count()) * rows.row_bytes());
 }
 
 /// What a kernel has in scratch memory while it runs: cuDNN may write one result before it has read all it needs.
 std::vector<Bytes> scratch_of(const gpu::FusedKernel& kernel) {
   std::vector<Bytes> taken;
   if (const auto* a = std::get_if<gpu::AttendCall>(&kernel.call))
-    for (const Rows* rows : {&a->o, &a->lse}) take(taken, *rows);
+    for (const MatrixView* rows : {&a->o, &a->lse}) take(taken, *rows);
   if (const auto* b = std::get_if<gpu::BackwardCall>(&kernel.call)) {
-    for (const Rows* rows : {&kernel.before->made, &b->dq, &b->dk, &b->dv}) take(taken, *rows);
+    for (const MatrixView* rows : {&kernel.before->made, &b->dq, &b->dk, &b->dv}) take(taken, *rows);
     if (!kernel.key.repeatable) take(taken, kernel.dq_sum, gpu::dq_sum_bytes(kernel.key));
   }
   return taken;
@@ -169,7 +171,7 @@ void expect_apart(std::vector<Bytes> taken, std::size_t pieces, std::uint64_t sc
 
 TEST(FusedCalls, WhatAKernelHasInScratchMemoryIsApart) {
   const auto rows = [](std::int32_t heads, std::int32_t width, Dtype dtype) {
-    return gpu::packed_rows(0, 2, heads, 16, width, dtype);
+    return gpu::packed_matrix(0, 2, heads, 16, width, dtype);
   };
   for (std::int32_t kv_heads : {6, 2}) {
     gpu::BackwardCall b{};
@@ -193,9 +195,9 @@ TEST(FusedCalls, WhatAKernelHasInScratchMemoryIsApart) {
 /// Rows of which dO is zero have no O' of the right delta, and need none: theirs is zero, not NaN.
 TEST(Surrogates, AreZeroWhereDOIs) {
   std::vector<float> arena{3, 4, 0, 0, /* delta */ 50, 7, /* made */ NAN, NAN, NAN, NAN};
-  const Rows d_o = gpu::packed_rows(0, 1, 1, 2, 2, Dtype::kFp32),
-             delta = gpu::packed_rows(16, 1, 1, 2, 1, Dtype::kFp32);
-  const Rows made = gpu::packed_rows(24, 1, 1, 2, 2, Dtype::kFp32);
+  const MatrixView d_o = gpu::packed_matrix(0, 1, 1, 2, 2, Dtype::kFp32),
+                   delta = gpu::packed_matrix(16, 1, 1, 2, 1, Dtype::kFp32);
+  const MatrixView made = gpu::packed_matrix(24, 1, 1, 2, 2, Dtype::kFp32);
   gpu::run_on_host(gpu::SurrogateCall{d_o, delta, made}, reinterpret_cast<std::byte*>(arena.data()));
   EXPECT_THAT(std::span(arena).subspan(6), ::testing::ElementsAre(6, 8, 0, 0));  // 3·6 + 4·8 = 50
 }
@@ -217,7 +219,7 @@ TEST(FusedCalls, WhatTheyDoNotTakeIsLeft) {
                                             {128, Dtype::kFp32, false},
                                             {12, Dtype::kBf16, false},
                                             {264, Dtype::kBf16, false}}) {
-    call.q = call.k = call.v = gpu::packed_rows(0, 1, 2, 64, width, dtype);
+    call.q = call.k = call.v = gpu::packed_matrix(0, 1, 2, 64, width, dtype);
     EXPECT_EQ(!gpu::fused(call, 0, false).kernels.empty(), taken) << width;
   }
 }

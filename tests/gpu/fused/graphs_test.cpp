@@ -124,14 +124,14 @@ class GraphMeaning : public ::testing::TestWithParam<std::tuple<int, Band>> {
       std::memcpy(arena_.data() + at, &x, 2);
     }
   }
-  Rows rows(std::int32_t heads, std::int64_t tokens, std::int32_t width, Dtype dtype) {
-    const Rows made = packed_rows(end_, kItems, heads, tokens, width, dtype);
-    end_ += (static_cast<std::uint64_t>(made.count()) * made.row_bytes() + 255) / 256 * 256;
+  MatrixView rows(std::int32_t heads, std::int64_t tokens, std::int32_t width, Dtype dtype) {
+    const MatrixView made = packed_matrix(end_, kItems, heads, tokens, width, dtype);
+    end_ += (static_cast<std::uint64_t>(made.row_count()) * made.row_bytes() + 255) / 256 * 256;
     return made;
   }
-  static std::span<const float> numbers(std::vector<std::byte>& arena, const Rows& rows) {
+  static std::span<const float> numbers(std::vector<std::byte>& arena, const MatrixView& rows) {
     return {reinterpret_cast<const float*>(arena.data() + rows.offset),
-            static_cast<std::size_t>(rows.count() * rows.width)};
+            static_cast<std::size_t>(rows.row_count() * rows.width)};
   }
   static double deviation(std::span<const float> is, std::span<const float> should) {
     double off = 0, all = 0;
@@ -163,16 +163,16 @@ class GraphMeaning : public ::testing::TestWithParam<std::tuple<int, Band>> {
 
 TEST_P(GraphMeaning, IsAttentionAndItsGradients) {
   const auto& [kv_heads, band] = GetParam();
-  const Rows q = rows(kHeads, kQueries, kWidth, Dtype::kBf16), k = rows(kv_heads, kKeys, kWidth, Dtype::kBf16);
-  const Rows v = rows(kv_heads, kKeys, kWidth, Dtype::kBf16), d_o = rows(kHeads, kQueries, kWidth, Dtype::kBf16);
-  const Rows o = rows(kHeads, kQueries, kWidth, Dtype::kFp32), lse = rows(kHeads, kQueries, 1, Dtype::kFp32);
-  const Rows delta = rows(kHeads, kQueries, 1, Dtype::kFp32), dq = rows(kHeads, kQueries, kWidth, Dtype::kFp32);
-  const Rows dk = rows(kv_heads, kKeys, kWidth, Dtype::kFp32), dv = rows(kv_heads, kKeys, kWidth, Dtype::kFp32);
+  const MatrixView q = rows(kHeads, kQueries, kWidth, Dtype::kBf16), k = rows(kv_heads, kKeys, kWidth, Dtype::kBf16);
+  const MatrixView v = rows(kv_heads, kKeys, kWidth, Dtype::kBf16), d_o = rows(kHeads, kQueries, kWidth, Dtype::kBf16);
+  const MatrixView o = rows(kHeads, kQueries, kWidth, Dtype::kFp32), lse = rows(kHeads, kQueries, 1, Dtype::kFp32);
+  const MatrixView delta = rows(kHeads, kQueries, 1, Dtype::kFp32), dq = rows(kHeads, kQueries, kWidth, Dtype::kFp32);
+  const MatrixView dk = rows(kv_heads, kKeys, kWidth, Dtype::kFp32), dv = rows(kv_heads, kKeys, kWidth, Dtype::kFp32);
   std::vector<std::byte> reference = run(AttendCall{q, k, v, o, lse, band, false}, false);
   EXPECT_LE(deviation(numbers(arena_, o), numbers(reference, o)), 1e-6);
   EXPECT_LE(deviation(numbers(arena_, lse), numbers(reference, lse)), 1e-6);
   for (float& x :
-       std::span(reinterpret_cast<float*>(arena_.data() + delta.offset), static_cast<std::size_t>(delta.count())))
+       std::span(reinterpret_cast<float*>(arena_.data() + delta.offset), static_cast<std::size_t>(delta.row_count())))
     x = 0.25f;
   for (bool repeatable : {false, true}) {
     reference = run(BackwardCall{q, d_o, lse, delta, k, v, dq, dk, dv, band, false, false}, repeatable);

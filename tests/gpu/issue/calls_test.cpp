@@ -17,16 +17,16 @@ namespace {
 using gpu::AttendCall;
 using gpu::BackwardCall;
 using gpu::Call;
-using gpu::Rows;
+using gpu::MatrixView;
 using testing::schedule_of;
 
 /// Calls f(byte) for the first byte of every row.
 template <typename F>
-void for_each_row(const Rows& rows, F&& f) {
+void for_each_row(const MatrixView& rows, F&& f) {
   for (int item = 0; item < rows.items; ++item)
     for (int head = 0; head < rows.heads; ++head)
       for (std::int64_t i = 0; i < rows.tokens; ++i)
-        f(rows.offset + static_cast<std::uint64_t>(rows.row(item, head, i)) * rows.row_bytes());
+        f(rows.offset + static_cast<std::uint64_t>(rows.row_index(item, head, i)) * rows.row_bytes());
 }
 
 /// What happened to the rows of sums so far: which of them hold something. Values share bytes, so a row that is written
@@ -35,7 +35,7 @@ struct Rowwise {
   std::map<std::uint64_t, bool> holds;
   int added_to_nothing = 0;
 
-  void take(const Rows& rows, bool adds) {
+  void take(const MatrixView& rows, bool adds) {
     for_each_row(rows, [&](std::uint64_t row) {
       if (adds && !holds[row]) ++added_to_nothing;
       holds[row] = true;

@@ -112,7 +112,7 @@ INSTANTIATE_TEST_SUITE_P(Ranks, Issue, ::testing::Values(2, 4, 8));
 
 /// Runs are within their values, do not overlap, and are all of what is made; a whole value is one run, and a slice
 /// of its heads one for each matrix and batch item.
-TEST_P(Issue, PiecesAreWhatIsMade) {
+TEST_P(Issue, ByteRunsAreWhatIsMade) {
   for (const auto& [name, s] : schedules_of(GetParam(), Dtype::kBf16)) {
     SCOPED_TRACE(name);
     for (TransferId t = 0; t < s.transfers.size(); ++t) {
