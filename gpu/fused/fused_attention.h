@@ -7,7 +7,7 @@
 #include <span>
 #include <string>
 
-#include "gpu/issue/calls.h"
+#include "gpu/kernels/call.h"
 
 namespace meshattn::gpu {
 

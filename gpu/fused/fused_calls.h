@@ -6,7 +6,7 @@
 #include <variant>
 #include <vector>
 
-#include "gpu/issue/calls.h"
+#include "gpu/kernels/call.h"
 
 namespace meshattn::gpu {
 

@@ -2,7 +2,7 @@
 
 #include <cstddef>
 
-#include "gpu/issue/calls.h"
+#include "gpu/kernels/call.h"
 
 namespace meshattn::gpu {
 

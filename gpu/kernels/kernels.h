@@ -2,7 +2,7 @@
 
 #include <cuda_runtime_api.h>
 
-#include "gpu/issue/calls.h"
+#include "gpu/kernels/call.h"
 
 namespace meshattn::gpu {
 

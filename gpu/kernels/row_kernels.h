@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <limits>
 
-#include "gpu/issue/calls.h"
+#include "gpu/kernels/call.h"
 #include "gpu/kernels/numbers.h"
 
 namespace meshattn::gpu {
