@@ -6,7 +6,7 @@
 #include <limits>
 
 #include "gpu/kernels/call.h"
-#include "gpu/kernels/numbers.h"
+#include "gpu/kernels/float_types.h"
 
 namespace meshattn::gpu {
 

@@ -8,7 +8,7 @@
 #include <stdexcept>
 #include <vector>
 
-#include "gpu/kernels/numbers.h"
+#include "gpu/kernels/float_types.h"
 
 namespace meshattn::testing {
 

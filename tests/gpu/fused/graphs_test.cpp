@@ -10,8 +10,8 @@
 
 #include "core/base/error.h"
 #include "gpu/fused/attention_graph.h"
+#include "gpu/kernels/float_types.h"
 #include "gpu/kernels/host_kernels.h"
-#include "gpu/kernels/numbers.h"
 #include "tests/gpu/fused/graph_interpreter.h"
 
 namespace meshattn::gpu {

@@ -1,4 +1,4 @@
-#include "gpu/kernels/numbers.h"
+#include "gpu/kernels/float_types.h"
 
 #include <gtest/gtest.h>
 
@@ -34,7 +34,7 @@ void expect_every_pattern_right(int exponent_bits) {
   }
 }
 
-TEST(Numbers, EveryPatternIsWhatItsFormatSaysAndComesBack) {
+TEST(FloatTypes, EveryPatternIsWhatItsFormatSaysAndComesBack) {
   expect_every_pattern_right<Bf16>(8);
   expect_every_pattern_right<Fp16>(5);
 }
@@ -55,12 +55,12 @@ void expect_nearest() {
   }
 }
 
-TEST(Numbers, RoundToTheNearestAndEven) {
+TEST(FloatTypes, RoundToTheNearestAndEven) {
   expect_nearest<Bf16>();
   expect_nearest<Fp16>();
 }
 
-TEST(Numbers, WhatIsTooLargeIsInfinite) {
+TEST(FloatTypes, WhatIsTooLargeIsInfinite) {
   const float infinity = std::numeric_limits<float>::infinity();
   EXPECT_EQ(to_float(from_float<Bf16>(std::numeric_limits<float>::max())), infinity);
   EXPECT_EQ(to_float(from_float<Fp16>(65519.99f)), 65504.0f);  // below half-way from the largest to 65,536
