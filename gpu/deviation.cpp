@@ -5,7 +5,7 @@
 #include <cstring>
 #include <limits>
 
-#include "gpu/kernels/value_bytes.h"
+#include "gpu/kernels/value_conversion.h"
 
 namespace meshattn::gpu {
 
@@ -29,7 +29,7 @@ cpu::Tensors owned_by(const Schedule& s, std::span<const Rank> ranks) {
   cpu::Tensors owned;
   for (ValueId v : s.outputs)
     if (std::ranges::find(ranks, s.values[v].rank) != ranks.end())
-      read_value(s, v, std::vector<std::byte>(s.bytes(v)), owned);
+      read_output(s, v, std::vector<std::byte>(s.bytes(v)), owned);
   return owned;
 }
 

@@ -12,7 +12,7 @@
 #include "experiments/cli/text/findings.h"
 #include "experiments/measure/microbenchmark.h"
 #include "gpu/base/deadline.h"
-#include "gpu/kernels/value_bytes.h"
+#include "gpu/kernels/value_conversion.h"
 
 namespace meshattn {
 

@@ -8,7 +8,7 @@
 #include "core/base/error.h"
 #include "gpu/issue/unfinished_ops.h"
 #include "gpu/kernels/host_kernels.h"
-#include "gpu/kernels/value_bytes.h"
+#include "gpu/kernels/value_conversion.h"
 
 namespace meshattn::gpu {
 
@@ -17,7 +17,7 @@ HostDevice::HostDevice(const Schedule& s, const cpu::Tensors* given) : s_(s) {
     calls_.emplace_back(s, rank);
     arenas_.emplace_back(s.peak_bytes, std::byte{0xFF});  // not a number in every type
   }
-  for (ValueId v : s.inputs) std::ranges::copy(bytes_of(s, v, given), arena(s.values[v].rank) + s.offset[v]);
+  for (ValueId v : s.inputs) std::ranges::copy(input_bytes(s, v, given), arena(s.values[v].rank) + s.offset[v]);
   times_ = {std::vector<double>(s.ops.size()), std::vector<double>(s.ops.size()), 0};
 }
 
@@ -107,9 +107,9 @@ void HostDevice::read_times(Trace& trace) const { trace = times_; }
 cpu::Tensors HostDevice::outputs() const {
   cpu::Tensors outputs;
   for (ValueId v : s_.outputs)
-    read_value(s_, v,
-               std::span(arenas_[static_cast<std::size_t>(s_.values[v].rank)]).subspan(s_.offset[v], s_.bytes(v)),
-               outputs);
+    read_output(s_, v,
+                std::span(arenas_[static_cast<std::size_t>(s_.values[v].rank)]).subspan(s_.offset[v], s_.bytes(v)),
+                outputs);
   return outputs;
 }
 

@@ -5,7 +5,7 @@
 #include "core/base/error.h"
 #include "core/schedule/passes/arena.h"
 #include "gpu/kernels/kernels.h"
-#include "gpu/kernels/value_bytes.h"
+#include "gpu/kernels/value_conversion.h"
 
 namespace meshattn::gpu {
 
@@ -35,7 +35,7 @@ void RankContext::load(const cpu::Tensors* given) {
   check(cudaMemset(arena(), 0xFF, memory_.size()), "clearing memory");
   for (ValueId v : s_.inputs) {
     if (s_.values[v].rank != rank_) continue;
-    const std::vector<std::byte> bytes = bytes_of(s_, v, given);
+    const std::vector<std::byte> bytes = input_bytes(s_, v, given);
     check(cudaMemcpy(arena() + s_.offset[v], bytes.data(), bytes.size(), cudaMemcpyHostToDevice), "copying an input");
   }
   check(cudaDeviceSynchronize(), "copying inputs");  // streams of kernels do not wait for the default one
@@ -47,7 +47,7 @@ void RankContext::store(cpu::Tensors& to) const {
     if (s_.values[v].rank != rank_) continue;
     std::vector<std::byte> bytes(s_.bytes(v));
     check(cudaMemcpy(bytes.data(), arena() + s_.offset[v], bytes.size(), cudaMemcpyDeviceToHost), "copying an output");
-    read_value(s_, v, bytes, to);
+    read_output(s_, v, bytes, to);
   }
 }
 

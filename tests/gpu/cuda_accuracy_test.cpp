@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 #include <spdlog/fmt/fmt.h>
 
-#include "gpu/kernels/value_bytes.h"
+#include "gpu/kernels/value_conversion.h"
 #include "tests/gpu/cuda_fixture.h"
 #include "tests/gpu/schedules.h"
 

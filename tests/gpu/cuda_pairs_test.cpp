@@ -5,7 +5,7 @@
 
 #include <cmath>
 
-#include "gpu/kernels/value_bytes.h"
+#include "gpu/kernels/value_conversion.h"
 #include "tests/gpu/cuda_fixture.h"
 #include "tests/gpu/schedules.h"
 

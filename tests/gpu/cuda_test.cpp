@@ -7,7 +7,7 @@
 #include <random>
 
 #include "gpu/job/environment.h"
-#include "gpu/kernels/value_bytes.h"
+#include "gpu/kernels/value_conversion.h"
 #include "tests/gpu/cuda_fixture.h"
 #include "tests/gpu/schedules.h"
 #include "tests/support/masks.h"

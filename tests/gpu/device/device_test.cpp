@@ -8,7 +8,7 @@
 #include <tuple>
 
 #include "core/base/error.h"
-#include "gpu/kernels/value_bytes.h"
+#include "gpu/kernels/value_conversion.h"
 #include "tests/gpu/device/mock_device.h"
 #include "tests/gpu/schedules.h"
 #include "tests/support/masks.h"

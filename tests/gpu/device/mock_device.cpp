@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "gpu/kernels/value_bytes.h"
+#include "gpu/kernels/value_conversion.h"
 
 namespace meshattn::testing {
 
@@ -32,7 +32,7 @@ MockDevice::MockDevice(const Schedule& s, const cpu::Tensors& given, Kernel kern
           if (s.values[s.transfers[t].source].rank == rank) sender_[t] = op;
     }
   }
-  for (ValueId v : s.inputs) std::ranges::copy(gpu::bytes_of(s, v, &given), arena(s.values[v].rank) + s.offset[v]);
+  for (ValueId v : s.inputs) std::ranges::copy(gpu::input_bytes(s, v, &given), arena(s.values[v].rank) + s.offset[v]);
 }
 
 void MockDevice::launch(Rank rank, Lane lane, OpId op) {
@@ -141,9 +141,9 @@ void MockDevice::match(const Channel& channel) {
 cpu::Tensors MockDevice::outputs() const {
   cpu::Tensors outputs;
   for (ValueId v : s_.outputs)
-    gpu::read_value(s_, v,
-                    std::span(arenas_[static_cast<std::size_t>(s_.values[v].rank)]).subspan(s_.offset[v], s_.bytes(v)),
-                    outputs);
+    gpu::read_output(s_, v,
+                     std::span(arenas_[static_cast<std::size_t>(s_.values[v].rank)]).subspan(s_.offset[v], s_.bytes(v)),
+                     outputs);
   return outputs;
 }
 

@@ -8,7 +8,7 @@
 
 #include "gpu/issue/issue.h"
 #include "gpu/kernels/host_kernels.h"
-#include "gpu/kernels/value_bytes.h"
+#include "gpu/kernels/value_conversion.h"
 #include "tests/gpu/device/mock_device.h"
 #include "tests/gpu/schedules.h"
 #include "tests/support/proof.h"

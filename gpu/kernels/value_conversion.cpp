@@ -1,4 +1,4 @@
-#include "gpu/kernels/value_bytes.h"
+#include "gpu/kernels/value_conversion.h"
 
 #include <spdlog/fmt/fmt.h>
 
@@ -42,7 +42,7 @@ auto matrices_of(Layer& tensors, Tensor tensor) {
   return std::array{parts.rows, parts.second != nullptr ? parts.second : parts.lse};
 }
 
-std::vector<std::byte> made_up_bytes(const Schedule& s, ValueId v) {
+std::vector<std::byte> random_bytes(const Schedule& s, ValueId v) {
   constexpr std::size_t kNumbers = 4093;  // a prime, so that rows are unlike
   std::mt19937 generator(v);
   std::normal_distribution<float> normal;
@@ -68,8 +68,8 @@ std::vector<std::byte> made_up_bytes(const Schedule& s, ValueId v) {
 
 }  // namespace
 
-std::vector<std::byte> bytes_of(const Schedule& s, ValueId v, const cpu::Tensors* given) {
-  if (given == nullptr) return made_up_bytes(s, v);
+std::vector<std::byte> input_bytes(const Schedule& s, ValueId v, const cpu::Tensors* given) {
+  if (given == nullptr) return random_bytes(s, v);
   std::vector<std::byte> bytes(s.bytes(v));
   const auto from = matrices_of(*given, s.values[v].tensor);
   for_each_row(s, v, [&](int k, const MatrixView& rows, int item, int head, std::int64_t token, std::size_t in_layer) {
@@ -85,7 +85,7 @@ std::vector<std::byte> bytes_of(const Schedule& s, ValueId v, const cpu::Tensors
   return bytes;
 }
 
-void read_value(const Schedule& s, ValueId v, std::span<const std::byte> bytes, cpu::Tensors& to) {
+void read_output(const Schedule& s, ValueId v, std::span<const std::byte> bytes, cpu::Tensors& to) {
   const auto into = matrices_of(to, s.values[v].tensor);
   std::vector<std::byte> copy(bytes.begin(), bytes.end());
   for_each_row(s, v, [&](int k, const MatrixView& rows, int item, int head, std::int64_t token, std::size_t in_layer) {
