@@ -13,7 +13,7 @@
 #include "core/base/error.h"
 #include "gpu/base/deadline.h"
 #include "gpu/base/watchdog.h"
-#include "gpu/job/environment.h"
+#include "gpu/job/environment_variables.h"
 #include "gpu/job/job.h"
 
 namespace meshattn::gpu {
@@ -83,13 +83,13 @@ double receive(int from, Deadline deadline) {
 }  // namespace
 
 Job::Job() {
-  prepare_environment();
+  set_default_variables();
   int given = 0;
   joined_ = true;
   check(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &given), "start");
   MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
   check(MPI_Comm_size(MPI_COMM_WORLD, &size_), "number of processes");
-  if (const std::string as = launched_as(); size_ == 1 && !as.empty())
+  if (const std::string as = launcher_text(); size_ == 1 && !as.empty())
     throw InvalidInput(
         fmt::format("started as {}, but {} finds one: by a launcher of another MPI?", as, mpi_version()));
   check(MPI_Comm_rank(MPI_COMM_WORLD, &rank_), "number of this process");

@@ -1,14 +1,14 @@
 #include <spdlog/fmt/fmt.h>
 
 #include "core/base/error.h"
-#include "gpu/job/environment.h"
+#include "gpu/job/environment_variables.h"
 #include "gpu/job/job.h"
 
 namespace meshattn::gpu {
 
 Job::Job() {
-  prepare_environment();
-  if (const std::string as = launched_as(); !as.empty())
+  set_default_variables();
+  if (const std::string as = launcher_text(); !as.empty())
     throw InvalidInput(fmt::format("started as {}, but this meshattn was built without MPI", as));
 }
 Job::~Job() = default;

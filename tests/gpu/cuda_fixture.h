@@ -10,7 +10,7 @@
 #include "core/base/error.h"
 #include "gpu/base/cuda.h"
 #include "gpu/deviation.h"
-#include "gpu/job/environment.h"
+#include "gpu/job/environment_variables.h"
 #include "gpu/run.h"
 
 namespace meshattn::testing {
@@ -22,7 +22,7 @@ class Cuda : public ::testing::Test {
   static void need(int devices) {
     std::string why;
     int count = 0;
-    gpu::prepare_environment();
+    gpu::set_default_variables();
     try {
       count = gpu::device_count();
     } catch (const InvalidInput& e) {

@@ -6,7 +6,7 @@
 #include <cstdlib>
 #include <random>
 
-#include "gpu/job/environment.h"
+#include "gpu/job/environment_variables.h"
 #include "gpu/kernels/value_conversion.h"
 #include "tests/gpu/cuda_fixture.h"
 #include "tests/gpu/schedules.h"
@@ -29,11 +29,11 @@ using testing::schedule_of;
 TEST(Environment, IsSetOnceForAllRunsAndObeysTheUser) {
   unsetenv("NCCL_LAUNCH_ORDER_IMPLICIT");
   setenv("CUDA_DEVICE_MAX_CONNECTIONS", "7", 1);
-  gpu::prepare_environment();
+  gpu::set_default_variables();
   EXPECT_STREQ(std::getenv("NCCL_LAUNCH_ORDER_IMPLICIT"), "1");
   EXPECT_STREQ(std::getenv("CUDA_DEVICE_MAX_CONNECTIONS"), "7");
   unsetenv("CUDA_DEVICE_MAX_CONNECTIONS");
-  gpu::prepare_environment();
+  gpu::set_default_variables();
   EXPECT_STREQ(std::getenv("CUDA_DEVICE_MAX_CONNECTIONS"), "32");
 }
 

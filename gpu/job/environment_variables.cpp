@@ -1,4 +1,4 @@
-#include "gpu/job/environment.h"
+#include "gpu/job/environment_variables.h"
 
 #include <spdlog/fmt/fmt.h>
 
@@ -6,7 +6,7 @@
 
 namespace meshattn::gpu {
 
-void prepare_environment() {
+void set_default_variables() {
   // Streams beyond the usual 8 queues would wait for each other.
   setenv("CUDA_DEVICE_MAX_CONNECTIONS", "32", 0);
   // Kernels of several communicators must start in the order in which they were issued, the same on all ranks (NCCL
@@ -14,7 +14,7 @@ void prepare_environment() {
   setenv("NCCL_LAUNCH_ORDER_IMPLICIT", "1", 0);
 }
 
-std::string launched_as() {
+std::string launcher_text() {
   for (const char* variable : {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"})
     if (const char* size = std::getenv(variable); size != nullptr && std::atoi(size) > 1)
       return fmt::format("one of {} processes ({})", size, variable);
