@@ -13,7 +13,7 @@
 #include "core/base/error.h"
 #include "gpu/device/cuda_device.h"
 #include "gpu/device/nccl_lanes.h"
-#include "gpu/measured.h"
+#include "gpu/repeats.h"
 
 namespace meshattn::gpu {
 
@@ -54,7 +54,7 @@ std::vector<Repeat> run_copies(const Schedule& s, std::vector<RankContext>& rank
   for (RankContext& rank : ranks) rank.load(given);
   enable_peers(ranks);
   CudaDevice device(s, ranks, programs, {}, cancellation, options.timed);
-  return repeat(
+  return run_repeats(
       device, options, [&] { issue_copies(s, programs, device); }, [&] { device.set_clocks(); });
 }
 
@@ -134,7 +134,7 @@ class NcclRun {
     NcclLanes* mine = &lanes;
     CudaDevice device(s_, std::span(&ranks_[i], 1), programs_.subspan(i, 1), std::span(&mine, 1), cancellation,
                       options_.timed);
-    std::vector<Repeat> seen = repeat(
+    std::vector<Repeat> seen = run_repeats(
         device, options_, [&] { issue_groups(programs_[i], device); },
         [&] {
           meet();
@@ -207,7 +207,7 @@ RunResult run_on_cuda(const Schedule& s, const cpu::Tensors* given, const RunOpt
     const std::vector<Repeat> seen =
         copies ? run_copies(s, ranks, programs, options, given, cancellation)
                : merged(s, NcclRun(s, ranks, programs, options, job, failed).run(given), programs, options.timed);
-    RunResult result = together(s, programs, seen, before, options, job);
+    RunResult result = gather_repeats(s, programs, seen, before, options, job);
     if (given != nullptr)
       for (const RankContext& rank : ranks) rank.store(result.outputs);
     return result;

@@ -9,7 +9,7 @@
 #include "core/base/error.h"
 #include "gpu/cuda_run.h"
 #include "gpu/device/host_device.h"
-#include "gpu/measured.h"
+#include "gpu/repeats.h"
 
 namespace meshattn::gpu {
 
@@ -21,9 +21,9 @@ RunResult run_on_cpu(const Schedule& s, const cpu::Tensors* given, const RunOpti
   const std::vector<Program> programs = served_programs(s, options, job);
   const ClockReading before = read_clock(job, deadline_in(options.timeout_s));
   HostDevice device(s, given);
-  const std::vector<Repeat> seen = repeat(
+  const std::vector<Repeat> seen = run_repeats(
       device, options, [&] { issue_copies(s, programs, device); }, [] {});
-  RunResult result = together(s, programs, seen, before, options, job);
+  RunResult result = gather_repeats(s, programs, seen, before, options, job);
   if (given != nullptr) result.outputs = device.outputs();
   return result;
 }

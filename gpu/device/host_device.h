@@ -14,7 +14,7 @@
 #include "core/schedule/trace.h"
 #include "gpu/device/device.h"
 #include "gpu/issue/calls.h"
-#include "gpu/measured.h"
+#include "gpu/repeats.h"
 
 namespace meshattn::gpu {
 

@@ -91,7 +91,7 @@ TEST(RunOnCpu, TheTraceIsThatOfTheMedianRepeat) {
   }
   const gpu::Job job = gpu::Job::alone(0);
   const gpu::RunResult result =
-      gpu::together(s, gpu::issue(s), seen, gpu::read_clock(job, gpu::deadline_in(1)), on_cpu(), job);
+      gpu::gather_repeats(s, gpu::issue(s), seen, gpu::read_clock(job, gpu::deadline_in(1)), on_cpu(), job);
   EXPECT_EQ(result.trace.makespan_s, 5);
   EXPECT_EQ(result.trace.start_s.front(), 0);
   EXPECT_EQ(result.makespans_s, (std::vector<double>{3, 9, 1, 7, 5}));
@@ -107,7 +107,7 @@ TEST(Clocks, AreOffEachOtherByWhatBothAre) {
     for (std::vector<double>* of_devices : {&first, &second})
       seen.push_back({0, 1, 0, {std::vector<double>(s.ops.size()), std::vector<double>(s.ops.size()), 0}, *of_devices});
     const gpu::ClockReading before = gpu::read_clock(job, gpu::deadline_in(1));
-    return gpu::together(s, gpu::issue(s), seen, before, on_cpu(), job).clocks_within_s;
+    return gpu::gather_repeats(s, gpu::issue(s), seen, before, on_cpu(), job).clocks_within_s;
   };
   EXPECT_DOUBLE_EQ(within_s({2e-6, 3e-6}, {1e-6, 4e-6}), 6e-6);
   EXPECT_DOUBLE_EQ(within_s({2e-6, 3e-6, 1e-6}, {1e-6, 1e-6, 1e-6}), 5e-6);

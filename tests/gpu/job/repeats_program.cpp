@@ -1,4 +1,4 @@
-// What `mpirun -n N measured_program`, N > 1, must do: each process serves the rank on its GPU, and what all have seen
+// What `mpirun -n N repeats_program`, N > 1, must do: each process serves the rank on its GPU, and what all have seen
 // is put together on the clock of process 0.
 
 #include <cmath>
@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "core/base/error.h"
-#include "gpu/measured.h"
+#include "gpu/repeats.h"
 #include "tests/gpu/schedules.h"
 
 namespace {
@@ -70,7 +70,7 @@ void check_times(const Schedule& s, gpu::RunOptions options, Rank mine, bool tim
   }
   const gpu::ClockReading before{middle_s - 50, {job.rank() == 0 ? 0.0 : 1.0, 0}};
   const gpu::RunResult result =
-      gpu::together(s, gpu::served_programs(s, options, job), std::span(&seen, 1), before, options, job);
+      gpu::gather_repeats(s, gpu::served_programs(s, options, job), std::span(&seen, 1), before, options, job);
   expect(result.served == std::vector<Rank>{mine}, "which rank was served");
   expect(job.rank() == 0 || result.trace.start_s.empty(), "process 0 has the trace");
   if (job.rank() != 0) return;

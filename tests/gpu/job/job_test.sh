@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# job_test.sh PROGRAM MEASURED MPIRUN...: job_program on 1, 2 and 4 processes over loopback, measured_program on 2 and
+# job_test.sh PROGRAM MEASURED MPIRUN...: job_program on 1, 2 and 4 processes over loopback, repeats_program on 2 and
 # 3; and when some end with an error, all do, with its status, and each is told. Who never comes is not waited for.
 set -euo pipefail
 program=$1

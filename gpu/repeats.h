@@ -23,8 +23,8 @@ struct Repeat {
 /// time after `prepare`.
 /// @returns what was seen, but for the warm-ups
 template <typename SomeDevice, typename Issue, typename Prepare>
-[[nodiscard]] std::vector<Repeat> repeat(SomeDevice& device, const RunOptions& options, Issue&& issue,
-                                         Prepare&& prepare) {
+[[nodiscard]] std::vector<Repeat> run_repeats(SomeDevice& device, const RunOptions& options, Issue&& issue,
+                                              Prepare&& prepare) {
   std::vector<Repeat> all;
   for (int i = 0; i < options.warm_ups + options.repeats; ++i) {
     // Twice for `prepare`, once to finish: it has its own deadlines, but a call of a driver may not return.
@@ -61,8 +61,8 @@ struct ClockReading {
 
 /// What all processes saw, put together: everything of a RunResult but the outputs. Clocks drift apart evenly from
 /// `before` to now.
-[[nodiscard]] RunResult together(const Schedule& schedule, std::span<const Program> programs,
-                                 std::span<const Repeat> seen, const ClockReading& before, const RunOptions& options,
-                                 const Job& job);
+[[nodiscard]] RunResult gather_repeats(const Schedule& schedule, std::span<const Program> programs,
+                                       std::span<const Repeat> seen, const ClockReading& before,
+                                       const RunOptions& options, const Job& job);
 
 }  // namespace meshattn::gpu

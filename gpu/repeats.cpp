@@ -1,4 +1,4 @@
-#include "gpu/measured.h"
+#include "gpu/repeats.h"
 
 #include <spdlog/fmt/fmt.h>
 
@@ -101,8 +101,8 @@ ClockReading read_clock(const Job& job, Deadline deadline) {
   return {now_s(), offset};
 }
 
-RunResult together(const Schedule& s, std::span<const Program> programs, std::span<const Repeat> seen,
-                   const ClockReading& before, const RunOptions& options, const Job& job) {
+RunResult gather_repeats(const Schedule& s, std::span<const Program> programs, std::span<const Repeat> seen,
+                         const ClockReading& before, const RunOptions& options, const Job& job) {
   RunResult result;
   for (const Program& program : programs) result.served.push_back(program.rank);
   const ClockReading now = read_clock(job, deadline_in(options.timeout_s));
