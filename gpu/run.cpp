@@ -8,19 +8,19 @@
 
 #include "core/base/error.h"
 #include "gpu/cuda_run.h"
-#include "gpu/device/host_device.h"
+#include "gpu/device/cpu_device.h"
 #include "gpu/repeats.h"
 
 namespace meshattn::gpu {
 
 namespace {
 
-RunResult run_on_cpu(const Schedule& s, const cpu::Tensors* given, const RunOptions& options, const Job& job) {
+RunResult run_schedule_on_cpu(const Schedule& s, const cpu::Tensors* given, const RunOptions& options, const Job& job) {
   if (job.size() > 1 || options.transport != Transport::kCopies)
     throw InvalidInput("--device cpu is one process with --transport copies");
   const std::vector<Program> programs = served_programs(s, options, job);
   const ClockReading before = read_clock(job, deadline_in(options.timeout_s));
-  HostDevice device(s, given);
+  CpuDevice device(s, given);
   const std::vector<Repeat> seen = run_repeats(
       device, options, [&] { issue_copies(s, programs, device); }, [] {});
   RunResult result = gather_repeats(s, programs, seen, before, options, job);
@@ -32,7 +32,7 @@ RunResult run_on_cpu(const Schedule& s, const cpu::Tensors* given, const RunOpti
 
 RunResult run(const Schedule& s, const cpu::Tensors& given, const RunOptions& options, const Job& job) {
   const cpu::Tensors* numbers = options.numbers ? &given : nullptr;
-  return options.backend == Backend::kCpu ? run_on_cpu(s, numbers, options, job)
+  return options.backend == Backend::kCpu ? run_schedule_on_cpu(s, numbers, options, job)
                                           : run_on_cuda(s, numbers, options, job);
 }
 

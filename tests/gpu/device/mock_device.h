@@ -12,7 +12,7 @@
 #include "core/execution/cpu/reference.h"
 #include "gpu/device/device.h"
 #include "gpu/issue/calls.h"
-#include "gpu/kernels/host_kernels.h"
+#include "gpu/kernels/cpu_kernels.h"
 
 namespace meshattn::testing {
 
@@ -27,7 +27,7 @@ class MockDevice : public gpu::Device {
   using Kernel = std::function<void(const gpu::Call& call, std::byte* arena)>;
 
   /// @param scratch bytes behind each arena, for kernels
-  MockDevice(const Schedule& schedule, const cpu::Tensors& given, Kernel kernel = gpu::run_on_host,
+  MockDevice(const Schedule& schedule, const cpu::Tensors& given, Kernel kernel = gpu::run_on_cpu,
              std::uint64_t scratch = 0);
 
   void launch(Rank rank, Lane lane, OpId op) override;

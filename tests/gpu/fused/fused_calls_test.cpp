@@ -7,7 +7,7 @@
 #include <cmath>
 
 #include "gpu/issue/issue.h"
-#include "gpu/kernels/host_kernels.h"
+#include "gpu/kernels/cpu_kernels.h"
 #include "gpu/kernels/value_conversion.h"
 #include "tests/gpu/device/mock_device.h"
 #include "tests/gpu/schedules.h"
@@ -34,15 +34,15 @@ void expect_told(const FusedKey& key, const MatrixView& q, const MatrixView& k, 
 }
 
 /// Runs calls as fused kernels do: the reference kernels in their place. Scratch memory holds nothing before a call.
-class FusedOnHost {
+class FusedOnCpu {
  public:
-  FusedOnHost(std::uint64_t scratch, bool repeatable) : scratch_(scratch), repeatable_(repeatable) {}
+  FusedOnCpu(std::uint64_t scratch, bool repeatable) : scratch_(scratch), repeatable_(repeatable) {}
 
   void operator()(const gpu::Call& call, std::byte* arena) {
     std::fill_n(arena + scratch_, kScratch, std::byte{0xFF});
     const gpu::FusedCall made = gpu::fused(call, scratch_, repeatable_);
     for (const gpu::FusedKernel& kernel : made.kernels) run(kernel, arena);
-    if (made.kernels.empty()) gpu::run_on_host(call, arena);
+    if (made.kernels.empty()) gpu::run_on_cpu(call, arena);
     fused_ += made.kernels.size();
     ASSERT_LE(made.scratch_bytes, kScratch);
     const std::span rest(arena + scratch_ + made.scratch_bytes, kScratch - made.scratch_bytes);
@@ -54,14 +54,14 @@ class FusedOnHost {
 
  private:
   void run(const gpu::FusedKernel& kernel, std::byte* arena) const {
-    if (kernel.before) gpu::run_on_host(*kernel.before, arena);
+    if (kernel.before) gpu::run_on_cpu(*kernel.before, arena);
     std::visit([&](const auto& call) { run(kernel, call, arena); }, kernel.call);
-    for (const gpu::CombineCall& sum : kernel.after) gpu::run_on_host(sum, arena);
+    for (const gpu::CombineCall& sum : kernel.after) gpu::run_on_cpu(sum, arena);
   }
   void run(const gpu::FusedKernel& kernel, const gpu::AttendCall& call, std::byte* arena) const {
     expect_told(kernel.key, call.q, call.k, call.o, call.lse);
     EXPECT_FALSE(call.merge);
-    gpu::run_on_host(call, arena);
+    gpu::run_on_cpu(call, arena);
   }
   /// Makes delta from what it is given as O, behind all scratch memory.
   void run(const gpu::FusedKernel& kernel, gpu::BackwardCall call, std::byte* arena) const {
@@ -80,8 +80,8 @@ class FusedOnHost {
     };
     const std::uint64_t free = scratch_ + kScratch, lse = free + 4 * static_cast<std::uint64_t>(q.row_count());
     call.delta = numbers(free);
-    gpu::run_on_host(gpu::DeltaCall{kernel.before->made, call.lse, call.d_o, numbers(lse), call.delta}, arena);
-    gpu::run_on_host(call, arena);
+    gpu::run_on_cpu(gpu::DeltaCall{kernel.before->made, call.lse, call.d_o, numbers(lse), call.delta}, arena);
+    gpu::run_on_cpu(call, arena);
   }
 
   std::uint64_t scratch_;
@@ -103,10 +103,10 @@ TEST(FusedCalls, EveryScheduleEndsAsDenseAttention) {
         dense = gpu::rounded(shape, std::move(dense));
         cpu::dense_backward(shape, s.problem.mask, dense);
         const std::uint64_t scratch = (s.peak_bytes + 255) / 256 * 256;
-        auto kernels = std::make_shared<FusedOnHost>(scratch, repeatable);
+        auto kernels = std::make_shared<FusedOnCpu>(scratch, repeatable);
         testing::MockDevice device(
             s, dense, [kernels](const gpu::Call& call, std::byte* arena) { (*kernels)(call, arena); },
-            256 + 2 * FusedOnHost::kScratch);
+            256 + 2 * FusedOnCpu::kScratch);
         gpu::issue_copies(s, gpu::issue(s), device);
         ASSERT_EQ(device.run(random), "");
         ASSERT_LE(testing::error_of(device.outputs(), dense, s.problem.pass), 0x1p-7);
@@ -198,7 +198,7 @@ TEST(Surrogates, AreZeroWhereDOIs) {
   const MatrixView d_o = gpu::packed_matrix(0, 1, 1, 2, 2, Dtype::kFp32),
                    delta = gpu::packed_matrix(16, 1, 1, 2, 1, Dtype::kFp32);
   const MatrixView made = gpu::packed_matrix(24, 1, 1, 2, 2, Dtype::kFp32);
-  gpu::run_on_host(gpu::SurrogateCall{d_o, delta, made}, reinterpret_cast<std::byte*>(arena.data()));
+  gpu::run_on_cpu(gpu::SurrogateCall{d_o, delta, made}, reinterpret_cast<std::byte*>(arena.data()));
   EXPECT_THAT(std::span(arena).subspan(6), ::testing::ElementsAre(6, 8, 0, 0));  // 3·6 + 4·8 = 50
 }
 

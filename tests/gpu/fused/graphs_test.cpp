@@ -10,8 +10,8 @@
 
 #include "core/base/error.h"
 #include "gpu/fused/attention_graph.h"
+#include "gpu/kernels/cpu_kernels.h"
 #include "gpu/kernels/float_types.h"
-#include "gpu/kernels/host_kernels.h"
 #include "tests/gpu/fused/graph_interpreter.h"
 
 namespace meshattn::gpu {
@@ -144,15 +144,15 @@ class GraphMeaning : public ::testing::TestWithParam<std::tuple<int, Band>> {
   /// By graphs, in the arena; by the reference kernels, in what is returned.
   std::vector<std::byte> run(const Call& call, bool repeatable) {
     std::vector<std::byte> reference = arena_;
-    run_on_host(call, reference.data());
+    run_on_cpu(call, reference.data());
     for (FusedKernel& kernel : fused(call, kScratch, repeatable).kernels) {
-      if (kernel.before) run_on_host(*kernel.before, arena_.data());
+      if (kernel.before) run_on_cpu(*kernel.before, arena_.data());
       GraphScalars scalars = scalars_of(kernel);
       const auto tensors = graph_tensors(kernel, scalars, arena_.data());
       EXPECT_NO_THROW((void)GraphPlan::pack(tensors, arena_.data()));  // needs no device
       testing::interpret(kernel.key.pass == Pass::kForward ? forward_graph(kernel.key) : backward_graph(kernel.key),
                          tensors);
-      for (const CombineCall& sum : kernel.after) run_on_host(sum, arena_.data());
+      for (const CombineCall& sum : kernel.after) run_on_cpu(sum, arena_.data());
     }
     return reference;
   }

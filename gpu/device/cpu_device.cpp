@@ -1,4 +1,4 @@
-#include "gpu/device/host_device.h"
+#include "gpu/device/cpu_device.h"
 
 #include <spdlog/fmt/fmt.h>
 
@@ -7,12 +7,12 @@
 
 #include "core/base/error.h"
 #include "gpu/issue/unfinished_ops.h"
-#include "gpu/kernels/host_kernels.h"
+#include "gpu/kernels/cpu_kernels.h"
 #include "gpu/kernels/value_conversion.h"
 
 namespace meshattn::gpu {
 
-HostDevice::HostDevice(const Schedule& s, const cpu::Tensors* given) : s_(s) {
+CpuDevice::CpuDevice(const Schedule& s, const cpu::Tensors* given) : s_(s) {
   for (Rank rank = 0; rank < s.problem.ranks; ++rank) {
     calls_.emplace_back(s, rank);
     arenas_.emplace_back(s.peak_bytes, std::byte{0xFF});  // not a number in every type
@@ -21,7 +21,7 @@ HostDevice::HostDevice(const Schedule& s, const cpu::Tensors* given) : s_(s) {
   times_ = {std::vector<double>(s.ops.size()), std::vector<double>(s.ops.size()), 0};
 }
 
-HostDevice::~HostDevice() {
+CpuDevice::~CpuDevice() {
   const std::lock_guard lock(mutex_);
   for (auto& [id, stream] : streams_) {
     stream.work = {};
@@ -30,7 +30,7 @@ HostDevice::~HostDevice() {
 }
 
 /// Threads begin with their streams, and sleep while there is nothing to do.
-void HostDevice::give(Rank rank, Lane lane, std::function<void()> work) {
+void CpuDevice::give(Rank rank, Lane lane, std::function<void()> work) {
   const std::lock_guard lock(mutex_);
   Stream& stream = streams_[{rank, lane}];
   stream.work.push(std::move(work));
@@ -39,7 +39,7 @@ void HostDevice::give(Rank rank, Lane lane, std::function<void()> work) {
   changed_.notify_all();
 }
 
-void HostDevice::serve(Stream& stream, const std::stop_token& stop) {
+void CpuDevice::serve(Stream& stream, const std::stop_token& stop) {
   std::unique_lock lock(mutex_);
   while (changed_.wait(lock, stop, [&] { return !stream.work.empty(); })) {
     const std::function<void()> work = std::move(stream.work.front());
@@ -53,21 +53,21 @@ void HostDevice::serve(Stream& stream, const std::stop_token& stop) {
   }
 }
 
-void HostDevice::launch(Rank rank, Lane lane, OpId op) {
+void CpuDevice::launch(Rank rank, Lane lane, OpId op) {
   give(rank, lane, [=, this] {
-    for (const Call& call : calls_[static_cast<std::size_t>(rank)].of(op)) run_on_host(call, arena(rank));
+    for (const Call& call : calls_[static_cast<std::size_t>(rank)].of(op)) run_on_cpu(call, arena(rank));
   });
 }
 
-void HostDevice::copy(Rank rank, Lane lane, const Message& m) {
+void CpuDevice::copy(Rank rank, Lane lane, const Message& m) {
   give(rank, lane, [=, this] { std::memcpy(arena(rank) + m.offset, arena(m.peer) + m.peer_offset, m.bytes); });
 }
 
-void HostDevice::exchange(Rank rank, Lane, OpId, std::span<const Message>) {
+void CpuDevice::exchange(Rank rank, Lane, OpId, std::span<const Message>) {
   throw DeviceError(fmt::format("rank {} has no communicator: a CPU as device has copies only", rank));
 }
 
-void HostDevice::mark(Rank rank, Lane lane, Mark mark) {
+void CpuDevice::mark(Rank rank, Lane lane, Mark mark) {
   give(rank, lane, [=, this] {
     const std::lock_guard lock(mutex_);
     const double now = now_s();
@@ -77,7 +77,7 @@ void HostDevice::mark(Rank rank, Lane lane, Mark mark) {
   });
 }
 
-void HostDevice::wait(Rank rank, Lane lane, Mark mark) {
+void CpuDevice::wait(Rank rank, Lane lane, Mark mark) {
   give(rank, lane, [=, this] {
     std::unique_lock lock(mutex_);
     const std::stop_token stop = streams_[{rank, lane}].thread.get_stop_token();
@@ -85,26 +85,26 @@ void HostDevice::wait(Rank rank, Lane lane, Mark mark) {
   });
 }
 
-bool HostDevice::idle() const {
+bool CpuDevice::idle() const {
   return std::ranges::all_of(streams_, [](const auto& s) { return s.second.work.empty() && !s.second.busy; });
 }
 
-void HostDevice::finish(Deadline deadline) {
+void CpuDevice::finish(Deadline deadline) {
   std::unique_lock lock(mutex_);
   if (!changed_.wait_until(lock, deadline, [this] { return idle(); }))
     throw DeviceError("timed out; pending: " + unfinished_ops());
   passed_.clear();
 }
 
-std::string HostDevice::unfinished_ops() const {
+std::string CpuDevice::unfinished_ops() const {
   return unfinished_ops_text(s_, all_ranks(s_.problem.ranks), [&](OpId op) {
     return passed_.contains({op, Mark::Point::kEnd});
   });
 }
 
-void HostDevice::read_times(Trace& trace) const { trace = times_; }
+void CpuDevice::read_times(Trace& trace) const { trace = times_; }
 
-cpu::Tensors HostDevice::outputs() const {
+cpu::Tensors CpuDevice::outputs() const {
   cpu::Tensors outputs;
   for (ValueId v : s_.outputs)
     read_output(s_, v,

@@ -20,11 +20,11 @@ namespace meshattn::gpu {
 
 /// This machine's CPU as the device of all ranks: a thread for each lane of each rank, memory of bytes, the reference
 /// kernels. Exchanges are copies.
-class HostDevice final : public Device {
+class CpuDevice final : public Device {
  public:
   /// Arenas full of NaN, but for the inputs.
-  HostDevice(const Schedule& schedule, const cpu::Tensors* given);
-  ~HostDevice() override;
+  CpuDevice(const Schedule& schedule, const cpu::Tensors* given);
+  ~CpuDevice() override;
 
   void launch(Rank rank, Lane lane, OpId op) override;
   void copy(Rank rank, Lane lane, const Message& message) override;

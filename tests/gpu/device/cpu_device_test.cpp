@@ -1,4 +1,4 @@
-#include "gpu/device/host_device.h"
+#include "gpu/device/cpu_device.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -67,10 +67,10 @@ TEST(RunOnCpu, IsOneProcessWithCopies) {
 }
 
 /// A stream that never comes to its end is given up, and what every rank is at is said.
-TEST(HostDevice, GivesUpAtTheDeadline) {
+TEST(CpuDevice, GivesUpAtTheDeadline) {
   const Schedule s = schedule_of(problem_of(Pass::kForward, 2), "ring");
   const cpu::Tensors given = testing::dense_tensors(s.problem.shape, s.problem.mask);
-  gpu::HostDevice device(s, &given);
+  gpu::CpuDevice device(s, &given);
   device.wait(0, 0, {s.ops_end(0) - 1, gpu::Mark::Point::kEnd});
   try {
     device.finish(gpu::deadline_in(0.05));

@@ -1,4 +1,4 @@
-#include "gpu/kernels/host_kernels.h"
+#include "gpu/kernels/cpu_kernels.h"
 
 #include "gpu/kernels/row_kernels.h"
 
@@ -21,7 +21,7 @@ void for_each_row(const MatrixView& rows, F&& f) {
       for (std::int64_t i = 0; i < rows.tokens; ++i) f(item, head, i);
 }
 
-struct OnHost {
+struct OnCpu {
   std::byte* arena;
 
   void operator()(const Clear& call) const {
@@ -67,6 +67,6 @@ struct OnHost {
 
 }  // namespace
 
-void run_on_host(const Call& call, std::byte* arena) { std::visit(OnHost{arena}, call); }
+void run_on_cpu(const Call& call, std::byte* arena) { std::visit(OnCpu{arena}, call); }
 
 }  // namespace meshattn::gpu
