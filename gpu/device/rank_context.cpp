@@ -4,7 +4,7 @@
 
 #include "core/base/error.h"
 #include "core/schedule/passes/arena.h"
-#include "gpu/kernels/kernels.h"
+#include "gpu/kernels/cuda_kernels.h"
 #include "gpu/kernels/value_conversion.h"
 
 namespace meshattn::gpu {

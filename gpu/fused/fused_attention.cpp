@@ -11,7 +11,7 @@
 #include "core/schedule/passes/arena.h"
 #include "gpu/base/cuda.h"
 #include "gpu/fused/attention_plans.h"
-#include "gpu/kernels/kernels.h"
+#include "gpu/kernels/cuda_kernels.h"
 
 namespace meshattn::gpu {
 

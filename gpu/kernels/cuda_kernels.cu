@@ -2,7 +2,7 @@
 
 #include "core/base/error.h"
 #include "gpu/base/cuda.h"
-#include "gpu/kernels/kernels.h"
+#include "gpu/kernels/cuda_kernels.h"
 #include "gpu/kernels/row_kernels.h"
 
 namespace meshattn::gpu {
