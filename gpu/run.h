@@ -7,6 +7,7 @@
 #include "core/execution/cpu/reference.h"
 #include "core/schedule/trace.h"
 #include "gpu/job/job.h"
+#include "gpu/kernels/kernel_choice.h"
 
 namespace meshattn::gpu {
 
@@ -19,13 +20,6 @@ enum class Backend {
 enum class Transport {
   kCopies,  ///< one process; memory of one device or of peers
   kNccl,    ///< a device for each rank, of this process or of several
-};
-
-/// Which kernels compute attention.
-enum class Kernels {
-  kFast,        ///< cuDNN's, the reference kernels where it does not
-  kRepeatable,  ///< the same, but every run gives the same bits
-  kReference,   ///< the reference kernels alone
 };
 
 inline constexpr int kMaxCtas = 64;  ///< that NCCL takes

@@ -12,9 +12,9 @@
 
 #include "core/execution/cpu/reference.h"
 #include "core/schedule/trace.h"
+#include "gpu/base/deadline.h"
 #include "gpu/device/device.h"
 #include "gpu/issue/calls.h"
-#include "gpu/repeats.h"
 
 namespace meshattn::gpu {
 

@@ -8,7 +8,7 @@
 #include "gpu/base/cuda.h"
 #include "gpu/fused/fused_attention.h"
 #include "gpu/issue/calls.h"
-#include "gpu/run.h"
+#include "gpu/kernels/kernel_choice.h"
 
 namespace meshattn::gpu {
 

@@ -8,6 +8,7 @@
 #include "core/base/error.h"
 #include "gpu/deviation.h"
 #include "gpu/issue/unfinished_ops.h"
+#include "gpu/repeats.h"
 #include "tests/gpu/schedules.h"
 #include "tests/support/proof.h"
 
