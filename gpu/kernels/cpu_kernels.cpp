@@ -7,11 +7,11 @@ namespace meshattn::gpu {
 namespace {
 
 /// One thread has the whole row.
-struct Alone {
+struct SingleThread {
   static constexpr int kMembers = 1;
   [[nodiscard]] constexpr int member() const { return 0; }
   [[nodiscard]] constexpr float sum(float x) const { return x; }
-  constexpr void meet() const {}
+  constexpr void sync() const {}
 };
 
 template <typename F>
@@ -31,36 +31,39 @@ struct OnCpu {
   }
   void operator()(const AttendCall& call) const {
     with_type(call.q.dtype, [&]<typename T>(T) {
-      for_each_row(call.q,
-                   [&](int item, int head, std::int64_t i) { attend_row<T>(Alone{}, call, arena, item, head, i); });
+      for_each_row(call.q, [&](int item, int head, std::int64_t i) {
+        attend_row<T>(SingleThread{}, call, arena, item, head, i);
+      });
     });
   }
   void operator()(const BackwardCall& call) const {
     with_type(call.q.dtype, [&]<typename T>(T) {
       for_each_row(call.q, [&](int item, int head, std::int64_t i) {
-        backward_query_row<T>(Alone{}, call, arena, item, head, i);
+        backward_query_row<T>(SingleThread{}, call, arena, item, head, i);
       });
       for_each_row(call.k, [&](int item, int head, std::int64_t j) {
-        backward_key_row<T>(Alone{}, call, arena, item, head, j);
+        backward_key_row<T>(SingleThread{}, call, arena, item, head, j);
       });
     });
   }
   void operator()(const DeltaCall& call) const {
     with_type(call.o.dtype, [&]<typename T>(T) {
-      for_each_row(call.o,
-                   [&](int item, int head, std::int64_t i) { delta_row<T>(Alone{}, call, arena, item, head, i); });
+      for_each_row(call.o, [&](int item, int head, std::int64_t i) {
+        delta_row<T>(SingleThread{}, call, arena, item, head, i);
+      });
     });
   }
   void operator()(const SurrogateCall& call) const {
     with_type(call.d_o.dtype, [&]<typename T>(T) {
-      for_each_row(call.made,
-                   [&](int item, int head, std::int64_t i) { surrogate_row<T>(Alone{}, call, arena, item, head, i); });
+      for_each_row(call.made, [&](int item, int head, std::int64_t i) {
+        surrogate_row<T>(SingleThread{}, call, arena, item, head, i);
+      });
     });
   }
   void operator()(const CombineCall& call) const {
     for_each_row(call.made, [&](int item, int head, std::int64_t i) {
-      combine_row(Alone{}, call.summands.data(), static_cast<int>(call.summands.size()), call.made, call.made_lse,
-                  arena, item, head, i);
+      combine_row(SingleThread{}, call.summands.data(), static_cast<int>(call.summands.size()), call.made,
+                  call.made_lse, arena, item, head, i);
     });
   }
 };

@@ -19,18 +19,18 @@ struct Warp {
     for (int distance = kWarp / 2; distance > 0; distance /= 2) x += __shfl_xor_sync(0xFFFFFFFFu, x, distance);
     return x;
   }
-  __device__ void meet() const { __syncwarp(); }
+  __device__ void sync() const { __syncwarp(); }
 };
 
 /// Which row a warp of a grid over `rows` has: neighbours have neighbouring tokens.
-struct Place {
+struct WarpRow {
   int item, head;
   std::int64_t token;
-  bool inside;
+  bool exists;
 
-  __device__ explicit Place(const MatrixView& rows) {
+  __device__ explicit WarpRow(const MatrixView& rows) {
     const std::int64_t row = static_cast<std::int64_t>(blockIdx.x) * kWarpsOfBlock + threadIdx.x / kWarp;
-    inside = row < rows.row_count();
+    exists = row < rows.row_count();
     token = row % rows.tokens;
     head = static_cast<int>(row / rows.tokens % rows.heads);
     item = static_cast<int>(row / rows.tokens / rows.heads);
@@ -38,35 +38,35 @@ struct Place {
 };
 
 __global__ void clear(Clear call, std::byte* arena) {
-  const Place p(call.rows);
-  if (!p.inside) return;
+  const WarpRow p(call.rows);
+  if (!p.exists) return;
   float* row = at<float>(arena, call.rows, p.item, p.head, p.token);
   for (int c = Warp{}.member(); c < call.rows.width; c += kWarp) row[c] = call.to;
 }
 
 template <typename T>
 __global__ void attend(AttendCall call, std::byte* arena) {
-  if (const Place p(call.q); p.inside) attend_row<T>(Warp{}, call, arena, p.item, p.head, p.token);
+  if (const WarpRow p(call.q); p.exists) attend_row<T>(Warp{}, call, arena, p.item, p.head, p.token);
 }
 
 template <typename T>
 __global__ void backward_queries(BackwardCall call, std::byte* arena) {
-  if (const Place p(call.q); p.inside) backward_query_row<T>(Warp{}, call, arena, p.item, p.head, p.token);
+  if (const WarpRow p(call.q); p.exists) backward_query_row<T>(Warp{}, call, arena, p.item, p.head, p.token);
 }
 
 template <typename T>
 __global__ void backward_keys(BackwardCall call, std::byte* arena) {
-  if (const Place p(call.k); p.inside) backward_key_row<T>(Warp{}, call, arena, p.item, p.head, p.token);
+  if (const WarpRow p(call.k); p.exists) backward_key_row<T>(Warp{}, call, arena, p.item, p.head, p.token);
 }
 
 template <typename T>
 __global__ void delta(DeltaCall call, std::byte* arena) {
-  if (const Place p(call.o); p.inside) delta_row<T>(Warp{}, call, arena, p.item, p.head, p.token);
+  if (const WarpRow p(call.o); p.exists) delta_row<T>(Warp{}, call, arena, p.item, p.head, p.token);
 }
 
 template <typename T>
 __global__ void surrogate(SurrogateCall call, std::byte* arena) {
-  if (const Place p(call.made); p.inside) surrogate_row<T>(Warp{}, call, arena, p.item, p.head, p.token);
+  if (const WarpRow p(call.made); p.exists) surrogate_row<T>(Warp{}, call, arena, p.item, p.head, p.token);
 }
 
 template <int kMax>
@@ -78,7 +78,7 @@ struct Summands {
 template <int kMax>
 __global__ void combine(const __grid_constant__ Summands<kMax> summands, MatrixView made, MatrixView made_lse,
                         std::byte* arena) {
-  if (const Place p(made); p.inside)
+  if (const WarpRow p(made); p.exists)
     combine_row(Warp{}, summands.summand, summands.count, made, made_lse, arena, p.item, p.head, p.token);
 }
 

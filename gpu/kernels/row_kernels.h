@@ -15,7 +15,7 @@ namespace meshattn::gpu {
 //   static constexpr int kMembers;
 //   int member() const;
 //   float sum(float x) const;   // over the members, the same for all, in a fixed order
-//   void meet() const;          // none goes on before all have come here
+//   void sync() const;          // none goes on before all have come here
 
 /// The log-sum-exp of no keys.
 inline constexpr float kNoKeys = -std::numeric_limits<float>::infinity();
@@ -27,7 +27,7 @@ template <typename T>
 
 /// A row spread over the members of a team, in registers.
 template <typename Team>
-struct Spread {
+struct RowFragment {
   static constexpr int kMax = (kMaxWidth + Team::kMembers - 1) / Team::kMembers;
   float number[kMax];
 
@@ -41,12 +41,12 @@ struct Spread {
 };
 
 template <typename T, typename Team>
-constexpr void load(const Team& team, Spread<Team>& row, const T* from, int width) {
+constexpr void load(const Team& team, RowFragment<Team>& row, const T* from, int width) {
   row.for_each(team, width, [&](float& x, int c) { x = to_float(from[c]); });
 }
 
 template <typename T, typename Team>
-constexpr float dot(const Team& team, Spread<Team>& row, const T* other, int width) {
+constexpr float dot(const Team& team, RowFragment<Team>& row, const T* other, int width) {
   float sum = 0;
   row.for_each(team, width, [&](float& x, int c) { sum += x * to_float(other[c]); });
   return team.sum(sum);
@@ -54,14 +54,14 @@ constexpr float dot(const Team& team, Spread<Team>& row, const T* other, int wid
 
 /// row += factor · x
 template <typename T, typename Team>
-constexpr void add(const Team& team, Spread<Team>& row, float factor, const T* x, int width) {
+constexpr void add(const Team& team, RowFragment<Team>& row, float factor, const T* x, int width) {
   row.for_each(team, width, [&](float& sum, int c) { sum += factor * to_float(x[c]); });
 }
 
 /// Merges attention over other keys, (x, x_lse), into (o, lse): what weighs less is scaled by log1p of its share.
 /// Either may have seen no keys.
 template <typename T, typename Team>
-constexpr void merge(const Team& team, Spread<Team>& o, float& lse, const T* x, float x_lse, int width) {
+constexpr void merge(const Team& team, RowFragment<Team>& o, float& lse, const T* x, float x_lse, int width) {
   if (x_lse == kNoKeys) return;
   if (lse == kNoKeys) {
     lse = x_lse;
@@ -79,7 +79,7 @@ constexpr void attend_row(const Team& team, const AttendCall& call, std::byte* a
                           std::int64_t i) {
   const int d = call.q.width, kv_head = head / (call.q.heads / call.k.heads);
   const float scale = 1 / std::sqrt(static_cast<float>(d));
-  Spread<Team> q{}, sum{};
+  RowFragment<Team> q{}, sum{};
   load(team, q, at<T>(arena, call.q, item, head, i), d);
   float highest = kNoKeys, weights = 0;
   for (std::int64_t j = call.band.keys_begin(i), end = call.band.keys_end(i, call.k.tokens); j < end; ++j) {
@@ -98,7 +98,7 @@ constexpr void attend_row(const Team& team, const AttendCall& call, std::byte* a
   if (call.merge) {
     const float before = *o_lse;
     merge(team, sum, lse, o, before, d);
-    team.meet();  // all have read o_lse before one writes it
+    team.sync();  // all have read o_lse before one writes it
   }
   sum.for_each(team, d, [&](float& x, int c) { o[c] = x; });
   if (team.member() == 0) *o_lse = lse;
@@ -111,7 +111,7 @@ constexpr void backward_query_row(const Team& team, const BackwardCall& call, st
   const int d = call.q.width, kv_head = head / (call.q.heads / call.k.heads);
   const float scale = 1 / std::sqrt(static_cast<float>(d));
   const float lse = *at<float>(arena, call.lse, item, head, i), delta = *at<float>(arena, call.delta, item, head, i);
-  Spread<Team> q{}, d_o{}, sum{};
+  RowFragment<Team> q{}, d_o{}, sum{};
   load(team, q, at<T>(arena, call.q, item, head, i), d);
   load(team, d_o, at<T>(arena, call.d_o, item, head, i), d);
   for (std::int64_t j = call.band.keys_begin(i), end = call.band.keys_end(i, call.k.tokens); j < end; ++j) {
@@ -130,7 +130,7 @@ constexpr void backward_key_row(const Team& team, const BackwardCall& call, std:
                                 std::int64_t j) {
   const int d = call.k.width, group = call.q.heads / call.k.heads;
   const float scale = 1 / std::sqrt(static_cast<float>(d));
-  Spread<Team> k{}, v{}, sum_k{}, sum_v{};
+  RowFragment<Team> k{}, v{}, sum_k{}, sum_v{};
   load(team, k, at<T>(arena, call.k, item, kv_head, j), d);
   load(team, v, at<T>(arena, call.v, item, kv_head, j), d);
   for (int head = kv_head * group; head < (kv_head + 1) * group; ++head)
@@ -151,7 +151,7 @@ constexpr void backward_key_row(const Team& team, const BackwardCall& call, std:
 template <typename T, typename Team>
 constexpr void delta_row(const Team& team, const DeltaCall& call, std::byte* arena, int item, int head,
                          std::int64_t i) {
-  Spread<Team> o{};
+  RowFragment<Team> o{};
   load(team, o, at<T>(arena, call.o, item, head, i), call.o.width);
   const float delta = dot(team, o, at<T>(arena, call.d_o, item, head, i), call.o.width);
   if (team.member() != 0) return;
@@ -163,7 +163,7 @@ constexpr void delta_row(const Team& team, const DeltaCall& call, std::byte* are
 template <typename T, typename Team>
 constexpr void surrogate_row(const Team& team, const SurrogateCall& call, std::byte* arena, int item, int head,
                              std::int64_t i) {
-  Spread<Team> row{};
+  RowFragment<Team> row{};
   const T* from = at<T>(arena, call.d_o, item, head, i);
   load(team, row, from, call.d_o.width);
   const float square = dot(team, row, from, call.d_o.width);
@@ -174,7 +174,7 @@ constexpr void surrogate_row(const Team& team, const SurrogateCall& call, std::b
 
 /// Calls f(a pointer of the type that the rows hold).
 template <typename F>
-constexpr void with_numbers(std::byte* arena, const MatrixView& rows, int item, int head, std::int64_t i, F&& f) {
+constexpr void visit_row(std::byte* arena, const MatrixView& rows, int item, int head, std::int64_t i, F&& f) {
   if (rows.dtype == Dtype::kFp32)
     f(at<float>(arena, rows, item, head, i));
   else if (rows.dtype == Dtype::kBf16)
@@ -187,17 +187,17 @@ constexpr void with_numbers(std::byte* arena, const MatrixView& rows, int item, 
 template <typename Team>
 constexpr void combine_row(const Team& team, const Summand* summands, int count, const MatrixView& made,
                            const MatrixView& made_lse, std::byte* arena, int item, int head, std::int64_t i) {
-  Spread<Team> sum{};
+  RowFragment<Team> sum{};
   float lse = kNoKeys;
   for (int s = 0; s < count; ++s)
-    with_numbers(arena, summands[s].rows, item, head, i, [&](const auto* x) {
+    visit_row(arena, summands[s].rows, item, head, i, [&](const auto* x) {
       if (made_lse.width > 0)
         merge(team, sum, lse, x, *at<float>(arena, summands[s].lse, item, head, i), made.width);
       else
         add(team, sum, 1, x, made.width);
     });
-  team.meet();  // made may be one of the summands
-  with_numbers(arena, made, item, head, i, [&]<typename T>(T* to) {
+  team.sync();  // made may be one of the summands
+  visit_row(arena, made, item, head, i, [&]<typename T>(T* to) {
     sum.for_each(team, made.width, [&](float& x, int c) { to[c] = from_float<T>(x); });
   });
   if (made_lse.width > 0 && team.member() == 0) *at<float>(arena, made_lse, item, head, i) = lse;

@@ -78,7 +78,7 @@ std::vector<std::byte> input_bytes(const Schedule& s, ValueId v, const cpu::Tens
     if (tensor.size() < (in_layer + 1) * width)
       throw InvalidInput(fmt::format("{} is given with {} numbers, too few for its shape", name_of(s.values[v].tensor),
                                      tensor.size()));
-    with_numbers(bytes.data(), rows, item, head, token, [&]<typename T>(T* to) {
+    visit_row(bytes.data(), rows, item, head, token, [&]<typename T>(T* to) {
       for (std::size_t c = 0; c < width; ++c) to[c] = from_float<T>(static_cast<float>(tensor[in_layer * width + c]));
     });
   });
@@ -94,7 +94,7 @@ void read_output(const Schedule& s, ValueId v, std::span<const std::byte> bytes,
     if (tensor.empty())
       tensor.assign(cpu::rows_of_layer(s.problem.shape, on_kv_side(s.values[v].tensor)) * width,
                     std::numeric_limits<double>::quiet_NaN());
-    with_numbers(copy.data(), rows, item, head, token, [&](const auto* from) {
+    visit_row(copy.data(), rows, item, head, token, [&](const auto* from) {
       for (std::size_t c = 0; c < width; ++c) tensor[in_layer * width + c] = static_cast<double>(to_float(from[c]));
     });
   });
