@@ -13,7 +13,7 @@ namespace meshattn::gpu {
 namespace {
 
 using Tensor = Graph::Tensor;
-using Sight = FusedKey::Sight;
+using Bounds = FusedKey::Bounds;
 
 cudnnDataType_t type_of(Dtype dtype) {
   return dtype == Dtype::kBf16 ? CUDNN_DATA_BFLOAT16 : dtype == Dtype::kFp16 ? CUDNN_DATA_HALF : CUDNN_DATA_FLOAT;
@@ -119,8 +119,8 @@ class Builder {
 
   /// Scores of pairs that the band does not have become those of no weight.
   Tensor seen(const Tensor& x) {
-    if (k_.sight == Sight::kFull) return x;
-    const Tensor no_sight = g_.scalar(kGraphNoSight, CUDNN_DATA_FLOAT);
+    if (k_.bounds == Bounds::kFull) return x;
+    const Tensor masked_score = g_.scalar(kGraphMaskedScore, CUDNN_DATA_FLOAT);
     const Tensor query = like(x, CUDNN_DATA_INT32), key = like(x, CUDNN_DATA_INT32);
     g_.index(x, 2, query);
     g_.index(x, 3, key);
@@ -128,7 +128,7 @@ class Builder {
     const auto keep = [&](const Tensor& limit, cudnnPointwiseMode_t how) {
       const Tensor where = like(x, CUDNN_DATA_BOOLEAN), kept = like(x);
       g_.binary(how, limit, key, where, CUDNN_DATA_BOOLEAN);
-      g_.select(where, result, no_sight, kept);
+      g_.select(where, result, masked_score, kept);
       result = kept;
     };
     const auto moved = [&](GraphTensorNumber by) {
@@ -136,9 +136,9 @@ class Builder {
       g_.binary(CUDNN_POINTWISE_ADD, query, g_.scalar(by, CUDNN_DATA_INT32), limit, CUDNN_DATA_INT32);
       return limit;
     };
-    if (k_.sight == Sight::kCausal) keep(query, CUDNN_POINTWISE_CMP_GE);
-    if (k_.sight == Sight::kUpper || k_.sight == Sight::kBoth) keep(moved(kGraphUpper), CUDNN_POINTWISE_CMP_GE);
-    if (k_.sight == Sight::kLower || k_.sight == Sight::kBoth) keep(moved(kGraphLower), CUDNN_POINTWISE_CMP_LE);
+    if (k_.bounds == Bounds::kCausal) keep(query, CUDNN_POINTWISE_CMP_GE);
+    if (k_.bounds == Bounds::kUpper || k_.bounds == Bounds::kBoth) keep(moved(kGraphUpper), CUDNN_POINTWISE_CMP_GE);
+    if (k_.bounds == Bounds::kLower || k_.bounds == Bounds::kBoth) keep(moved(kGraphLower), CUDNN_POINTWISE_CMP_LE);
     return result;
   }
 
@@ -161,7 +161,7 @@ void require_shapes(const FusedKey& key) {
 GraphScalars scalars_of(const FusedKernel& kernel) {
   GraphScalars scalars;
   // What cuDNN's own frontend takes for pairs that are left out: minus infinity from 9.10 on.
-  scalars.no_sight =
+  scalars.masked_score =
       cudnnGetVersion() >= 91000 ? -std::numeric_limits<float>::infinity() : std::numeric_limits<float>::lowest();
   const Band band = std::visit([](const auto& call) { return call.band; }, kernel.call);
   scalars.scale = 1 / std::sqrt(static_cast<float>(kernel.key.width));
@@ -185,7 +185,7 @@ std::vector<std::pair<std::int64_t, void*>> graph_tensors(const FusedKernel& ker
   std::visit(common, kernel.call);
   if (const auto* forward = std::get_if<AttendCall>(&kernel.call)) add(kGraphO, forward->o);
   if (const auto* backward = std::get_if<BackwardCall>(&kernel.call)) {
-    add(kGraphO, kernel.before->made);
+    add(kGraphO, kernel.prologue->made);
     add(kGraphDO, backward->d_o);
     add(kGraphDQ, backward->dq);
     add(kGraphDK, backward->dk);
@@ -193,10 +193,10 @@ std::vector<std::pair<std::int64_t, void*>> graph_tensors(const FusedKernel& ker
     all.emplace_back(kGraphOne, &scalars.one);
     if (!kernel.key.repeatable) all.emplace_back(kGraphDQSum, arena + kernel.dq_sum);
   }
-  const Sight sight = kernel.key.sight;
-  if (sight != Sight::kFull) all.emplace_back(kGraphNoSight, &scalars.no_sight);
-  if (sight == Sight::kUpper || sight == Sight::kBoth) all.emplace_back(kGraphUpper, &scalars.upper);
-  if (sight == Sight::kLower || sight == Sight::kBoth) all.emplace_back(kGraphLower, &scalars.lower);
+  const Bounds bounds = kernel.key.bounds;
+  if (bounds != Bounds::kFull) all.emplace_back(kGraphMaskedScore, &scalars.masked_score);
+  if (bounds == Bounds::kUpper || bounds == Bounds::kBoth) all.emplace_back(kGraphUpper, &scalars.upper);
+  if (bounds == Bounds::kLower || bounds == Bounds::kBoth) all.emplace_back(kGraphLower, &scalars.lower);
   return all;
 }
 

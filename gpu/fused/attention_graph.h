@@ -10,8 +10,8 @@
 
 namespace meshattn::gpu {
 
-/// Numbers of the tensors in memory or by value. A graph has those that its comment names, the scale, kGraphNoSight
-/// unless its sight is full, and the ends of its band that are not fixed.
+/// Numbers of the tensors in memory or by value. A graph has those that its comment names, the scale, kGraphMaskedScore
+/// unless its bounds are full, and the ends of its band that are not fixed.
 enum GraphTensorNumber : std::int64_t {
   kGraphQ = 1,
   kGraphK,
@@ -22,17 +22,17 @@ enum GraphTensorNumber : std::int64_t {
   kGraphDQ,
   kGraphDK,
   kGraphDV,
-  kGraphDQSum,    ///< backward, unless repeatable: dq_sum_bytes of zeros, into which dq is added up
-  kGraphScale,    ///< fp32: 1/√width
-  kGraphNoSight,  ///< fp32: the score of pairs that the band leaves out
-  kGraphOne,      ///< fp32: 1; backward
-  kGraphUpper,    ///< int32
-  kGraphLower,    ///< int32
+  kGraphDQSum,        ///< backward, unless repeatable: dq_sum_bytes of zeros, into which dq is added up
+  kGraphScale,        ///< fp32: 1/√width
+  kGraphMaskedScore,  ///< fp32: the score of pairs that the band leaves out
+  kGraphOne,          ///< fp32: 1; backward
+  kGraphUpper,        ///< int32
+  kGraphLower,        ///< int32
 };
 
 /// What a kernel's graph takes by value; must live until it has been run.
 struct GraphScalars {
-  float scale = 1, no_sight = 0, one = 1;
+  float scale = 1, masked_score = 0, one = 1;
   std::int32_t upper = 0, lower = 0;
 };
 

@@ -19,7 +19,7 @@ namespace {
 
 /// A group of heads may be too large for the sum that follows.
 bool may_sum(const FusedKernel& kernel) {
-  return std::ranges::all_of(kernel.after, [](const CombineCall& c) { return c.summands.size() <= kMaxSummands; });
+  return std::ranges::all_of(kernel.epilogue, [](const CombineCall& c) { return c.summands.size() <= kMaxSummands; });
 }
 
 bool is_attention(const Call& call) {
@@ -68,13 +68,13 @@ class FusedAttention::Plans {
 
   bool run(std::size_t call, std::byte* arena, cudaStream_t stream) const {
     for (const auto& [kernel, plan, scalars, pack] : kernels_[call]) {
-      if (kernel.before) launch(*kernel.before, arena, stream);
-      if (kernel.before && !kernel.key.repeatable)
+      if (kernel.prologue) launch(*kernel.prologue, arena, stream);
+      if (kernel.prologue && !kernel.key.repeatable)
         check(cudaMemsetAsync(arena + kernel.dq_sum, 0, dq_sum_bytes(kernel.key), stream), "clearing a sum of dq");
       if (cudnnSetStream(device_.handle(), stream) != CUDNN_STATUS_SUCCESS)
         throw DeviceError("cuDNN does not take a stream");
       plan->run(device_.handle(), *pack);
-      for (const CombineCall& sum : kernel.after) launch(sum, arena, stream);
+      for (const CombineCall& sum : kernel.epilogue) launch(sum, arena, stream);
     }
     return !kernels_[call].empty();
   }

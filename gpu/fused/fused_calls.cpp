@@ -57,7 +57,7 @@ FusedKey key_of(Pass pass, const MatrixView& q, const MatrixView& k, const Band&
   FusedKey key;
   key.pass = pass;
   key.dtype = q.dtype;
-  key.sight = sight_of(band);
+  key.bounds = bounds_of(band);
   key.items = q.items;
   key.heads = q.heads;
   key.kv_heads = k.heads;
@@ -90,7 +90,7 @@ FusedKernel forward(const AttendCall& call, Scratch& scratch) {
     kernel.o = scratch.like(call.o, Dtype::kFp32);
     kernel.lse = scratch.like(call.lse, Dtype::kFp32);
     kernel.merge = false;
-    f.after.push_back({{{call.o, call.lse}, {kernel.o, kernel.lse}}, call.o, call.lse});
+    f.epilogue.push_back({{{call.o, call.lse}, {kernel.o, kernel.lse}}, call.o, call.lse});
   }
   f.key.o = strides_of(kernel.o);
   f.key.lse = strides_of(kernel.lse);
@@ -105,18 +105,18 @@ FusedKernel backward(const BackwardCall& call, bool repeatable, bool of_group, c
   kernel.add_dq = kernel.add_dkv = false;
   if (call.add_dq) {
     kernel.dq = scratch.like(call.dq, Dtype::kFp32);
-    b.after.push_back(sum_of(call.dq, true, kernel.dq, false));
+    b.epilogue.push_back(sum_of(call.dq, true, kernel.dq, false));
   }
   if (call.add_dkv || of_group) {
     kernel.dk = scratch.like(call.dk, Dtype::kFp32);
     kernel.dv = scratch.like(call.dv, Dtype::kFp32);
-    b.after.push_back(sum_of(dk, call.add_dkv, kernel.dk, of_group));
-    b.after.push_back(sum_of(dv, call.add_dkv, kernel.dv, of_group));
+    b.epilogue.push_back(sum_of(dk, call.add_dkv, kernel.dk, of_group));
+    b.epilogue.push_back(sum_of(dv, call.add_dkv, kernel.dv, of_group));
   }
   b.key = key_of(Pass::kBackward, kernel.q, kernel.k, call.band);
   b.key.repeatable = repeatable;
   b.key.d_o = strides_of(kernel.d_o);
-  b.key.o = strides_of(b.before->made);
+  b.key.o = strides_of(b.prologue->made);
   b.key.lse = strides_of(kernel.lse);
   b.key.dq = strides_of(kernel.dq);
   b.key.dk = strides_of(kernel.dk);
@@ -151,11 +151,11 @@ MatrixStrides strides_of(const MatrixView& rows) {
   return {rows.item_stride * rows.width, rows.head_stride * rows.width, rows.width};
 }
 
-FusedKey::Sight sight_of(const Band& band) {
-  using Sight = FusedKey::Sight;
-  if (band.is_full()) return Sight::kFull;
-  if (band.lower != -Band::kUnbounded) return band.upper == Band::kUnbounded ? Sight::kLower : Sight::kBoth;
-  return band.upper == 0 ? Sight::kCausal : Sight::kUpper;
+FusedKey::Bounds bounds_of(const Band& band) {
+  using Bounds = FusedKey::Bounds;
+  if (band.is_full()) return Bounds::kFull;
+  if (band.lower != -Band::kUnbounded) return band.upper == Band::kUnbounded ? Bounds::kLower : Bounds::kBoth;
+  return band.upper == 0 ? Bounds::kCausal : Bounds::kUpper;
 }
 
 std::uint64_t dq_sum_bytes(const FusedKey& key) {

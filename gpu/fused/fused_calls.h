@@ -22,10 +22,10 @@ struct MatrixStrides {
 /// What a fused kernel is planned for: sizes, strides and which ends of the band there are (their places are run-time
 /// arguments, but for a causal mask from the corner).
 struct FusedKey {
-  enum class Sight : std::uint8_t { kFull, kCausal, kUpper, kLower, kBoth };
+  enum class Bounds : std::uint8_t { kFull, kCausal, kUpper, kLower, kBoth };
   Pass pass = Pass::kForward;
   Dtype dtype = Dtype::kBf16;
-  Sight sight = Sight::kFull;
+  Bounds bounds = Bounds::kFull;
   bool repeatable = false;  ///< backward: dq is not summed up by atomic additions; takes workspace of queries × keys
   std::int64_t items = 0, heads = 0, kv_heads = 0, queries = 0, keys = 0, width = 0;
   MatrixStrides q, k, o, lse;  ///< v as k; backward: o is the surrogate
@@ -34,7 +34,7 @@ struct FusedKey {
   friend auto operator<=>(const FusedKey&, const FusedKey&) = default;
 };
 
-[[nodiscard]] FusedKey::Sight sight_of(const Band& band);
+[[nodiscard]] FusedKey::Bounds bounds_of(const Band& band);
 
 /// Bytes into which a backward kernel that is not repeatable adds up dq; zero when it begins.
 [[nodiscard]] std::uint64_t dq_sum_bytes(const FusedKey& key);
@@ -43,11 +43,11 @@ struct FusedKey {
 /// and is given another O that has the same.
 struct FusedKernel {
   FusedKey key;
-  std::optional<SurrogateCall> before;  ///< backward
+  std::optional<SurrogateCall> prologue;  ///< backward
   std::variant<AttendCall, BackwardCall>
       call;                  ///< results in scratch memory, if they are merged or summed up afterwards
   std::uint64_t dq_sum = 0;  ///< backward, unless repeatable: where in the arena
-  std::vector<CombineCall> after;
+  std::vector<CombineCall> epilogue;
 };
 
 /// The kernels of a call.

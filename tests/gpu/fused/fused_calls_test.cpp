@@ -18,7 +18,7 @@ namespace {
 
 using gpu::FusedKey;
 using gpu::MatrixView;
-using Sight = FusedKey::Sight;
+using Bounds = FusedKey::Bounds;
 
 /// What must be true of a key, for a library that knows nothing but the key and where matrices begin.
 void expect_told(const FusedKey& key, const MatrixView& q, const MatrixView& k, const MatrixView& o,
@@ -54,9 +54,9 @@ class FusedOnCpu {
 
  private:
   void run(const gpu::FusedKernel& kernel, std::byte* arena) const {
-    if (kernel.before) gpu::run_on_cpu(*kernel.before, arena);
+    if (kernel.prologue) gpu::run_on_cpu(*kernel.prologue, arena);
     std::visit([&](const auto& call) { run(kernel, call, arena); }, kernel.call);
-    for (const gpu::CombineCall& sum : kernel.after) gpu::run_on_cpu(sum, arena);
+    for (const gpu::CombineCall& sum : kernel.epilogue) gpu::run_on_cpu(sum, arena);
   }
   void run(const gpu::FusedKernel& kernel, const gpu::AttendCall& call, std::byte* arena) const {
     expect_told(kernel.key, call.q, call.k, call.o, call.lse);
@@ -66,7 +66,7 @@ class FusedOnCpu {
   /// Makes delta from what it is given as O, behind all scratch memory.
   void run(const gpu::FusedKernel& kernel, gpu::BackwardCall call, std::byte* arena) const {
     const FusedKey& key = kernel.key;
-    expect_told(key, call.q, call.k, kernel.before->made, call.lse);
+    expect_told(key, call.q, call.k, kernel.prologue->made, call.lse);
     EXPECT_EQ(key.d_o, gpu::strides_of(call.d_o));
     EXPECT_EQ(key.dq, gpu::strides_of(call.dq));
     EXPECT_EQ(key.dk, gpu::strides_of(call.dk));
@@ -80,7 +80,7 @@ class FusedOnCpu {
     };
     const std::uint64_t free = scratch_ + kScratch, lse = free + 4 * static_cast<std::uint64_t>(q.row_count());
     call.delta = numbers(free);
-    gpu::run_on_cpu(gpu::DeltaCall{kernel.before->made, call.lse, call.d_o, numbers(lse), call.delta}, arena);
+    gpu::run_on_cpu(gpu::DeltaCall{kernel.prologue->made, call.lse, call.d_o, numbers(lse), call.delta}, arena);
     gpu::run_on_cpu(call, arena);
   }
 
@@ -131,9 +131,9 @@ TEST(FusedCalls, GroupedHeadsAreItemsOfTheirOwn) {
     EXPECT_EQ(std::tuple(b.key.items, b.key.heads, b.key.kv_heads), std::tuple(2, 3, 3));
     EXPECT_EQ(std::get<gpu::BackwardCall>(b.call).q.offset, item * 6 * 16 * 8 * 2);
     EXPECT_EQ(b.key.k.head, 0);  // one for all of the group
-    ASSERT_EQ(b.after.size(), 2u);
-    EXPECT_EQ(b.after[0].summands.size(), 3u);
-    EXPECT_EQ(b.after[0].made.offset, call.dk.offset + item * 2 * 16 * 8 * 4);
+    ASSERT_EQ(b.epilogue.size(), 2u);
+    EXPECT_EQ(b.epilogue[0].summands.size(), 3u);
+    EXPECT_EQ(b.epilogue[0].made.offset, call.dk.offset + item * 2 * 16 * 8 * 4);
   }
 }
 
@@ -155,7 +155,7 @@ std::vector<Bytes> scratch_of(const gpu::FusedKernel& kernel) {
   if (const auto* a = std::get_if<gpu::AttendCall>(&kernel.call))
     for (const MatrixView* rows : {&a->o, &a->lse}) take(taken, *rows);
   if (const auto* b = std::get_if<gpu::BackwardCall>(&kernel.call)) {
-    for (const MatrixView* rows : {&kernel.before->made, &b->dq, &b->dk, &b->dv}) take(taken, *rows);
+    for (const MatrixView* rows : {&kernel.prologue->made, &b->dq, &b->dk, &b->dv}) take(taken, *rows);
     if (!kernel.key.repeatable) take(taken, kernel.dq_sum, gpu::dq_sum_bytes(kernel.key));
   }
   return taken;
@@ -224,13 +224,13 @@ TEST(FusedCalls, WhatTheyDoNotTakeIsLeft) {
   }
 }
 
-TEST(Sights, AreTheEndsThatABandHas) {
+TEST(Bounds, AreTheEndsThatABandHas) {
   using gpu::Band;
-  EXPECT_EQ(gpu::sight_of({}), Sight::kFull);
-  EXPECT_EQ(gpu::sight_of({-Band::kUnbounded, 0}), Sight::kCausal);
-  EXPECT_EQ(gpu::sight_of({-Band::kUnbounded, 5}), Sight::kUpper);
-  EXPECT_EQ(gpu::sight_of({-3, Band::kUnbounded}), Sight::kLower);
-  EXPECT_EQ(gpu::sight_of({-3, 0}), Sight::kBoth);
+  EXPECT_EQ(gpu::bounds_of({}), Bounds::kFull);
+  EXPECT_EQ(gpu::bounds_of({-Band::kUnbounded, 0}), Bounds::kCausal);
+  EXPECT_EQ(gpu::bounds_of({-Band::kUnbounded, 5}), Bounds::kUpper);
+  EXPECT_EQ(gpu::bounds_of({-3, Band::kUnbounded}), Bounds::kLower);
+  EXPECT_EQ(gpu::bounds_of({-3, 0}), Bounds::kBoth);
 }
 
 }  // namespace

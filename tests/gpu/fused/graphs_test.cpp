@@ -17,7 +17,7 @@
 namespace meshattn::gpu {
 namespace {
 
-using Sight = FusedKey::Sight;
+using Bounds = FusedKey::Bounds;
 
 /// Without a device cuDNN plans for the properties of one. Where it has a kernel it goes on to load it, and fails at
 /// the toolkit's driver without a driver in it (CUDA_ERROR_STUB_LIBRARY, 34); where it has none it says so before. With
@@ -39,11 +39,11 @@ MatrixStrides strides(std::int64_t heads, std::int64_t tokens, std::int64_t widt
   return {heads * tokens * width, tokens * width, width};
 }
 
-FusedKey key(Pass pass, Sight sight, std::int64_t heads, std::int64_t kv_heads, std::int64_t queries, std::int64_t keys,
-             std::int64_t width) {
+FusedKey key(Pass pass, Bounds bounds, std::int64_t heads, std::int64_t kv_heads, std::int64_t queries,
+             std::int64_t keys, std::int64_t width) {
   FusedKey k;
   k.pass = pass;
-  k.sight = sight;
+  k.bounds = bounds;
   k.items = 1;
   k.heads = heads;
   k.kv_heads = kv_heads;
@@ -59,33 +59,33 @@ FusedKey key(Pass pass, Sight sight, std::int64_t heads, std::int64_t kv_heads, 
 class Graphs : public ::testing::TestWithParam<const char*> {};
 
 TEST_P(Graphs, EverySightIsTaken) {
-  for (Sight sight : {Sight::kFull, Sight::kCausal, Sight::kUpper, Sight::kLower, Sight::kBoth})
+  for (Bounds bounds : {Bounds::kFull, Bounds::kCausal, Bounds::kUpper, Bounds::kLower, Bounds::kBoth})
     for (bool repeatable : {false, true}) {  // each compiles for seconds: the types share the two
-      FusedKey forward = key(Pass::kForward, sight, 32, 8, 4096, 4096, 128);
-      FusedKey backward = key(Pass::kBackward, sight, 32, 32, 4096, 4096, 128);
+      FusedKey forward = key(Pass::kForward, bounds, 32, 8, 4096, 4096, 128);
+      FusedKey backward = key(Pass::kBackward, bounds, 32, 32, 4096, 4096, 128);
       forward.dtype = backward.dtype = repeatable ? Dtype::kFp16 : Dtype::kBf16;
       backward.repeatable = repeatable;
-      EXPECT_EQ(plan(forward, GetParam()), "taken") << static_cast<int>(sight);
-      EXPECT_EQ(plan(backward, GetParam()), "taken") << static_cast<int>(sight);
+      EXPECT_EQ(plan(forward, GetParam()), "taken") << static_cast<int>(bounds);
+      EXPECT_EQ(plan(backward, GetParam()), "taken") << static_cast<int>(bounds);
     }
 }
 
 TEST_P(Graphs, SizesThatSchedulesHaveAreTaken) {
   for (const auto& [queries, keys] : {std::pair{4001, 3999}, {512, 16384}, {16384, 512}, {256, 256}})
     for (int width : {64, 128}) {
-      EXPECT_EQ(plan(key(Pass::kForward, Sight::kCausal, 8, 2, queries, keys, width), GetParam()), "taken");
-      EXPECT_EQ(plan(key(Pass::kBackward, Sight::kCausal, 8, 8, queries, keys, width), GetParam()), "taken");
+      EXPECT_EQ(plan(key(Pass::kForward, Bounds::kCausal, 8, 2, queries, keys, width), GetParam()), "taken");
+      EXPECT_EQ(plan(key(Pass::kBackward, Bounds::kCausal, 8, 8, queries, keys, width), GetParam()), "taken");
     }
 }
 
 /// Part of the tokens of a longer value, and heads folded into groups that share a key/value head.
 TEST_P(Graphs, StridesThatSchedulesHaveAreTaken) {
-  FusedKey part = key(Pass::kForward, Sight::kFull, 8, 2, 2048, 1024, 128);
+  FusedKey part = key(Pass::kForward, Bounds::kFull, 8, 2, 2048, 1024, 128);
   part.q = strides(8, 4096, 128);
   part.k = strides(2, 8192, 128);
   part.lse = strides(8, 4096, 1);
   EXPECT_EQ(plan(part, GetParam()), "taken");
-  FusedKey folded = key(Pass::kBackward, Sight::kCausal, 4, 4, 4096, 4096, 128);
+  FusedKey folded = key(Pass::kBackward, Bounds::kCausal, 4, 4, 4096, 4096, 128);
   folded.items = 8;  // key/value heads
   folded.k = {4096 * 128, 0, 128};
   EXPECT_EQ(plan(folded, GetParam()), "taken");
@@ -93,8 +93,8 @@ TEST_P(Graphs, StridesThatSchedulesHaveAreTaken) {
 
 /// What may_take and the fall-back to the reference kernels are for.
 TEST_P(Graphs, WhatNoKernelDoesIsSaid) {
-  EXPECT_NE(plan(key(Pass::kForward, Sight::kFull, 8, 8, 256, 256, 12), GetParam()), "taken");
-  EXPECT_NE(plan(key(Pass::kBackward, Sight::kFull, 8, 8, 256, 256, 12), GetParam()), "taken");
+  EXPECT_NE(plan(key(Pass::kForward, Bounds::kFull, 8, 8, 256, 256, 12), GetParam()), "taken");
+  EXPECT_NE(plan(key(Pass::kBackward, Bounds::kFull, 8, 8, 256, 256, 12), GetParam()), "taken");
 }
 
 INSTANTIATE_TEST_SUITE_P(Devices, Graphs, ::testing::Values("sm80", "sm90", "sm100"),
@@ -102,10 +102,10 @@ INSTANTIATE_TEST_SUITE_P(Devices, Graphs, ::testing::Values("sm80", "sm90", "sm1
 
 /// cuDNN itself plans all of these.
 TEST(Shapes, WithoutAMeaningAreRefused) {
-  EXPECT_THROW((void)forward_graph(key(Pass::kForward, Sight::kFull, 8, 3, 256, 256, 128)), DeviceError);
-  EXPECT_THROW((void)forward_graph(key(Pass::kForward, Sight::kFull, 8, 0, 256, 256, 128)), DeviceError);
-  EXPECT_THROW((void)forward_graph(key(Pass::kForward, Sight::kFull, 8, 8, 0, 256, 128)), DeviceError);
-  EXPECT_THROW((void)backward_graph(key(Pass::kBackward, Sight::kFull, 8, 2, 256, 256, 128)), DeviceError);
+  EXPECT_THROW((void)forward_graph(key(Pass::kForward, Bounds::kFull, 8, 3, 256, 256, 128)), DeviceError);
+  EXPECT_THROW((void)forward_graph(key(Pass::kForward, Bounds::kFull, 8, 0, 256, 256, 128)), DeviceError);
+  EXPECT_THROW((void)forward_graph(key(Pass::kForward, Bounds::kFull, 8, 8, 0, 256, 128)), DeviceError);
+  EXPECT_THROW((void)backward_graph(key(Pass::kBackward, Bounds::kFull, 8, 2, 256, 256, 128)), DeviceError);
 }
 
 /// What graphs compute, as they are written, against the reference kernels: 2 items, 6 query heads on 2 or 6 of keys,
@@ -146,13 +146,13 @@ class GraphMeaning : public ::testing::TestWithParam<std::tuple<int, Band>> {
     std::vector<std::byte> reference = arena_;
     run_on_cpu(call, reference.data());
     for (FusedKernel& kernel : fused(call, kScratch, repeatable).kernels) {
-      if (kernel.before) run_on_cpu(*kernel.before, arena_.data());
+      if (kernel.prologue) run_on_cpu(*kernel.prologue, arena_.data());
       GraphScalars scalars = scalars_of(kernel);
       const auto tensors = graph_tensors(kernel, scalars, arena_.data());
       EXPECT_NO_THROW((void)GraphPlan::pack(tensors, arena_.data()));  // needs no device
       testing::interpret(kernel.key.pass == Pass::kForward ? forward_graph(kernel.key) : backward_graph(kernel.key),
                          tensors);
-      for (const CombineCall& sum : kernel.after) run_on_cpu(sum, arena_.data());
+      for (const CombineCall& sum : kernel.epilogue) run_on_cpu(sum, arena_.data());
     }
     return reference;
   }
