@@ -177,8 +177,8 @@ std::vector<Repeat> merged(const Schedule& s, std::vector<std::vector<Repeat>> b
       seen[k].begin_s = std::min(seen[k].begin_s, theirs.begin_s);
       seen[k].end_s = std::max(seen[k].end_s, theirs.end_s);
       seen[k].issue_s = std::max(seen[k].issue_s, theirs.issue_s);
-      seen[k].clocks_within_s.insert(seen[k].clocks_within_s.end(), theirs.clocks_within_s.begin(),
-                                     theirs.clocks_within_s.end());
+      seen[k].clock_uncertainties_s.insert(seen[k].clock_uncertainties_s.end(), theirs.clock_uncertainties_s.begin(),
+                                           theirs.clock_uncertainties_s.end());
       for (OpId op = s.ops_begin(programs[i].rank); timed && op < s.ops_end(programs[i].rank); ++op) {
         seen[k].trace.start_s[op] = theirs.trace.start_s[op];
         seen[k].trace.end_s[op] = theirs.trace.end_s[op];

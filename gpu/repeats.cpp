@@ -56,14 +56,14 @@ Trace gathered(const Schedule& s, std::span<const Program> programs, const Repea
 }
 
 /// How far times of any two clocks may be off each other, in process 0: the two that are furthest off its own.
-double clocks_within(std::span<const Repeat> seen, double host_within_s, double timeout_s, const Job& job) {
+double clocks_uncertainty(std::span<const Repeat> seen, double host_uncertainty_s, double timeout_s, const Job& job) {
   std::vector<double> mine{0};  // the host's, unless devices have their own
   for (const Repeat& one : seen)
-    for (std::size_t i = 0; i < one.clocks_within_s.size(); ++i) {
-      mine.resize(one.clocks_within_s.size());
-      mine[i] = std::max(mine[i], one.clocks_within_s[i]);
+    for (std::size_t i = 0; i < one.clock_uncertainties_s.size(); ++i) {
+      mine.resize(one.clock_uncertainties_s.size());
+      mine[i] = std::max(mine[i], one.clock_uncertainties_s[i]);
     }
-  for (double& within_s : mine) within_s += host_within_s;
+  for (double& uncertainty_s : mine) uncertainty_s += host_uncertainty_s;
   std::vector<double> all;
   for (const std::vector<std::byte>& bytes : job.gather(bytes_of(mine), deadline_in(timeout_s)))
     for (double theirs : numbers_of(bytes)) all.push_back(theirs);
@@ -106,10 +106,10 @@ RunResult gather_repeats(const Schedule& s, std::span<const Program> programs, s
   RunResult result;
   for (const Program& program : programs) result.served.push_back(program.rank);
   const ClockReading now = read_clock(job, deadline_in(options.timeout_s));
-  const double within_s = std::max(before.offset.within_s, now.offset.within_s);
+  const double uncertainty_s = std::max(before.offset.uncertainty_s, now.offset.uncertainty_s);
   const double drift =
       now.at_s > before.at_s ? (now.offset.seconds - before.offset.seconds) / (now.at_s - before.at_s) : 0;
-  result.clocks_within_s = clocks_within(seen, within_s, options.timeout_s, job);
+  result.clock_uncertainty_s = clocks_uncertainty(seen, uncertainty_s, options.timeout_s, job);
   std::vector<Trace> traces;
   for (const Repeat& one : seen) {
     const double offset_s = before.offset.seconds + drift * (one.begin_s - before.at_s);

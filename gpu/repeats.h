@@ -14,12 +14,13 @@ namespace meshattn::gpu {
 /// One repeat as some ranks of this process saw it, on this machine's clock.
 struct Repeat {
   double begin_s = 0, end_s = 0;
-  double issue_s = 0;                   ///< from the begin until the host had issued all
-  Trace trace;                          ///< of these ranks' ops
-  std::vector<double> clocks_within_s;  ///< by device with a clock of its own: how far it may be off this machine's
+  double issue_s = 0;  ///< from the begin until the host had issued all
+  Trace trace;         ///< of these ranks' ops
+  std::vector<double>
+      clock_uncertainties_s;  ///< by device with a clock of its own: how far it may be off this machine's
 };
 
-/// Issues repeatedly to a device (`finish(Deadline)`, `read_times(Trace&)`, `clocks_within_s()`), each
+/// Issues repeatedly to a device (`finish(Deadline)`, `read_times(Trace&)`, `clock_uncertainties_s()`), each
 /// time after `prepare`.
 /// @returns what was seen, but for the warm-ups
 template <typename SomeDevice, typename Issue, typename Prepare>
@@ -39,7 +40,7 @@ template <typename SomeDevice, typename Issue, typename Prepare>
     seen.end_s = now_s();
     if (options.timed) {
       device.read_times(seen.trace);
-      seen.clocks_within_s = device.clocks_within_s();
+      seen.clock_uncertainties_s = device.clock_uncertainties_s();
     }
     if (i >= options.warm_ups) all.push_back(std::move(seen));
   }

@@ -44,7 +44,7 @@ struct RunResult {
   std::vector<double> host_s;       ///< likewise, from the first call of this process's host until it saw the end
   std::vector<double> issue_s;      ///< likewise, until it had issued everything
   Trace trace;                      ///< of the repeat with the median makespan, if timed; in process 0
-  double clocks_within_s = 0;       ///< times of different devices are no further off each other; in process 0
+  double clock_uncertainty_s = 0;   ///< times of different devices are no further off each other; in process 0
   std::vector<Rank> served;         ///< by this process
   cpu::Tensors outputs;             ///< rows of these ranks; NaN elsewhere; none if `numbers` are made up
 };

@@ -53,8 +53,8 @@ void print(std::ostream& out, const RunRequest& asked, const std::vector<PassRun
         << aligned(
                {{"measured", time_text(pass.result.trace.makespan_s),
                  fmt::format("median of {}: {} to {}{}", o.repeats, time_text(least), time_text(most),
-                             pass.result.clocks_within_s > 0
-                                 ? ", clocks within " + time_text(pass.result.clocks_within_s)
+                             pass.result.clock_uncertainty_s > 0
+                                 ? ", clocks within " + time_text(pass.result.clock_uncertainty_s)
                                  : "")},
                 {"issued", time_text(median(pass.result.issue_s)), "by the host, from the start"},
                 {"estimated", time_text(pass.estimate_s), "on " + asked.request.cluster.name},
@@ -88,7 +88,7 @@ void write_json(std::ostream& out, const RunRequest& asked, const std::vector<Pa
     nlohmann::ordered_json pass{{"makespans_s", done.result.makespans_s},
                                 {"issue_s", median(done.result.issue_s)},
                                 {"estimate_s", done.estimate_s},
-                                {"clocks_within_s", done.result.clocks_within_s}};
+                                {"clocks_within_s", done.result.clock_uncertainty_s}};
     for (std::size_t i = 0; i < done.deviations.size(); ++i) {
       pass["deviation"][done.deviations[i].tensor] = done.deviations[i].relative;
       pass["deviation_of_dense"][done.deviations[i].tensor] = done.dense_deviations[i].relative;

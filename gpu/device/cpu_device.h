@@ -39,7 +39,7 @@ class CpuDevice final : public Device {
   /// Writes when each op ran last: seconds of the steady clock. Must be finished.
   void read_times(Trace& trace) const;
   /// It has this machine's clock.
-  [[nodiscard]] static std::vector<double> clocks_within_s() { return {}; }
+  [[nodiscard]] static std::vector<double> clock_uncertainties_s() { return {}; }
   [[nodiscard]] cpu::Tensors outputs() const;
 
  private:

@@ -40,7 +40,7 @@ CudaDevice::CudaDevice(const Schedule& s, std::span<const RankContext> ranks, st
         if (is_needed({op, point})) events_[op * kPoints + static_cast<std::size_t>(point)].emplace(timed);
   }
   zero_s_.resize(ranks.size());
-  zero_within_s_.resize(ranks.size());
+  zero_uncertainty_s_.resize(ranks.size());
 }
 
 std::size_t CudaDevice::index_of(Rank rank) const {
@@ -117,16 +117,16 @@ void CudaDevice::set_clocks() {
       least = took;
       zero_[i] = std::move(event);
       zero_s_[i] = before + took / 2;
-      zero_within_s_[i] = took / 2;
+      zero_uncertainty_s_[i] = took / 2;
     }
   }
 }
 
-std::vector<double> CudaDevice::clocks_within_s() const {
-  std::vector<double> within_s;
+std::vector<double> CudaDevice::clock_uncertainties_s() const {
+  std::vector<double> uncertainties_s;
   for (std::size_t i = 0; i < ranks_.size(); ++i)
-    if (clock_[i] == i) within_s.push_back(zero_within_s_[i]);
-  return within_s;
+    if (clock_[i] == i) uncertainties_s.push_back(zero_uncertainty_s_[i]);
+  return uncertainties_s;
 }
 
 void CudaDevice::give_up(const std::string& why) {

@@ -40,7 +40,7 @@ class CudaDevice final : public Device {
   /// Writes when each op of these ranks ran: seconds of this host's steady clock. Must be timed and finished.
   void read_times(Trace& trace) const;
   /// By device: how far its clock, as it was set last, may be off this host's.
-  [[nodiscard]] std::vector<double> clocks_within_s() const;
+  [[nodiscard]] std::vector<double> clock_uncertainties_s() const;
 
  private:
   [[nodiscard]] std::size_t index_of(Rank rank) const;
@@ -65,7 +65,7 @@ class CudaDevice final : public Device {
   std::vector<std::size_t> clock_;            ///< by rank served: its device's, which is that of the first rank on it
   std::vector<Event> zero_;                   ///< by clock: where it was set
   std::vector<double> zero_s_;                ///< and the host's time then
-  std::vector<double> zero_within_s_;         ///< which is no further off
+  std::vector<double> zero_uncertainty_s_;    ///< which is no further off
 };
 
 }  // namespace meshattn::gpu

@@ -38,7 +38,7 @@ class Job {
   /// What to add to this machine's steady clock to have process 0's, by the quickest of many round trips.
   struct ClockOffset {
     double seconds = 0;
-    double within_s = 0;  ///< it is no further off: half that round trip
+    double uncertainty_s = 0;  ///< it is no further off: half that round trip
   };
   [[nodiscard]] ClockOffset clock_offset(Deadline deadline) const;
 

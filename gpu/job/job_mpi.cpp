@@ -167,7 +167,7 @@ Job::ClockOffset Job::clock_offset(Deadline deadline) const {
         send(before, 0, deadline);
         const double theirs = receive(0, deadline);
         const double half = (now_s() - before) / 2;
-        if (half < best.within_s) best = {theirs - (before + half), half};
+        if (half < best.uncertainty_s) best = {theirs - (before + half), half};
       }
   return best;
 }

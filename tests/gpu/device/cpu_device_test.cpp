@@ -103,17 +103,17 @@ TEST(RunOnCpu, TheTraceIsThatOfTheMedianRepeat) {
 TEST(Clocks, AreOffEachOtherByWhatBothAre) {
   const Schedule s = schedule_of(problem_of(Pass::kForward, 2), "ring");
   const gpu::Job job = gpu::Job::alone(0);
-  const auto within_s = [&](std::vector<double> first, std::vector<double> second) {
+  const auto uncertainty_s = [&](std::vector<double> first, std::vector<double> second) {
     std::vector<gpu::Repeat> seen;
     for (std::vector<double>* of_devices : {&first, &second})
       seen.push_back({0, 1, 0, {std::vector<double>(s.ops.size()), std::vector<double>(s.ops.size()), 0}, *of_devices});
     const gpu::ClockReading before = gpu::read_clock(job, gpu::deadline_in(1));
-    return gpu::gather_repeats(s, gpu::issue(s), seen, before, on_cpu(), job).clocks_within_s;
+    return gpu::gather_repeats(s, gpu::issue(s), seen, before, on_cpu(), job).clock_uncertainty_s;
   };
-  EXPECT_DOUBLE_EQ(within_s({2e-6, 3e-6}, {1e-6, 4e-6}), 6e-6);
-  EXPECT_DOUBLE_EQ(within_s({2e-6, 3e-6, 1e-6}, {1e-6, 1e-6, 1e-6}), 5e-6);
-  EXPECT_EQ(within_s({5e-6}, {5e-6}), 0);
-  EXPECT_EQ(within_s({}, {}), 0);
+  EXPECT_DOUBLE_EQ(uncertainty_s({2e-6, 3e-6}, {1e-6, 4e-6}), 6e-6);
+  EXPECT_DOUBLE_EQ(uncertainty_s({2e-6, 3e-6, 1e-6}, {1e-6, 1e-6, 1e-6}), 5e-6);
+  EXPECT_EQ(uncertainty_s({5e-6}, {5e-6}), 0);
+  EXPECT_EQ(uncertainty_s({}, {}), 0);
 }
 
 TEST(UnfinishedOps, IsTheFirstOpOfEachRankThatHasNotEnded) {

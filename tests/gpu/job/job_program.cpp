@@ -46,8 +46,8 @@ void check(const Job& job) {
 
   // All processes are on this machine, and so have the same clock.
   const Job::ClockOffset clock = job.clock_offset(soon);
-  expect(std::abs(clock.seconds) <= clock.within_s, "the clocks differ by no more than is said");
-  expect(clock.within_s < 0.1, "which is little");
+  expect(std::abs(clock.seconds) <= clock.uncertainty_s, "the clocks differ by no more than is said");
+  expect(clock.uncertainty_s < 0.1, "which is little");
   expect(job.local_rank() == job.rank(), "one machine");
   job.barrier(soon);
 }

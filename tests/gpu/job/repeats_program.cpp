@@ -74,7 +74,7 @@ void check_times(const Schedule& s, gpu::RunOptions options, Rank mine, bool tim
   expect(result.served == std::vector<Rank>{mine}, "which rank was served");
   expect(job.rank() == 0 || result.trace.start_s.empty(), "process 0 has the trace");
   if (job.rank() != 0) return;
-  expect(result.clocks_within_s > 0 && result.clocks_within_s < 0.1, "clocks are off each other by little");
+  expect(result.clock_uncertainty_s > 0 && result.clock_uncertainty_s < 0.1, "clocks are off each other by little");
   const auto near = [](double is, double should) { return std::abs(is - should) < 0.02; };
   if (!timed) return expect(near(result.trace.makespan_s, 1.5), "from the first host's begin to the last's end");
   for (Rank rank = 0; rank < s.problem.ranks; ++rank) {
