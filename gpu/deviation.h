@@ -15,7 +15,7 @@ namespace meshattn::gpu {
 struct Deviation {
   std::string tensor;  ///< "O", "lse", "dQ", "dK", "dV"
   double relative = 0;
-  bool of_nothing = false;  ///< what it should be is less
+  bool expects_zero = false;  ///< what it should be is less
 };
 
 /// The results of a pass. In a job of several processes each compares the rows of the ranks that it serves; the

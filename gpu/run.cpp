@@ -31,9 +31,9 @@ RunResult run_schedule_on_cpu(const Schedule& s, const cpu::Tensors* given, cons
 }  // namespace
 
 RunResult run(const Schedule& s, const cpu::Tensors& given, const RunOptions& options, const Job& job) {
-  const cpu::Tensors* numbers = options.numbers ? &given : nullptr;
-  return options.backend == Backend::kCpu ? run_schedule_on_cpu(s, numbers, options, job)
-                                          : run_on_cuda(s, numbers, options, job);
+  const cpu::Tensors* tensors = options.use_tensors ? &given : nullptr;
+  return options.backend == Backend::kCpu ? run_schedule_on_cpu(s, tensors, options, job)
+                                          : run_on_cuda(s, tensors, options, job);
 }
 
 Devices devices(Backend backend) {

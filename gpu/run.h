@@ -35,7 +35,8 @@ struct RunOptions {
   double timeout_s = 60;  ///< for each repeat, and for ranks to meet
   int max_ctas = 4;       ///< of an NCCL kernel
   bool timed = true;      ///< each op; else only the whole, by the host's clock
-  bool numbers = true;  ///< given ones come in, and outputs are given back; else made-up ones are there, for the times
+  bool use_tensors =
+      true;  ///< given ones come in, and outputs are given back; else made-up ones are there, for the times
 };
 
 /// What came of running a schedule.

@@ -16,7 +16,7 @@ class BenchmarkRunner {
   /// Both must outlive it. @param ctas thread blocks of an NCCL kernel; 0: there are none
   BenchmarkRunner(const CalibrationRequest& request, const Runner& runner, int ctas)
       : request_(request), runner_(runner), options_(request.options) {
-    options_.numbers = false;
+    options_.use_tensors = false;
     if (ctas > 0) options_.max_ctas = ctas;
   }
 

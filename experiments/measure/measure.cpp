@@ -91,7 +91,7 @@ std::vector<PassRun> run_passes(RunRequest& asked, const Job& job) {
   if (asked.check) tensors = gpu::rounded(shape, cpu::random_tensors(shape, asked.seed));
   if (asked.check && passes.front() == Pass::kBackward)
     tensors = gpu::rounded(shape, reference_of(asked, Pass::kForward, std::move(tensors), job));
-  asked.options.numbers = asked.check;
+  asked.options.use_tensors = asked.check;
   std::vector<PassRun> all;
   for (std::size_t i = 0; i < passes.size(); ++i) {
     const double begin_s = gpu::now_s();
@@ -129,7 +129,7 @@ bool is_accurate(const gpu::Deviation& d, const PassRun& run) {
   const auto dense = std::ranges::find(run.dense_deviations, d.tensor, &gpu::Deviation::tensor);
   if (dense == run.dense_deviations.end() || !std::isfinite(dense->relative)) return d.relative <= most;
   const double dense_deviation = std::max(1.1 * dense->relative, kNoise);
-  if (d.of_nothing) return d.relative <= std::max(most, dense_deviation);
+  if (d.expects_zero) return d.relative <= std::max(most, dense_deviation);
   return d.relative <= most && (d.relative <= dense_deviation || has_rounded_partials(run.schedule));
 }
 

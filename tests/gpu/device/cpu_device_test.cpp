@@ -140,7 +140,7 @@ TEST(Deviations, OfNothingAreMeasuredByMillionths) {
   off.o.front() = 1;
   const gpu::Deviation far = gpu::deviations(s, both, off, zero, job, gpu::deadline_in(1)).front();
   EXPECT_GT(far.relative, 100);
-  EXPECT_TRUE(far.of_nothing);
+  EXPECT_TRUE(far.expects_zero);
 }
 
 TEST(Deviations, AreRelativeAndOfWhatIsServed) {
@@ -152,7 +152,7 @@ TEST(Deviations, AreRelativeAndOfWhatIsServed) {
   for (double& x : off.o) x *= 1.01;
   const gpu::Deviation percent = gpu::deviations(s, both, off, dense, job, gpu::deadline_in(1)).front();
   EXPECT_NEAR(percent.relative, 0.01, 1e-12);
-  EXPECT_FALSE(percent.of_nothing);
+  EXPECT_FALSE(percent.expects_zero);
   off.o.front() = std::nan("");
   EXPECT_TRUE(std::isinf(gpu::deviations(s, both, off, dense, job, gpu::deadline_in(1)).front().relative));
   off.o.clear();
