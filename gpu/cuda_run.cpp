@@ -87,7 +87,7 @@ class NcclRun {
         job_(job),
         failed_(failed),
         ids_(static_cast<std::size_t>(s.lanes()) - 1),
-        meeting_(static_cast<std::ptrdiff_t>(ranks.size())),
+        barrier_(static_cast<std::ptrdiff_t>(ranks.size())),
         seen_(ranks.size()),
         errors_(ranks.size()),
         watchdog_(options.timeout_s + 10) {
@@ -122,14 +122,14 @@ class NcclRun {
       }
     } catch (...) {
       errors_[i] = std::current_exception();
-      meeting_.arrive_and_drop();
+      barrier_.arrive_and_drop();
     }
   }
 
   std::vector<Repeat> repeats(std::size_t i, const cpu::Tensors* given, NcclLanes& lanes, Cancellation& cancellation) {
     const auto deadline = [this] { return deadline_in(options_.timeout_s); };
-    lanes.meet(s_.problem.ranks, ids_, options_.max_ctas, deadline());
-    lanes.connect(programs_[i], deadline());
+    lanes.initialize(s_.problem.ranks, ids_, options_.max_ctas, deadline());
+    lanes.warm_up(programs_[i], deadline());
     ranks_[i].load(given);  // not before: connections were made with what lay there
     NcclLanes* mine = &lanes;
     CudaDevice device(s_, std::span(&ranks_[i], 1), programs_.subspan(i, 1), std::span(&mine, 1), cancellation,
@@ -137,20 +137,20 @@ class NcclRun {
     std::vector<Repeat> seen = run_repeats(
         device, options_, [&] { issue_groups(programs_[i], device); },
         [&] {
-          meet();
+          wait_for_all_ranks();
           device.set_clocks();
           device.set_deadline(deadline());
-          meet();
+          wait_for_all_ranks();
         });
-    meet();  // all have got what they were sent
-    lanes.close(deadline());
+    wait_for_all_ranks();  // all have got what they were sent
+    lanes.finalize(deadline());
     return seen;
   }
 
   /// All ranks. A thread that has failed does not come, and is not waited for.
-  void meet() {
+  void wait_for_all_ranks() {
     if (ranks_.size() == 1) return job_.barrier(deadline_in(options_.timeout_s));
-    meeting_.arrive_and_wait();
+    barrier_.arrive_and_wait();
     if (failed_) throw DeviceError(kOtherFailed);
   }
 
@@ -161,7 +161,7 @@ class NcclRun {
   const Job& job_;
   std::atomic<bool>& failed_;
   std::vector<ncclUniqueId> ids_;  ///< by communication lane
-  std::barrier<> meeting_;
+  std::barrier<> barrier_;
   std::vector<std::vector<Repeat>> seen_;   ///< by rank served
   std::vector<std::exception_ptr> errors_;  ///< likewise
   Watchdog watchdog_;                       ///< for a thread that no call of a driver returns to: it sees no failure

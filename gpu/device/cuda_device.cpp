@@ -84,7 +84,7 @@ void CudaDevice::exchange(Rank rank, Lane lane, OpId, std::span<const Message> m
   try {
     lanes_[index_of(rank)]->exchange(lane, messages, deadline_);
   } catch (const DeviceError& e) {
-    give_up(e.what());
+    abort(e.what());
   }
 }
 
@@ -129,7 +129,7 @@ std::vector<double> CudaDevice::clock_uncertainties_s() const {
   return uncertainties_s;
 }
 
-void CudaDevice::give_up(const std::string& why) {
+void CudaDevice::abort(const std::string& why) {
   const std::string text = fmt::format("{}; pending: {}", why, unfinished_ops());
   cancellation_.request(text);
   for (NcclLanes* lanes : lanes_) lanes->abort();
@@ -142,9 +142,9 @@ void CudaDevice::finish(Deadline deadline) {
     for (int lane = 0; lane < s_.lanes(); ++lane) {
       while (!has_finished(rank.stream(static_cast<Lane>(lane)))) {
         for (NcclLanes* lanes : lanes_)
-          if (const std::string trouble = lanes->trouble(); !trouble.empty()) give_up(trouble);
-        if (cancellation_.is_requested()) give_up(kOtherFailed);
-        if (std::chrono::steady_clock::now() > deadline) give_up("timed out");
+          if (const std::string error = lanes->async_error(); !error.empty()) abort(error);
+        if (cancellation_.is_requested()) abort(kOtherFailed);
+        if (std::chrono::steady_clock::now() > deadline) abort("timed out");
       }
     }
   }
@@ -156,7 +156,7 @@ bool CudaDevice::has_finished(cudaStream_t stream) {
   try {
     return wait_for(stream, std::chrono::steady_clock::now() + std::chrono::milliseconds(20));
   } catch (const DeviceError& e) {
-    give_up(e.what());
+    abort(e.what());
   }
 }
 

@@ -51,7 +51,7 @@ class CudaDevice final : public Device {
   [[nodiscard]] bool has_finished(cudaStream_t stream);
   [[nodiscard]] std::string unfinished_ops() const;
   /// Aborts NCCL. @throws DeviceError: why, and what each rank is at
-  [[noreturn]] void give_up(const std::string& why);
+  [[noreturn]] void abort(const std::string& why);
 
   const Schedule& s_;
   std::span<const RankContext> ranks_;

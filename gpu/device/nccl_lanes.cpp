@@ -15,15 +15,15 @@ namespace {
 bool is_error(ncclResult_t result) { return result != ncclSuccess && result != ncclInProgress; }
 
 /// What NCCL last complained of, in words: it says more than a result. Empty if of nothing.
-std::string last_words(ncclComm_t communicator) {
-  const char* said = ncclGetLastError(communicator);
-  std::string words = said == nullptr ? "" : said;
+std::string last_error(ncclComm_t communicator) {
+  const char* text = ncclGetLastError(communicator);
+  std::string words = text == nullptr ? "" : text;
   words.erase(words.find_last_not_of(" \n") + 1);
   return words.empty() ? words : fmt::format(" ({})", words);
 }
 
 std::string text_of(ncclResult_t result, ncclComm_t communicator) {
-  return ncclGetErrorString(result) + last_words(communicator);
+  return ncclGetErrorString(result) + last_error(communicator);
 }
 
 void check(ncclResult_t result, const char* what, ncclComm_t communicator = nullptr) {
@@ -51,7 +51,7 @@ void require_small_groups(const Program& program) {
                       program.rank, group->message_count, kMax));
 }
 
-void NcclLanes::meet(int ranks, std::span<const ncclUniqueId> ids, int max_ctas, Deadline deadline) {
+void NcclLanes::initialize(int ranks, std::span<const ncclUniqueId> ids, int max_ctas, Deadline deadline) {
   rank_.use();
   for (const ncclUniqueId& id : ids) {
     ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
@@ -62,7 +62,7 @@ void NcclLanes::meet(int ranks, std::span<const ncclUniqueId> ids, int max_ctas,
 #endif
     communicators_.push_back(nullptr);
     const ncclResult_t result = ncclCommInitRankConfig(&communicators_.back(), ranks, id, rank_.rank(), &config);
-    settle(static_cast<Lane>(communicators_.size()), result, "meeting the other ranks", deadline);
+    wait_until_done(static_cast<Lane>(communicators_.size()), result, "meeting the other ranks", deadline);
   }
 }
 
@@ -73,26 +73,26 @@ void NcclLanes::fail(Lane lane, const char* what, const std::string& why) const 
 }
 
 /// Waits until NCCL has done with a call that does not block.
-void NcclLanes::settle(Lane lane, ncclResult_t result, const char* what, Deadline deadline) const {
+void NcclLanes::wait_until_done(Lane lane, ncclResult_t result, const char* what, Deadline deadline) const {
   ncclComm_t communicator = communicators_[lane - 1u];
   while (result == ncclInProgress) {
     if (const ncclResult_t asked = ncclCommGetAsyncError(communicator, &result); asked != ncclSuccess) result = asked;
     if (result != ncclInProgress) break;
-    if (const char* why = reason_to_leave(deadline)) fail(lane, what, why + last_words(communicator));
+    if (const char* why = stop_reason(deadline)) fail(lane, what, why + last_error(communicator));
     std::this_thread::yield();
   }
   if (is_error(result)) fail(lane, what, text_of(result, communicator));
 }
 
-const char* NcclLanes::reason_to_leave(Deadline deadline) const {
+const char* NcclLanes::stop_reason(Deadline deadline) const {
   if (cancellation_.is_requested()) return kOtherFailed;
   return std::chrono::steady_clock::now() > deadline ? "timed out" : nullptr;
 }
 
-void NcclLanes::drain(Lane lane, Deadline deadline) const {
+void NcclLanes::synchronize(Lane lane, Deadline deadline) const {
   while (!wait_for(rank_.stream(lane), std::chrono::steady_clock::now() + std::chrono::milliseconds(20))) {
-    if (const std::string noticed = trouble(); !noticed.empty()) throw DeviceError(noticed);
-    if (const char* why = reason_to_leave(deadline)) fail(lane, "a group", why);
+    if (const std::string error = async_error(); !error.empty()) throw DeviceError(error);
+    if (const char* why = stop_reason(deadline)) fail(lane, "a group", why);
   }
 }
 
@@ -110,10 +110,10 @@ void NcclLanes::exchange(Lane lane, std::span<const Message> messages, Deadline 
   }
   const ncclResult_t ended = ncclGroupEnd();  // whatever came before: a group that was begun must end
   check(result, "a send or receive", communicator);
-  settle(lane, ended, "a group", deadline);
+  wait_until_done(lane, ended, "a group", deadline);
 }
 
-void NcclLanes::connect(const Program& program, Deadline deadline) const {
+void NcclLanes::warm_up(const Program& program, Deadline deadline) const {
   for (Lane lane = 1; lane <= communicators_.size(); ++lane) {
     std::vector<Message> pairs;
     for (const Command& command : program.commands)
@@ -128,14 +128,14 @@ void NcclLanes::connect(const Program& program, Deadline deadline) const {
     if (pairs.empty()) continue;
     try {
       exchange(lane, pairs, deadline);
-      drain(lane, deadline);
+      synchronize(lane, deadline);
     } catch (const DeviceError& e) {
       throw DeviceError(fmt::format("{}; connecting with {}", e.what(), peers_text(pairs)));
     }
   }
 }
 
-std::string NcclLanes::trouble() const {
+std::string NcclLanes::async_error() const {
   for (ncclComm_t c : communicators_) {
     if (c == nullptr) continue;
     ncclResult_t result = ncclSuccess;
@@ -145,10 +145,10 @@ std::string NcclLanes::trouble() const {
   return "";
 }
 
-void NcclLanes::close(Deadline deadline) {
+void NcclLanes::finalize(Deadline deadline) {
   rank_.use();
   for (Lane lane = 1; lane <= communicators_.size(); ++lane) {
-    settle(lane, ncclCommFinalize(communicators_[lane - 1u]), "parting", deadline);
+    wait_until_done(lane, ncclCommFinalize(communicators_[lane - 1u]), "parting", deadline);
     check(ncclCommDestroy(std::exchange(communicators_[lane - 1u], nullptr)), "destroying a communicator");
   }
 }

@@ -26,25 +26,25 @@ class NcclLanes {
 
   /// Meets all other ranks: blocks until they come, or the deadline.
   /// @param ids one for each communication lane, the same on all ranks
-  void meet(int ranks, std::span<const ncclUniqueId> ids, int max_ctas, Deadline deadline);
+  void initialize(int ranks, std::span<const ncclUniqueId> ids, int max_ctas, Deadline deadline);
   /// One group of sends and receives on a lane's stream.
   void exchange(Lane lane, std::span<const Message> messages, Deadline deadline) const;
   /// Sends and receives one byte over every pair of ranks and every lane of the program: connections are made then, not
   /// while something is timed.
-  void connect(const Program& program, Deadline deadline) const;
+  void warm_up(const Program& program, Deadline deadline) const;
   /// What NCCL noticed in the background; empty: nothing. @see abort()
-  [[nodiscard]] std::string trouble() const;
+  [[nodiscard]] std::string async_error() const;
   /// Parts from the other ranks, all of which must have done all that they were given.
-  void close(Deadline deadline);
+  void finalize(Deadline deadline);
   /// Ends what is under way on all lanes, so that streams go on and can be destroyed.
   void abort();
 
  private:
-  void settle(Lane lane, ncclResult_t result, const char* what, Deadline deadline) const;
+  void wait_until_done(Lane lane, ncclResult_t result, const char* what, Deadline deadline) const;
   /// Waits until a lane's stream has done all that it was given.
-  void drain(Lane lane, Deadline deadline) const;
+  void synchronize(Lane lane, Deadline deadline) const;
   /// Why nothing is to be waited for any more; none: it is.
-  [[nodiscard]] const char* reason_to_leave(Deadline deadline) const;
+  [[nodiscard]] const char* stop_reason(Deadline deadline) const;
   [[noreturn]] void fail(Lane lane, const char* what, const std::string& why) const;
 
   const RankContext& rank_;
