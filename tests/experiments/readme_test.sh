@@ -3,7 +3,7 @@
 #   A command is an indented line `build/experiments/NAME ...`, or one of measured/table.sh or quickstart.sh.
 #   `validate`: the output stands below, indented. Of a table with more than 12 rows, the part by block.
 #   `topology`: lines that the document shows. `order_gap` and `table.sh`: the output is a table of the document.
-#   No indented line has a time or a percentage that no command printed.
+#   Every option is one of a verb. No indented line has a time or a percentage that no command printed.
 set -euo pipefail
 root=$(cd "$1" && pwd) document=$2 program=$(realpath "$3")
 text=$(cat "$root/$document")$'\n'
@@ -79,11 +79,18 @@ case $document in
     [[ $text == *"$(indented <<< "$said")"* ]] || fail "not the answer of quickstart.sh:"$'\n'"$said"
     echo "$said" >> said
     ;;
-  experiments/validation/README.md) least=10 ;;
+  experiments/validation/README.md) least=12 ;;
   core/report/README.md) least=3 ;;
   core/algorithms/order/README.md | sim/README.md) least=1 ;;
 esac
 ((ran >= least)) || fail "$ran commands where at least $least are expected"
+
+# Every option that it names is one of a verb, but for the options of other programs.
+"$program" --help > options
+for verb in $(sed -nE '/^  meshattn/d; s/^  ([a-z]+) .*/\1/p' options); do "$program" "$verb" --help >> options; done
+while read -r option; do
+  [[ -z $option ]] || grep -qE -- "(^|[^a-z-])$option([^a-z-]|\$)" options || fail "no verb has an option $option"
+done < <(grep -vE '(cmake|ctest|gpu_box[.]sh|mpirun|srun) ' <<< "$text" | grep -oE '(^|[^A-Za-z0-9-])--[a-z][a-z-]*' | grep -oE -- '--[a-z-]+' | sort -u)
 
 # figures LINES: those that have a time or a percentage.
 figures() { grep -E '[0-9] (ms|s|us|%)( |$)' || true; }
