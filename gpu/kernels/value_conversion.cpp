@@ -39,7 +39,7 @@ void for_each_row(const Schedule& s, ValueId v, F&& f) {
 template <typename Layer>
 auto matrices_of(Layer& tensors, Tensor tensor) {
   const auto parts = cpu::parts_of(tensors, tensor);
-  return std::array{parts.rows, parts.second != nullptr ? parts.second : parts.lse};
+  return std::array{parts.rows, parts.v_rows != nullptr ? parts.v_rows : parts.lse};
 }
 
 std::vector<std::byte> random_bytes(const Schedule& s, ValueId v) {
@@ -57,7 +57,8 @@ std::vector<std::byte> random_bytes(const Schedule& s, ValueId v) {
       for (T& x : some)
         x = from_float<T>(tensor == Tensor::kDelta || (tensor == Tensor::kO && k == 1) ? lse : normal(generator));
       const auto from = std::as_bytes(std::span(some));
-      for (std::uint64_t left = layout.matrix(k).row_count() * layout.matrix(k).row_bytes(); left > 0;) {
+      for (auto left = static_cast<std::uint64_t>(layout.matrix(k).row_count()) * layout.matrix(k).row_bytes();
+           left > 0;) {
         const auto part = from.first(std::min<std::uint64_t>(left, from.size()));
         bytes.insert(bytes.end(), part.begin(), part.end());
         left -= part.size();
