@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # links.sh ROOT: fails when a document of the tree at ROOT names a file that is not there, and prints each with its line.
 #   Checked are relative links, `](path)`, and names in backticks that look like a path: `folder/file`, `folder/` or `name.h`.
+#   An anchor, `](path#anchor)`, is a heading of that document, as GitHub names it.
 #   A path is looked for from the document's folder and from ROOT. Paths below build/ are products and are not checked.
 set -euo pipefail
 cd "$1"
@@ -13,9 +14,20 @@ exists() {
   [[ $2 != */* && -n $(find "$1" -name "$2" -not -path '*/build*' -print -quit) ]]
 }
 
+# anchors DOCUMENT: of its headings.
+anchors() { sed -nE 's/^#+ //p' "$1" | tr '[:upper:]' '[:lower:]' | sed -E 's/[^[:alnum:] _-]//g; s/ /-/g'; }
+
 # check DOCUMENT LINE PATH
 check() {
-  local document=$1 line=$2 path=${3%%#*}
+  local document=$1 line=$2 path=${3%%#*} target
+  if [[ $3 == *'#'* && $3 != *:* ]]; then
+    target=$document
+    [[ -z $path ]] || target=$(dirname "$document")/$path
+    [[ ! -f $target ]] || anchors "$target" | grep -qxF -- "${3#*#}" || {
+      echo "$document:$line: no such heading: $3"
+      violations=1
+    }
+  fi
   [[ -n $path && $path != *:* && $path != build/* && $path != *[\*\<\{\ ]* ]] || return 0
   exists "$(dirname "$document")" "$path" && return
   echo "$document:$line: no such file: $path"

@@ -21,15 +21,17 @@ expect_refused() {
   local output
   plant "$1"
   if output=$(bash "$here/links.sh" "$tree"); then echo "not refused: $1" && exit 1; fi
-  [[ $output == "core/README.md:2: no such file: $2" ]] || { printf 'refused otherwise: %s\n%s\n' "$1" "$output" && exit 1; }
+  [[ $output == "core/README.md:2: no such $2" ]] || { printf 'refused otherwise: %s\n%s\n' "$1" "$output" && exit 1; }
 }
 
-expect_passed '[errors](base/error.h), [again](base/error.h#kinds), [paper](https://arxiv.org/abs/2512.20968)'
+expect_passed '[errors](base/error.h), [title](#title), [again](../core/README.md#title), [paper](https://arxiv.org/abs/2512.20968)'
 expect_passed '`core/base/error.h`, `base/error.h`, `error.h`, `core/base/`, `build/core/meshattn.txt`, `nic.bandwidth_GBps`'
-expect_refused '[errors](base/gone.h)' base/gone.h
-expect_refused '[errors](gone/)' gone/
-expect_refused 'see `core/base/gone.h`' core/base/gone.h
-expect_refused 'see `core/gone/`' core/gone/
-expect_refused 'see `gone.h`' gone.h
+expect_refused '[errors](base/gone.h)' 'file: base/gone.h'
+expect_refused '[errors](gone/)' 'file: gone/'
+expect_refused 'see `core/base/gone.h`' 'file: core/base/gone.h'
+expect_refused 'see `core/gone/`' 'file: core/gone/'
+expect_refused 'see `gone.h`' 'file: gone.h'
+expect_refused '[kinds](#kinds)' 'heading: #kinds'
+expect_refused '[kinds](README.md#kinds)' 'heading: README.md#kinds'
 rm "$tree/core/README.md"
 if bash "$here/links.sh" "$tree" 2>/dev/null; then echo "a tree without documents passed" && exit 1; fi
