@@ -19,11 +19,7 @@ namespace po = boost::program_options;
 std::vector<Verb> verbs() {
   std::vector<Verb> all{plan_verb(),      simulate_verb(), compare_verb(), run_verb(),
                         calibrate_verb(), validate_verb(), topology_verb()};
-  for (Verb& verb : all)
-    verb.options.add_options()  //
-        ("log-level", po::value<std::string>()->value_name("LEVEL"),
-         "what to tell on standard error: debug, info, warn (usual), error, off")  //
-        ("help,h", "this text");
+  all.push_back(completion_verb(all));
   return all;
 }
 

@@ -26,7 +26,11 @@ std::string unknown(const Verb& verb, const std::string& option) {
 /// The options as they were written; positions and swallowed options are errors.
 po::parsed_options parse(const Verb& verb, const std::vector<std::string>& given) {
   const int style = po::command_line_style::unix_style & ~po::command_line_style::allow_guessing;
-  po::parsed_options parsed = po::command_line_parser(given).options(verb.options).style(style).run();
+  po::command_line_parser parser(given);
+  parser.options(verb.options).style(style);
+  po::positional_options_description arguments;
+  if (!verb.argument.empty()) parser.positional(arguments.add(verb.argument.c_str(), 1));
+  po::parsed_options parsed = parser.run();
   for (const auto& option : parsed.options) {
     if (option.string_key.empty())
       throw InvalidInput(fmt::format("unexpected argument '{}': meshattn {} takes options only",
@@ -48,6 +52,9 @@ po::variables_map parse_arguments(const Verb& verb, std::span<const std::string>
     throw InvalidInput(unknown(verb, e.get_option_name()));
   } catch (const po::multiple_occurrences& e) {
     throw InvalidInput(fmt::format("{} is given more than once", e.get_option_name()));
+  } catch (const po::too_many_positional_options_error&) {
+    throw InvalidInput(
+        fmt::format("meshattn {} takes one {}: meshattn {} --help", verb.name, verb.argument, verb.name));
   } catch (const po::invalid_command_line_syntax& e) {
     const bool extra = e.kind() == po::invalid_syntax::extra_parameter;
     throw InvalidInput(fmt::format("{} {}", e.get_option_name(), extra ? "takes no value" : "needs a value"));
@@ -59,7 +66,8 @@ po::variables_map parse_arguments(const Verb& verb, std::span<const std::string>
 
 std::string help_of(const Verb& verb) {
   std::ostringstream text;
-  text << "meshattn " << verb.name << ": " << verb.summary << "\n\nusage: meshattn " << verb.name << " [options]\n\n"
+  text << "meshattn " << verb.name << ": " << verb.summary << "\n\nusage: meshattn " << verb.name << " [options]"
+       << (verb.argument.empty() ? "" : " " + verb.argument) << '\n'
        << verb.options << "\nexample:\n"
        << verb.example;
   return text.str();

@@ -4,6 +4,7 @@
 #include <functional>
 #include <span>
 #include <string>
+#include <vector>
 
 namespace meshattn {
 
@@ -14,6 +15,7 @@ struct Verb {
   std::string example;  ///< complete command lines
   boost::program_options::options_description options;
   std::function<int(const boost::program_options::variables_map&)> run;  ///< @returns the exit status
+  std::string argument = {};  ///< option whose value may stand without its name; empty: none
 };
 
 [[nodiscard]] Verb plan_verb();
@@ -23,6 +25,8 @@ struct Verb {
 [[nodiscard]] Verb calibrate_verb();
 [[nodiscard]] Verb validate_verb();
 [[nodiscard]] Verb topology_verb();
+/// Prints scripts that complete these verbs, and itself, in shells.
+[[nodiscard]] Verb completion_verb(std::vector<Verb> verbs);
 
 /// Reads a verb's arguments: every option known, spelt out, given once (unless it may repeat) and with a value.
 /// @throws InvalidInput that says what is wrong with which.

@@ -8,7 +8,7 @@
 #include "core/base/error.h"
 #include "core/execution/estimate.h"
 #include "core/schedule/passes/verify.h"
-#include "experiments/cli/device_options.h"
+#include "experiments/cli/options/device_options.h"
 #include "experiments/cli/text/findings.h"
 #include "experiments/measure/microbenchmark.h"
 #include "gpu/base/deadline.h"

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "core/report/summary.h"
-#include "experiments/cli/run_options.h"
+#include "experiments/cli/options/run_options.h"
 #include "gpu/deviation.h"
 
 namespace meshattn {

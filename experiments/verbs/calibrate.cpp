@@ -16,7 +16,8 @@
 #include "core/base/numbers.h"
 #include "core/base/output_file.h"
 #include "core/cluster/cluster_file.h"
-#include "experiments/cli/device_options.h"
+#include "experiments/cli/options/device_options.h"
+#include "experiments/cli/options/option_group.h"
 #include "experiments/cli/request.h"
 #include "experiments/cli/text/table.h"
 #include "experiments/cli/text/topology_text.h"
@@ -272,19 +273,21 @@ Verb calibrate_verb() {
   Verb verb{"calibrate", "measures this machine's devices and writes a profile and a cluster of them",
             "  meshattn calibrate --name my-box --out my-topologies\n"
             "  meshattn calibrate --name my-cpu --out my-topologies --device cpu\n",
-            po::options_description("options"), calibrate_devices};
-  const auto text = [](const char* name) { return po::value<std::string>()->value_name(name); };
-  verb.options.add_options()                                                                                      //
-      ("name", text("NAME"), "of the cluster; its profile is NAME-gpu")                                           //
-      ("out", text("DIR"), "where they go: DIR/clusters, DIR/gpus")                                               //
-      ("heads", text("N"), "query heads (64; cpu: 4)")                                                            //
-      ("kv-heads", text("N"), "key/value heads (8; cpu: 2; as many as --heads if that is given)")                 //
-      ("head-dim", text("N"), "elements of one head (128; cpu: 64)")                                              //
-      ("dtype", text("TYPE"), "of Q, K, V and O: bf16 (usual), fp16, fp32")                                       //
-      ("lengths", text("TOKENS,..."), "of queries and of keys: 512,1K,... to 16K (cpu: 64 to 512)")               //
-      ("ctas", text("N,..."), "of NCCL kernels: 1,2,... to 16, a cluster NAME-ctas-N each; NAME has --max-ctas")  //
-      ("message-tokens", text("TOKENS,..."), "whose K and V are sent: 4,64,... to 16K (cpu: 16 to 4K)");
+            po::options_description(), calibrate_devices};
+  po::options_description calibration = option_group("calibration");
+  calibration.add_options()                                                                                    //
+      ("name", text_value("NAME"), "of the cluster; its profile is NAME-gpu")                                  //
+      ("out", text_value("DIR"), "folder of the results: DIR/clusters, DIR/gpus")                              //
+      ("heads", text_value("N"), "query heads (64; cpu: 4)")                                                   //
+      ("kv-heads", text_value("N"), "key/value heads (8; cpu: 2; with --heads: as many)")                      //
+      ("head-dim", text_value("N"), "elements of one head (128; cpu: 64)")                                     //
+      ("dtype", text_value("TYPE"), "of Q, K, V and O: bf16 (default), fp16, fp32")                            //
+      ("lengths", text_value("TOKENS,..."), "of queries and of keys (512,1K,... to 16K; cpu: 64 to 512)")      //
+      ("message-tokens", text_value("TOKENS,..."), "whose K and V are sent (4,64,... to 16K; cpu: 16 to 4K)")  //
+      ("ctas", text_value("N,..."), "of NCCL kernels, a cluster NAME-ctas-N each (1,2,4,8,16)");
+  verb.options.add(calibration);
   add_device_options(verb.options);
+  add_output_options(verb.options);
   return verb;
 }
 

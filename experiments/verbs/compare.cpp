@@ -13,6 +13,7 @@
 #include "core/base/output_file.h"
 #include "core/report/json.h"
 #include "experiments/cli/child_processes.h"
+#include "experiments/cli/options/option_group.h"
 #include "experiments/cli/request.h"
 #include "experiments/cli/text/summary_text.h"
 #include "experiments/cli/text/table.h"
@@ -258,10 +259,11 @@ int compare(const po::variables_map& given) {
 Verb compare_verb() {
   Verb verb{"compare", "the algorithms side by side on one cluster: which, with which tile, how long, how much traffic",
             "  meshattn compare --cluster dgx-h100 --gpus 64 --model llama-3.1-8b --seq 256K --mask causal\n",
-            po::options_description("options"), compare};
+            po::options_description(), compare};
   add_request_options(verb.options);
-  verb.options.add_options()("json", po::value<std::string>()->value_name("FILE"),
-                             "results as JSON; - is standard output");
+  po::options_description output = option_group("output");
+  output.add_options()("json", text_value("FILE"), "results as JSON; - is standard output");
+  add_output_options(verb.options, output);
   return verb;
 }
 

@@ -8,6 +8,7 @@
 #include "core/report/json.h"
 #include "core/report/plan_facts.h"
 #include "core/schedule/text.h"
+#include "experiments/cli/options/option_group.h"
 #include "experiments/cli/request.h"
 #include "experiments/cli/text/findings.h"
 #include "experiments/cli/text/table.h"
@@ -110,11 +111,13 @@ Verb plan_verb() {
   Verb verb{"plan", "what a schedule is: its steps, traffic, memory, and the proof that it is right",
             "  meshattn plan --cluster dgx-h100 --gpus 16 --model llama-3.1-8b --seq 64K --mask causal \\\n"
             "      --algorithm mesh --tile 4x4 --text schedule.txt\n",
-            po::options_description("options"), plan};
+            po::options_description(), plan};
   add_request_options(verb.options);
-  verb.options.add_options()                                                                 //
-      ("text", po::value<std::string>()->value_name("FILE"), "the schedule, one op a line")  //
-      ("json", po::value<std::string>()->value_name("FILE"), "the facts as JSON; - is standard output");
+  po::options_description output = option_group("output");
+  output.add_options()                                             //
+      ("text", text_value("FILE"), "the schedule, one op a line")  //
+      ("json", text_value("FILE"), "the facts as JSON; - is standard output");
+  add_output_options(verb.options, output);
   return verb;
 }
 

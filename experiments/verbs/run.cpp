@@ -2,7 +2,7 @@
 
 #include "core/base/output_file.h"
 #include "core/report/chrome_trace.h"
-#include "experiments/cli/run_options.h"
+#include "experiments/cli/options/run_options.h"
 #include "experiments/cli/verb.h"
 #include "experiments/measure/run_report.h"
 
@@ -34,7 +34,7 @@ Verb run_verb() {
       "      --seq 32K --mask causal --algorithm mesh --tile 2x4 --pass both\n"
       "  mpirun -n 16 meshattn run --schedule schedule.txt --cluster dgx-h100 --transport nccl\n"
       "  meshattn run --device cpu --cluster ideal-8x50 --gpus 4 --heads 4 --head-dim 64 --seq 512 --algorithm ring\n",
-      po::options_description("options"), run_on_devices};
+      po::options_description(), run_on_devices};
   add_run_options(verb.options);
   return verb;
 }

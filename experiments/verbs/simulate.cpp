@@ -7,6 +7,7 @@
 #include "core/base/output_file.h"
 #include "core/report/chrome_trace.h"
 #include "core/report/json.h"
+#include "experiments/cli/options/option_group.h"
 #include "experiments/cli/request.h"
 #include "experiments/cli/text/summary_text.h"
 #include "experiments/cli/units.h"
@@ -78,13 +79,14 @@ Verb simulate_verb() {
   Verb verb{"simulate", "one schedule on one cluster: how long, what bounds it, which links, where it waits",
             "  meshattn simulate --cluster dgx-h100 --gpus 64 --model llama-3.1-8b --seq 256K --mask causal \\\n"
             "      --algorithm mesh --tile 8x8 --trace trace.json     (open it in https://ui.perfetto.dev)\n",
-            po::options_description("options"), simulate};
+            po::options_description(), simulate};
   add_request_options(verb.options);
-  verb.options.add_options()                                                                           //
-      ("json", po::value<std::string>()->value_name("FILE"), "results as JSON; - is standard output")  //
-      ("trace", po::value<std::string>()->value_name("FILE"),
-       "what ran when, for Perfetto or chrome://tracing; - is standard output")  //
-      ("trace-ranks", po::value<std::string>()->value_name("LIST"), "only these ranks: 0-7,64");
+  po::options_description output = option_group("output");
+  output.add_options()                                                                                        //
+      ("json", text_value("FILE"), "results as JSON; - is standard output")                                   //
+      ("trace", text_value("FILE"), "what ran when, for Perfetto or chrome://tracing; - is standard output")  //
+      ("trace-ranks", text_value("LIST"), "only these ranks in the trace: 0-7,64");
+  add_output_options(verb.options, output);
   return verb;
 }
 

@@ -6,6 +6,7 @@
 #include "core/base/format.h"
 #include "core/base/numbers.h"
 #include "core/cluster/cluster_file.h"
+#include "experiments/cli/options/option_group.h"
 #include "experiments/cli/request.h"
 #include "experiments/cli/text/table.h"
 #include "experiments/cli/text/topology_text.h"
@@ -57,9 +58,12 @@ int topology(const po::variables_map& given) {
 Verb topology_verb() {
   Verb verb{"topology", "lists clusters, or checks and draws one with every number and its source",
             "  meshattn topology\n  meshattn topology --cluster dgx-h100 --gpus 64 --set nic.bandwidth_GBps=25\n",
-            po::options_description("options"), topology};
+            po::options_description(), topology};
   add_cluster_options(verb.options);
-  verb.options.add_options()("gpus", po::value<std::string>()->value_name("N"), "GPUs; one node if not given");
+  po::options_description size = option_group("size");
+  size.add_options()("gpus", text_value("N"), "GPUs (those of one node)");
+  verb.options.add(size);
+  add_output_options(verb.options);
   return verb;
 }
 

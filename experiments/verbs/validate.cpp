@@ -13,8 +13,9 @@
 #include "core/base/median.h"
 #include "core/base/output_file.h"
 #include "experiments/cli/child_processes.h"
+#include "experiments/cli/options/option_group.h"
+#include "experiments/cli/options/run_options.h"
 #include "experiments/cli/request.h"
-#include "experiments/cli/run_options.h"
 #include "experiments/cli/text/table.h"
 #include "experiments/cli/verb.h"
 #include "experiments/evaluate.h"
@@ -37,7 +38,7 @@ struct Prediction {
 Prediction prediction_of(const std::vector<std::string>& arguments) {
   const Verb simulate = simulate_verb();
   const po::variables_map options = parse_arguments(simulate, arguments);
-  for (const char* output : {"json", "trace", "trace-ranks"})
+  for (const char* output : {"json", "trace", "trace-ranks", "log-level", "help"})
     if (options.count(output)) throw InvalidInput(fmt::format("--{} has no place in a table", output));
   Request request = read_request("validate", options);
   const auto [placement, passes] = settle(request);
@@ -187,11 +188,11 @@ Verb validate_verb() {
             "  meshattn validate --cluster my-box --topologies my-topologies --gpus 8 --ranks-per-gpu 8 --heads 64 \\\n"
             "      --kv-heads 8 --head-dim 128 --seq 32K --algorithm mesh --tile 2x4 --trace both.json\n"
             "  meshattn validate --table experiments/validation/ring-flash-attention-a100.csv\n",
-            po::options_description("options"), compare_with_measurements};
-  verb.options.add_options()  //
-      ("table", po::value<std::string>()->value_name("FILE"),
-       "published rows, each with the options of simulate that predict it (see experiments/validation); without it a "
-       "schedule is run on a device, and simulated on --cluster");
+            po::options_description(), compare_with_measurements};
+  po::options_description measurements = option_group("measurements");
+  measurements.add_options()("table", text_value("FILE"),
+                             "a table, each row with options of simulate; without it a schedule runs here");
+  verb.options.add(measurements);
   add_run_options(verb.options);
   return verb;
 }

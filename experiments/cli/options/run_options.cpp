@@ -1,4 +1,4 @@
-#include "experiments/cli/run_options.h"
+#include "experiments/cli/options/run_options.h"
 
 #include <spdlog/fmt/fmt.h>
 
@@ -9,7 +9,8 @@
 #include "core/base/error.h"
 #include "core/base/input_file.h"
 #include "core/schedule/text.h"
-#include "experiments/cli/device_options.h"
+#include "experiments/cli/options/device_options.h"
+#include "experiments/cli/options/option_group.h"
 
 namespace meshattn {
 
@@ -47,13 +48,16 @@ Schedule read_schedule(const std::string& path) {
 void add_run_options(po::options_description& options) {
   add_request_options(options);
   add_device_options(options);
-  const auto text = [](const char* name) { return po::value<std::string>()->value_name(name); };
-  options.add_options()                                                                                           //
-      ("schedule", text("FILE"), "run this schedule (plan --text writes one) instead of planning one")            //
-      ("seed", text("N"), "of the random inputs (1)")                                                             //
-      ("check", text("YES|NO"), "compare with dense attention (yes); no: O and log-sum-exp go backward made up")  //
-      ("json", text("FILE"), "results as JSON; - is standard output")                                             //
-      ("trace", text("FILE"), "what ran when, for Perfetto or chrome://tracing; - is standard output");
+  po::options_description run = option_group("run"), output = option_group("output");
+  run.add_options()                                                                                    //
+      ("schedule", text_value("FILE"), "run this schedule (plan --text writes one), do not plan one")  //
+      ("seed", text_value("N"), "of the random inputs (1)")                                            //
+      ("check", text_value("YES|NO"), "compare with dense attention (yes)");
+  output.add_options()                                                       //
+      ("json", text_value("FILE"), "results as JSON; - is standard output")  //
+      ("trace", text_value("FILE"), "what ran when, for Perfetto or chrome://tracing; - is standard output");
+  options.add(run);
+  add_output_options(options, output);
 }
 
 RunRequest read_run_request(const po::variables_map& given) {

@@ -1,9 +1,10 @@
-#include "experiments/cli/device_options.h"
+#include "experiments/cli/options/device_options.h"
 
 #include <spdlog/fmt/fmt.h>
 
 #include "core/base/error.h"
 #include "core/base/numbers.h"
+#include "experiments/cli/options/option_group.h"
 #include "experiments/cli/request.h"
 
 namespace meshattn {
@@ -24,22 +25,17 @@ constexpr EnumNames<Kernels, 3> kKernels{
 }  // namespace
 
 void add_device_options(po::options_description& options) {
-  const auto text = [](const char* name) { return po::value<std::string>()->value_name(name); };
-  options.add_options()  //
-      ("device", text("NAME"),
-       "cuda (usual), or cpu: threads of this machine instead of GPUs, to try the way and not to measure speed")  //
-      ("ranks-per-gpu", text("N"),
-       "ranks that share a GPU (1; calibrate: 16 if there is one GPU), which needs --transport copies")  //
-      ("transport", text("NAME"),
-       "copies (usual: within one process, between its GPUs or on one) or nccl (a GPU for each rank; usual for several "
-       "processes)")  //
-      ("kernels", text("NAME"),
-       "fast (usual: cuDNN where it can), repeatable (the same, every run to the bit), reference (slow and simple)")  //
-      ("repeats", text("N"), "timed runs (5)")                                                                        //
-      ("warm-ups", text("N"), "runs before them (2)")                                                                 //
-      ("timeout", text("SECONDS"),
-       "give up, and say at which op every rank is (60); kernels that run then end first, on a CPU only")  //
-      ("max-ctas", text("N"), "thread blocks of an NCCL kernel, which are lost to attention (4)");
+  po::options_description device = option_group("device");
+  device.add_options()                                                                                     //
+      ("device", text_value("NAME"), "cuda (default), cpu (threads instead of GPUs, to try the method)")   //
+      ("ranks-per-gpu", text_value("N"), "ranks that share a GPU (1; calibrate with one GPU: 16)")         //
+      ("transport", text_value("NAME"), "copies (default in one process), nccl (one rank a GPU)")          //
+      ("kernels", text_value("NAME"), "fast (default: cuDNN where it can), repeatable, reference (slow)")  //
+      ("repeats", text_value("N"), "timed runs (5)")                                                       //
+      ("warm-ups", text_value("N"), "runs before them (2)")                                                //
+      ("timeout", text_value("SECONDS"), "give up, and say at which op every rank is (60)")                //
+      ("max-ctas", text_value("N"), "thread blocks of an NCCL kernel, which attention lacks (4)");
+  options.add(device);
 }
 
 gpu::Backend read_backend(const po::variables_map& given) { return one_of(given, "device", Backend::kCuda, kBackends); }
