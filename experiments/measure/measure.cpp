@@ -7,10 +7,9 @@
 
 #include "core/base/error.h"
 #include "core/execution/estimate.h"
+#include "core/planner/plan.h"
 #include "core/schedule/passes/verify.h"
-#include "experiments/cli/options/device_options.h"
 #include "experiments/cli/text/findings.h"
-#include "experiments/measure/microbenchmark.h"
 #include "gpu/base/deadline.h"
 #include "gpu/kernels/value_conversion.h"
 
@@ -22,89 +21,100 @@ using gpu::Job;
 using gpu::Kernels;
 using gpu::RunOptions;
 
-/// All of attention, in every process, takes long, and not as long in one as in the other.
+/// Limit for dense attention, which takes long, and differently long in each process.
 constexpr double kDenseSeconds = 3600;
 
+/// A whole problem on one rank: dense attention.
+Schedule dense_schedule(Problem p) {
+  p.ranks = p.cuts = 1;
+  p.partition = Partition::kContiguous;
+  Cluster one;  // its costs do not matter: there is nothing to choose
+  one.gpu.attention_flops_per_s = 1;
+  one.node.gpus = 1;
+  return make_plan({p, method_of("ring", p, {}, 1)}, Network(one, 1), CostModel(one.gpu, p)).schedule;
+}
+
 /// Dense attention on this process's device.
-cpu::Tensors dense_on_device(const RunRequest& asked, Pass pass, Dtype dtype, Kernels kernels,
+cpu::Tensors dense_on_device(const RunRequest& request, Pass pass, Dtype dtype, Kernels kernels,
                              const cpu::Tensors& given, const Job& job) {
   RunOptions options;
-  options.backend = asked.options.backend;
+  options.backend = request.options.backend;
   options.kernels = kernels;
   options.warm_ups = 0;
   options.repeats = 1;
   options.timeout_s = kDenseSeconds;
   options.timed = false;
-  Problem p = asked.problem();
+  Problem p = request.problem();
   p.pass = pass;
   p.shape.dtype = dtype;
   return run(dense_schedule(p), given, options, Job::alone(job.local_rank())).outputs;
 }
 
-/// Inputs, rounded to their dtype, with what dense attention makes of them, pass by pass: in double on the CPU if that
-/// takes seconds, else by the reference kernels on the device.
-cpu::Tensors reference_of(const RunRequest& asked, Pass pass, cpu::Tensors t, const Job& job) {
-  const Problem& p = asked.problem();
+/// Inputs with the results of dense attention on them: in double on the CPU if that takes seconds, else by the
+/// reference kernels on the device.
+cpu::Tensors reference_of(const RunRequest& request, Pass pass, cpu::Tensors t, const Job& job) {
+  const Problem& p = request.problem();
   const double work = flops(total_pairs(p), p.shape.head_dim, pass) * p.shape.heads * p.shape.batch;
   if (work < 4e9) {
     pass == Pass::kForward ? cpu::dense_forward(p.shape, p.mask, t) : cpu::dense_backward(p.shape, p.mask, t);
     return t;
   }
-  cpu::Tensors made = dense_on_device(asked, pass, Dtype::kFp32, Kernels::kReference, t, job);
+  cpu::Tensors made = dense_on_device(request, pass, Dtype::kFp32, Kernels::kReference, t, job);
   for (auto part : {&cpu::Tensors::o, &cpu::Tensors::lse, &cpu::Tensors::dq, &cpu::Tensors::dk, &cpu::Tensors::dv})
     if (!(made.*part).empty()) t.*part = std::move(made.*part);
   return t;
 }
 
-PassRun run_pass(const RunRequest& asked, Pass pass, Schedule schedule, double plan_s, cpu::Tensors& tensors,
+PassRun run_pass(const RunRequest& request, Pass pass, Schedule schedule, double plan_s, cpu::Tensors& tensors,
                  const Job& job) {
   if (const auto findings = verify(schedule); !findings.empty())
     throw InvalidSchedule("the schedule is wrong: " + text_of(findings));
-  const Network network(asked.request.cluster, asked.placement);
-  const CostModel cost(asked.request.cluster.gpu, schedule.problem);
+  const Network network(request.request.cluster, request.placement);
+  const CostModel cost(request.request.cluster.gpu, schedule.problem);
   PassRun done;
   done.schedule = std::move(schedule);
   done.estimate_s = estimate(done.schedule, network, cost.times(done.schedule)).makespan_s;
-  if (asked.check) {
-    tensors = reference_of(asked, pass, std::move(tensors), job);
-    job.barrier(gpu::deadline_in(kDenseSeconds));  // what follows has less time
+  if (request.check) {
+    tensors = reference_of(request, pass, std::move(tensors), job);
+    job.barrier(gpu::deadline_in(kDenseSeconds));  // the run that follows has a shorter limit
   }
-  done.result = run(done.schedule, tensors, asked.options, job);
-  if (asked.check) {
+  done.result = run(done.schedule, tensors, request.options, job);
+  if (request.check) {
     const auto compared = [&](const cpu::Tensors& is) {
       return deviations(done.schedule, done.result.served, is, tensors, job, gpu::deadline_in(kDenseSeconds));
     };
     done.deviations = compared(done.result.outputs);
     done.dense_deviations =
-        compared(dense_on_device(asked, pass, asked.problem().shape.dtype, asked.options.kernels, tensors, job));
+        compared(dense_on_device(request, pass, request.problem().shape.dtype, request.options.kernels, tensors, job));
   }
   if (job.rank() == 0) done.summary = summarise(done.schedule, network, cost, done.result.trace, {plan_s, 0, 0});
-  if (asked.check && pass == Pass::kForward) tensors = gpu::rounded(asked.problem().shape, std::move(tensors));
+  if (request.check && pass == Pass::kForward) tensors = gpu::rounded(request.problem().shape, std::move(tensors));
   return done;
 }
 
 /// All passes, in their order.
-std::vector<PassRun> run_passes(RunRequest& asked, const Job& job) {
-  const AttentionShape& shape = asked.problem().shape;
-  const std::vector<Pass> passes = asked.request.question.passes;
+std::vector<PassRun> run_passes(RunRequest& request, const Job& job) {
+  const AttentionShape& shape = request.problem().shape;
+  const std::vector<Pass> passes = request.request.question.passes;
   cpu::Tensors tensors;
-  if (asked.check) tensors = gpu::rounded(shape, cpu::random_tensors(shape, asked.seed));
-  if (asked.check && passes.front() == Pass::kBackward)
-    tensors = gpu::rounded(shape, reference_of(asked, Pass::kForward, std::move(tensors), job));
-  asked.options.use_tensors = asked.check;
+  if (request.check) tensors = gpu::rounded(shape, cpu::random_tensors(shape, request.seed));
+  if (request.check && passes.front() == Pass::kBackward)
+    tensors = gpu::rounded(shape, reference_of(request, Pass::kForward, std::move(tensors), job));
+  request.options.use_tensors = request.check;
   std::vector<PassRun> all;
   for (std::size_t i = 0; i < passes.size(); ++i) {
     const double begin_s = gpu::now_s();
-    Schedule schedule = asked.schedule ? std::move(*asked.schedule)
-                                       : make_plan(asked.passes[i], Network(asked.request.cluster, asked.placement),
-                                                   CostModel(asked.request.cluster.gpu, asked.passes[i].problem))
-                                             .schedule;
-    all.push_back(run_pass(asked, passes[i], std::move(schedule), gpu::now_s() - begin_s, tensors, job));
+    Schedule schedule = request.schedule
+                            ? std::move(*request.schedule)
+                            : make_plan(request.passes[i], Network(request.request.cluster, request.placement),
+                                        CostModel(request.request.cluster.gpu, request.passes[i].problem))
+                                  .schedule;
+    all.push_back(run_pass(request, passes[i], std::move(schedule), gpu::now_s() - begin_s, tensors, job));
   }
   return all;
 }
 
-/// Whether anything is rounded to 16 bits, partial results that travel included.
+/// Whether anything is rounded to 16 bits, including partial results that travel.
 bool is_rounded(const Schedule& s) {
   return std::ranges::any_of(s.values, [](const Value& v) { return v.dtype != Dtype::kFp32; });
 }
@@ -124,7 +134,7 @@ bool is_accurate(const PassRun& run) {
 }  // namespace
 
 bool is_accurate(const gpu::Deviation& d, const PassRun& run) {
-  constexpr double kNoise = 1e-5;  // of sums in fp32, in whatever order
+  constexpr double kNoise = 1e-5;  // of fp32 sums in different orders
   const double most = !is_rounded(run.schedule) ? 1e-4 : d.tensor.starts_with("d") ? 1e-2 : 3e-3;
   const auto dense = std::ranges::find(run.dense_deviations, d.tensor, &gpu::Deviation::tensor);
   if (dense == run.dense_deviations.end() || !std::isfinite(dense->relative)) return d.relative <= most;
@@ -133,19 +143,13 @@ bool is_accurate(const gpu::Deviation& d, const PassRun& run) {
   return d.relative <= most && (d.relative <= dense_deviation || has_rounded_partials(run.schedule));
 }
 
-int measure(const boost::program_options::variables_map& given, const Report& report) {
-  return gpu::in_job([&](const Job& job) {
-    const std::string device = gpu::devices(read_backend(given)).description;
-    RunRequest asked = read_run_request(given);
-    if (job.rank() == 0) check_outputs({{"--json", asked.json}, {"--trace", asked.trace}});
-    choose_transport(given, job, asked.options);
-    std::vector<PassRun> passes = run_passes(asked, job);
-    if (job.rank() != 0) return 0;
-    const bool right = std::ranges::all_of(passes, [](const PassRun& pass) { return is_accurate(pass); });
-    report(asked, std::move(passes), device, job.size());
-    if (!right) spdlog::error("the results are further from dense attention than they may be");
-    return right ? 0 : 1;
-  });
+int measure(RunRequest request, const Job& job, const std::function<void(Measurement)>& report) {
+  std::vector<PassRun> passes = run_passes(request, job);
+  if (job.rank() != 0) return 0;
+  const bool accurate = std::ranges::all_of(passes, [](const PassRun& pass) { return is_accurate(pass); });
+  report({std::move(request), std::move(passes), job.size()});
+  if (!accurate) spdlog::error("the results are further from dense attention than they may be");
+  return accurate ? 0 : 1;
 }
 
 }  // namespace meshattn

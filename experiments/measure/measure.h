@@ -1,39 +1,60 @@
 #pragma once
 
-#include <boost/program_options.hpp>
+#include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "core/report/summary.h"
-#include "experiments/cli/options/run_options.h"
+#include "core/schedule/schedule.h"
+#include "experiments/cli/request.h"
 #include "gpu/deviation.h"
+#include "gpu/run.h"
 
 namespace meshattn {
 
-/// What a pass came to on devices.
+/// Schedules to run on devices.
+struct RunRequest {
+  Request request;
+  std::vector<PlanRequest> passes;   ///< to be planned; empty if a schedule is given
+  std::optional<Schedule> schedule;  ///< read from a file
+  Placement placement;
+  gpu::RunOptions options;
+  std::string device;  ///< description
+  std::uint64_t seed = 1;
+  bool check = true;
+  std::string json, trace;  ///< paths of results; empty: none
+
+  [[nodiscard]] const Problem& problem() const { return request.question.problem; }
+};
+
+/// One pass that was run on devices.
 struct PassRun {
   Schedule schedule;
   gpu::RunResult result;
-  double estimate_s = 0;  ///< makespan that was planned with
-  Summary summary;        ///< of the measured trace
-  std::vector<gpu::Deviation> deviations,
-      dense_deviations;  ///< dense_deviations: of the same kernels on one rank; empty: not checked
+  double estimate_s = 0;                         ///< makespan by the planner's estimate
+  Summary summary;                               ///< of the measured trace
+  std::vector<gpu::Deviation> deviations;        ///< from dense attention; empty: not checked
+  std::vector<gpu::Deviation> dense_deviations;  ///< of the same kernels on one rank
+};
+
+/// All passes that were run.
+struct Measurement {
+  RunRequest request;
+  std::vector<PassRun> passes;
+  int processes = 1;
 };
 
 /// Whether a result is as near to dense attention as it should be: O to 3e-3 and gradients to 1e-2 where anything is
-/// rounded to 16 bits, 1e-4 in fp32, and no further than 1.1 times what the same kernels on one rank are off, or 1e-5.
-/// Partial results that travel in 16 bits are off by more than those of one rank, as was asked for; and where all
-/// should be nothing, either is enough.
+/// rounded to 16 bits, 1e-4 in fp32, and at most 1.1 times as far as the same kernels on one rank, or 1e-5. Partial
+/// results that travel in 16 bits may be further off than on one rank. Where all should be zero, either limit is
+/// enough.
 [[nodiscard]] bool is_accurate(const gpu::Deviation& deviation, const PassRun& run);
 
-/// What is done with the passes that were run, in process 0.
-using Report =
-    std::function<void(const RunRequest& asked, std::vector<PassRun> passes, const std::string& device, int processes)>;
-
-/// Runs all passes that `run`'s options ask for, in their order, each with the inputs that it needs, and reports them.
+/// Runs all passes in their order, each with the inputs that it needs, and reports them in process 0.
 /// @returns the exit status: 1 if a result is wrong
-/// @throws InvalidSchedule if the proof of one finds something; else as read_run_request and gpu::run
-int measure(const boost::program_options::variables_map& given, const Report& report);
+/// @throws InvalidSchedule if the proof of a schedule finds something; else as gpu::run
+int measure(RunRequest request, const gpu::Job& job, const std::function<void(Measurement)>& report);
 
 }  // namespace meshattn

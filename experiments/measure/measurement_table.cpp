@@ -18,7 +18,7 @@ namespace {
 
 const std::vector<std::string> kHeading{"block", "name", "value", "unit", "options", "source"};
 
-/// @throws InvalidInput if quotes are not closed or escapes are none.
+/// Fields of a CSV line. @throws InvalidInput on a quote that is not closed, or a backslash that escapes nothing
 std::vector<std::string> fields_of(const std::string& line, const std::string& where) {
   if (std::ranges::count(line, '"') % 2 != 0) throw InvalidInput(fmt::format("{}: a quote that is not closed", where));
   try {
@@ -55,7 +55,7 @@ MeasurementRow row_of(const std::vector<std::string>& fields, const std::string&
   return row;
 }
 
-/// Of each number, from 1; equal ones share their mean.
+/// Ranks from 1; equal numbers share their mean rank.
 std::vector<double> ranks_of(std::span<const double> numbers) {
   std::vector<double> ranks;
   for (double x : numbers) {

@@ -33,19 +33,20 @@ std::string deviations_text(const PassRun& run) {
   return text;
 }
 
-void print(std::ostream& out, const RunRequest& asked, const std::vector<PassRun>& passes, const std::string& device,
-           int processes) {
-  const RunOptions& o = asked.options;
-  out << headline(asked.request);
-  if (!asked.schedule)
-    out << asked.passes.front().method.algorithm << ' ' << text_of(forms_of(asked.passes))
-        << placed_text(asked.request, asked.placement.name) << '\n';
+void print(std::ostream& out, const Measurement& measured) {
+  const RunRequest& request = measured.request;
+  const RunOptions& o = request.options;
+  const int processes = measured.processes;
+  out << headline(request.request);
+  if (!request.schedule)
+    out << request.passes.front().method.algorithm << ' ' << text_of(forms_of(request.passes))
+        << placed_text(request.request, request.placement.name) << '\n';
   out << '\n'
-      << fmt::format("on {}: {} rank{}, {} process{}, {}\n", device, asked.problem().ranks,
-                     asked.problem().ranks > 1 ? "s" : "", processes, processes > 1 ? "es" : "",
+      << fmt::format("on {}: {} rank{}, {} process{}, {}\n", request.device, request.problem().ranks,
+                     request.problem().ranks > 1 ? "s" : "", processes, processes > 1 ? "es" : "",
                      o.transport == Transport::kCopies ? fmt::format("copies, {} to a GPU", o.ranks_per_device)
                                                        : fmt::format("NCCL with {} CTAs", o.max_ctas));
-  for (const PassRun& pass : passes) {
+  for (const PassRun& pass : measured.passes) {
     const auto [least, most] = std::ranges::minmax(pass.result.makespans_s);
     const Summary& s = pass.summary;
     out << '\n'
@@ -57,7 +58,7 @@ void print(std::ostream& out, const RunRequest& asked, const std::vector<PassRun
                                  ? ", clocks within " + time_text(pass.result.clock_uncertainty_s)
                                  : "")},
                 {"issued", time_text(median(pass.result.issue_s)), "by the host, from the start"},
-                {"estimated", time_text(pass.estimate_s), "on " + asked.request.cluster.name},
+                {"estimated", time_text(pass.estimate_s), "on " + request.request.cluster.name},
                 {"compute", time_text(s.compute_s),
                  fmt::format("on the busiest GPU, {:.3f} times the mean", s.compute_balance)},
                 {"waiting", percent_text(s.waiting), "of all compute time: " + waits_text(s)},
@@ -68,27 +69,27 @@ void print(std::ostream& out, const RunRequest& asked, const std::vector<PassRun
   }
 }
 
-void write_json(std::ostream& out, const RunRequest& asked, const std::vector<PassRun>& passes,
-                const std::string& device, int processes) {
-  Outcome outcome{asked.schedule ? "schedule" : std::string(asked.passes.front().method.algorithm),
-                  asked.schedule ? "as given" : text_of(forms_of(asked.passes)),
-                  asked.problem().partition,
-                  asked.schedule ? std::vector<MeshForm>{} : forms_of(asked.passes),
+void write_json(std::ostream& out, const Measurement& measured) {
+  const RunRequest& request = measured.request;
+  Outcome outcome{request.schedule ? "schedule" : std::string(request.passes.front().method.algorithm),
+                  request.schedule ? "as given" : text_of(forms_of(request.passes)),
+                  request.problem().partition,
+                  request.schedule ? std::vector<MeshForm>{} : forms_of(request.passes),
                   {},
                   {}};
-  for (const PassRun& done : passes) outcome.passes.push_back(done.summary);
+  for (const PassRun& done : measured.passes) outcome.passes.push_back(done.summary);
   std::ostringstream text;
-  meshattn::write_json(text, asked.request.question, outcome);
+  meshattn::write_json(text, request.request.question, outcome);
   auto json = nlohmann::ordered_json::parse(text.str());
-  nlohmann::ordered_json run{{"device", device},
-                             {"processes", processes},
-                             {"ranks_per_gpu", asked.options.ranks_per_device},
-                             {"transport", asked.options.transport == Transport::kCopies ? "copies" : "nccl"}};
-  for (const PassRun& done : passes) {
+  nlohmann::ordered_json run{{"device", request.device},
+                             {"processes", measured.processes},
+                             {"ranks_per_gpu", request.options.ranks_per_device},
+                             {"transport", request.options.transport == Transport::kCopies ? "copies" : "nccl"}};
+  for (const PassRun& done : measured.passes) {
     nlohmann::ordered_json pass{{"makespans_s", done.result.makespans_s},
                                 {"issue_s", median(done.result.issue_s)},
                                 {"estimate_s", done.estimate_s},
-                                {"clocks_within_s", done.result.clock_uncertainty_s}};
+                                {"clock_uncertainty_s", done.result.clock_uncertainty_s}};
     for (std::size_t i = 0; i < done.deviations.size(); ++i) {
       pass["deviation"][done.deviations[i].tensor] = done.deviations[i].relative;
       pass["deviation_of_dense"][done.deviations[i].tensor] = done.dense_deviations[i].relative;

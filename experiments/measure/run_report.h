@@ -11,12 +11,10 @@ namespace meshattn {
 /// "deviation from dense attention: O 1.6e-03 (on one rank 1.6e-03), …"
 [[nodiscard]] std::string deviations_text(const PassRun& run);
 
-/// In words.
-void print(std::ostream& out, const RunRequest& asked, const std::vector<PassRun>& passes, const std::string& device,
-           int processes);
+/// Prints times, waits, traffic, memory and deviations.
+void print(std::ostream& out, const Measurement& measured);
 
-/// What `simulate` writes, and what only a run has under "run".
-void write_json(std::ostream& out, const RunRequest& asked, const std::vector<PassRun>& passes,
-                const std::string& device, int processes);
+/// The JSON of `simulate`, with what only a run has under "run".
+void write_json(std::ostream& out, const Measurement& measured);
 
 }  // namespace meshattn

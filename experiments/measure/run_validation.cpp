@@ -21,25 +21,24 @@ namespace meshattn {
 
 namespace {
 
-namespace po = boost::program_options;
-
 /// A pass that was run and simulated.
 struct Validation {
   PassRun run;
   Trace simulated;
-  double least_s = 0, most_s = 0;  ///< simulated, by the spread of the cluster's figures
+  double least_s = 0, most_s = 0;  ///< simulated, by the uncertainty of the cluster's figures
   TraceDifference difference;
 
   [[nodiscard]] double error() const { return simulated.makespan_s / run.result.trace.makespan_s - 1; }
 };
 
-Validation validated(const RunRequest& asked, PassRun run) {
+Validation validated(const RunRequest& request, PassRun run) {
   Validation v;
   const Schedule& s = run.schedule;
-  const Network network(asked.request.cluster, asked.placement);
-  v.simulated = simulated(s, network, CostModel(asked.request.cluster.gpu, s.problem));
+  const Network network(request.request.cluster, request.placement);
+  v.simulated = simulated(s, network, CostModel(request.request.cluster.gpu, s.problem));
   v.least_s = v.most_s = v.simulated.makespan_s;
-  for (double corner_s : corners_s(s, asked.placement, asked.request.corners, v.simulated.makespan_s, run.estimate_s)) {
+  for (double corner_s :
+       corners_s(s, request.placement, request.request.corners, v.simulated.makespan_s, run.estimate_s)) {
     v.least_s = std::min(v.least_s, corner_s);
     v.most_s = std::max(v.most_s, corner_s);
   }
@@ -50,7 +49,7 @@ Validation validated(const RunRequest& asked, PassRun run) {
 
 std::string percent_of(double error) { return fmt::format("{:+.1f} %", 100 * error); }
 
-/// Steps of the path, those first that differ most.
+/// Steps of the path, the largest difference first.
 std::vector<PathStep> by_difference(std::vector<PathStep> path) {
   std::ranges::stable_sort(path, std::greater(),
                            [](const PathStep& p) { return std::abs(p.simulated_s - p.measured_s); });
@@ -111,31 +110,30 @@ nlohmann::ordered_json json_of(const Validation& v) {
   return json;
 }
 
-void write_traces(const RunRequest& asked, const Validation& v) {
+void write_traces(const RunRequest& request, const Validation& v) {
   const NamedTrace traces[] = {{"measured", v.run.result.trace}, {"simulated", v.simulated}};
-  write_file(asked.trace, [&](std::ostream& out) {
-    write_chrome_trace(out, v.run.schedule, Network(asked.request.cluster, asked.placement), traces,
-                       all_ranks(asked.problem().ranks));
+  write_file(request.trace, [&](std::ostream& out) {
+    write_chrome_trace(out, v.run.schedule, Network(request.request.cluster, request.placement), traces,
+                       all_ranks(request.problem().ranks));
   });
-}
-
-void report(const RunRequest& asked, std::vector<PassRun> runs, const std::string& device, int) {
-  std::vector<Validation> passes;
-  for (PassRun& run : runs) passes.push_back(validated(asked, std::move(run)));
-  if (!asked.trace.empty()) write_traces(asked, passes.front());
-  if (!asked.json.empty())
-    write_file(asked.json, [&](std::ostream& out) {
-      nlohmann::ordered_json json{{"device", device}, {"cluster", asked.request.cluster.name}};
-      for (const Validation& v : passes) json[std::string(name_of(v.run.schedule.problem.pass))] = json_of(v);
-      out << json.dump(2) << '\n';
-    });
-  if (asked.json == "-" || asked.trace == "-") return;
-  std::cout << fmt::format("measured on {}, simulated on {}\n", device, asked.request.cluster.name);
-  for (const Validation& v : passes) std::cout << '\n' << text_of(v) << deviations_text(v.run) << '\n';
 }
 
 }  // namespace
 
-int validate_run(const po::variables_map& given) { return measure(given, report); }
+void report_validation(Measurement measured) {
+  const RunRequest& request = measured.request;
+  std::vector<Validation> passes;
+  for (PassRun& run : measured.passes) passes.push_back(validated(request, std::move(run)));
+  if (!request.trace.empty()) write_traces(request, passes.front());
+  if (!request.json.empty())
+    write_file(request.json, [&](std::ostream& out) {
+      nlohmann::ordered_json json{{"device", request.device}, {"cluster", request.request.cluster.name}};
+      for (const Validation& v : passes) json[std::string(name_of(v.run.schedule.problem.pass))] = json_of(v);
+      out << json.dump(2) << '\n';
+    });
+  if (request.json == "-" || request.trace == "-") return;
+  std::cout << fmt::format("measured on {}, simulated on {}\n", request.device, request.request.cluster.name);
+  for (const Validation& v : passes) std::cout << '\n' << text_of(v) << deviations_text(v.run) << '\n';
+}
 
 }  // namespace meshattn

@@ -1,11 +1,10 @@
 #pragma once
 
-#include <boost/program_options.hpp>
+#include "experiments/measure/measure.h"
 
 namespace meshattn {
 
-/// Runs what `run`'s options ask for, simulates the same schedules on the cluster, and prints where the two differ.
-/// @returns the exit status: 1 if the results are wrong
-int validate_run(const boost::program_options::variables_map& given);
+/// Simulates schedules that were run, and prints and writes where the two differ.
+void report_validation(Measurement measured);
 
 }  // namespace meshattn

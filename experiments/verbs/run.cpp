@@ -12,18 +12,21 @@ namespace {
 
 namespace po = boost::program_options;
 
-void report(const RunRequest& asked, std::vector<PassRun> passes, const std::string& device, int processes) {
-  if (!asked.trace.empty())
-    write_file(asked.trace, [&](std::ostream& out) {
-      write_chrome_trace(out, passes.front().schedule, Network(asked.request.cluster, asked.placement),
-                         passes.front().result.trace, all_ranks(asked.problem().ranks));
+void report(const Measurement& measured) {
+  const RunRequest& request = measured.request;
+  if (!request.trace.empty())
+    write_file(request.trace, [&](std::ostream& out) {
+      const PassRun& pass = measured.passes.front();
+      write_chrome_trace(out, pass.schedule, Network(request.request.cluster, request.placement), pass.result.trace,
+                         all_ranks(request.problem().ranks));
     });
-  if (!asked.json.empty())
-    write_file(asked.json, [&](std::ostream& out) { write_json(out, asked, passes, device, processes); });
-  if (asked.json != "-" && asked.trace != "-") print(std::cout, asked, passes, device, processes);
+  if (!request.json.empty()) write_file(request.json, [&](std::ostream& out) { write_json(out, measured); });
+  if (request.json != "-" && request.trace != "-") print(std::cout, measured);
 }
 
-int run_on_devices(const po::variables_map& given) { return measure(given, report); }
+int run_on_devices(const po::variables_map& given) {
+  return gpu::in_job([&](const gpu::Job& job) { return measure(read_run_request(given, job), job, report); });
+}
 
 }  // namespace
 

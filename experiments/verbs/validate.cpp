@@ -1,25 +1,20 @@
 #include <spdlog/fmt/fmt.h>
 
-#include <algorithm>
-#include <cmath>
+#include <functional>
 #include <iostream>
-#include <nlohmann/json.hpp>
-#include <optional>
 #include <sstream>
 #include <thread>
 
 #include "core/base/error.h"
-#include "core/base/format.h"
-#include "core/base/median.h"
 #include "core/base/output_file.h"
 #include "experiments/cli/child_processes.h"
 #include "experiments/cli/options/option_group.h"
 #include "experiments/cli/options/run_options.h"
 #include "experiments/cli/request.h"
-#include "experiments/cli/text/table.h"
 #include "experiments/cli/verb.h"
 #include "experiments/evaluate.h"
 #include "experiments/measure/measurement_table.h"
+#include "experiments/measure/prediction_errors.h"
 #include "experiments/measure/run_validation.h"
 
 namespace meshattn {
@@ -28,13 +23,7 @@ namespace {
 
 namespace po = boost::program_options;
 
-/// Seconds of all passes of what options say, and between what they may be.
-struct Prediction {
-  double seconds = 0;
-  double least_s = 0;
-  double most_s = 0;
-};
-
+/// Prediction for the options of one run of `simulate`, all passes together.
 Prediction prediction_of(const std::vector<std::string>& arguments) {
   const Verb simulate = simulate_verb();
   const po::variables_map options = parse_arguments(simulate, arguments);
@@ -51,8 +40,8 @@ Prediction prediction_of(const std::vector<std::string>& arguments) {
   return {total.makespan_s, least_s, most_s};
 }
 
-/// Of the runs of each row, which take turns, the mean.
-/// @throws InvalidInput or SimulationError with the row's place if one cannot be predicted.
+/// Predictions of the rows: the means over the runs of each.
+/// @throws InvalidInput or SimulationError with file and line of a row that cannot be predicted.
 std::vector<Prediction> predict(const std::vector<MeasurementRow>& rows) {
   std::vector<std::function<std::string()>> jobs;
   std::vector<std::size_t> row_of;  // by job
@@ -68,9 +57,9 @@ std::vector<Prediction> predict(const std::vector<MeasurementRow>& rows) {
   const auto results = run_in_child_processes(jobs, std::thread::hardware_concurrency());
   for (std::size_t i = 0; i < results.size(); ++i) {
     const MeasurementRow& row = rows[row_of[i]];
-    const std::string said = fmt::format("{}: {}", row.where, results[i].text);
-    if (results[i].kind == ChildResult::Kind::kImpossible) throw InvalidInput(said);
-    if (results[i].kind == ChildResult::Kind::kFailed) throw SimulationError(said);
+    const std::string message = fmt::format("{}: {}", row.where, results[i].text);
+    if (results[i].kind == ChildResult::Kind::kImpossible) throw InvalidInput(message);
+    if (results[i].kind == ChildResult::Kind::kFailed) throw SimulationError(message);
     std::istringstream in(results[i].text);
     Prediction run;
     in >> run.seconds >> run.least_s >> run.most_s;
@@ -81,84 +70,6 @@ std::vector<Prediction> predict(const std::vector<MeasurementRow>& rows) {
     p.most_s += run.most_s / turns;
   }
   return predictions;
-}
-
-/// What some rows come to: errors are predicted / published − 1, their sizes counted.
-struct Errors {
-  std::size_t rows = 0;
-  double median = 0;
-  double worst = 0;
-  int within = 0;  ///< rows whose published time is in the predicted range
-  std::optional<double> rank_correlation;
-};
-
-double error_of(const MeasurementRow& row, const Prediction& p) { return p.seconds / row.seconds - 1; }
-
-/// Of the rows of a block; of all rows, whose order means nothing, if none is named.
-Errors errors_of(const std::vector<MeasurementRow>& rows, const std::vector<Prediction>& predicted,
-                 const std::optional<std::string>& block) {
-  Errors e;
-  std::vector<double> sizes, published, found;
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    if (block && rows[i].block != *block) continue;
-    published.push_back(rows[i].seconds);
-    found.push_back(predicted[i].seconds);
-    sizes.push_back(std::abs(error_of(rows[i], predicted[i])));
-    if (predicted[i].least_s <= rows[i].seconds && rows[i].seconds <= predicted[i].most_s) ++e.within;
-  }
-  e.rows = sizes.size();
-  e.median = median(sizes);
-  e.worst = std::ranges::max(sizes);
-  if (block && e.rows > 2) e.rank_correlation = rank_correlation(published, found);  // of two it is always whole
-  return e;
-}
-
-/// Names in order of their first row.
-std::vector<std::string> blocks_of(const std::vector<MeasurementRow>& rows) {
-  std::vector<std::string> blocks;
-  for (const MeasurementRow& row : rows)
-    if (std::ranges::find(blocks, row.block) == blocks.end()) blocks.push_back(row.block);
-  return blocks;
-}
-
-std::string text_of(const std::vector<MeasurementRow>& rows, const std::vector<Prediction>& predicted) {
-  std::vector<std::vector<std::string>> cells{{"block", "row", "published", "predicted", "error", "from", "to"}};
-  for (std::size_t i = 0; i < rows.size(); ++i)
-    cells.push_back({rows[i].block, rows[i].name, time_text(rows[i].seconds), time_text(predicted[i].seconds),
-                     fmt::format("{:+.1f} %", error_of(rows[i], predicted[i]) * 100), time_text(predicted[i].least_s),
-                     time_text(predicted[i].most_s)});
-  const std::string text = aligned(cells, 2);
-  cells = {{"block", "rows", "median", "worst", "from ... to", "order"}};
-  const auto add = [&](const std::string& name, const Errors& e) {
-    cells.push_back({name, std::to_string(e.rows), percent_text(e.median), percent_text(e.worst),
-                     fmt::format("{} of {}", e.within, e.rows),
-                     e.rank_correlation ? fmt::format("{:.2f}", *e.rank_correlation) : "-"});
-  };
-  for (const std::string& block : blocks_of(rows)) add(block, errors_of(rows, predicted, block));
-  add("all", errors_of(rows, predicted, {}));
-  return text + '\n' + aligned(cells, 1) +
-         "from ... to: rows whose published time is in the range predicted; order: rank correlation (Spearman)\n";
-}
-
-nlohmann::ordered_json json_of(const Errors& e) {
-  nlohmann::ordered_json json{
-      {"rows", e.rows}, {"median_error", e.median}, {"worst_error", e.worst}, {"within_range", e.within}};
-  if (e.rank_correlation) json["rank_correlation"] = *e.rank_correlation;
-  return json;
-}
-
-nlohmann::ordered_json json_of(const std::vector<MeasurementRow>& rows, const std::vector<Prediction>& predicted) {
-  nlohmann::ordered_json list = nlohmann::ordered_json::array(), blocks = nlohmann::ordered_json::object();
-  for (std::size_t i = 0; i < rows.size(); ++i)
-    list.push_back({{"block", rows[i].block},
-                    {"name", rows[i].name},
-                    {"published_s", rows[i].seconds},
-                    {"predicted_s", predicted[i].seconds},
-                    {"range_s", {predicted[i].least_s, predicted[i].most_s}},
-                    {"error", error_of(rows[i], predicted[i])},
-                    {"source", rows[i].source}});
-  for (const std::string& block : blocks_of(rows)) blocks[block] = json_of(errors_of(rows, predicted, block));
-  return {{"rows", list}, {"blocks", blocks}, {"all", json_of(errors_of(rows, predicted, {}))}};
 }
 
 int validate_table(const po::variables_map& given) {
@@ -174,7 +85,9 @@ int validate_table(const po::variables_map& given) {
 
 int compare_with_measurements(const po::variables_map& given) {
   require_simulator();
-  if (!given.count("table")) return validate_run(given);
+  if (!given.count("table"))
+    return gpu::in_job(
+        [&](const gpu::Job& job) { return measure(read_run_request(given, job), job, report_validation); });
   for (const auto& [option, value] : given)
     if (option != "table" && option != "json" && option != "log-level")
       throw InvalidInput(fmt::format("--{} has no place beside --table, whose rows have their options", option));

@@ -4,7 +4,7 @@
 #include "core/cluster/cluster_file.h"
 #include "core/execution/cost_model.h"
 #include "core/report/leave_one_out.h"
-#include "experiments/measure/microbenchmark.h"
+#include "experiments/measure/calibration/microbenchmark.h"
 #include "tests/support/cli_fixture.h"
 
 namespace meshattn {
@@ -112,8 +112,11 @@ TEST(Microbenchmark, HasTheOpsItAsksFor) {
   }
   EXPECT_EQ(attention_ops, 4u);
   EXPECT_EQ(combines, 5u);
-  const Schedule pieces = schedule_of(
-      {.shape = {16, 64, 1, 4, 2, 8, Dtype::kBf16}, .pairs = pairs, .exchanges = 3, .pieces = 16, .whole = 2});
+  const Schedule pieces = schedule_of({.shape = {16, 64, 1, 4, 2, 8, Dtype::kBf16},
+                                       .pairs = pairs,
+                                       .exchanges = 3,
+                                       .pieces = 16,
+                                       .whole_exchanges = 2});
   EXPECT_EQ(pieces.bytes(pieces.transfers[3].made), 64u * 2 * 2 * 8 * 2);  // the whole of a chunk, twice each way
   EXPECT_EQ(pieces.bytes(pieces.transfers[4].made), 4u * 2 * 2 * 8 * 2);
   EXPECT_EQ(pieces.bytes(pieces.transfers.back().made), 4u * 2 * 2 * 8 * 2);

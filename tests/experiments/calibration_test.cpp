@@ -1,4 +1,4 @@
-#include "experiments/measure/calibration.h"
+#include "experiments/measure/calibration/calibration.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -10,7 +10,7 @@
 #include "core/cluster/network.h"
 #include "core/execution/cost_model.h"
 #include "core/execution/estimate.h"
-#include "experiments/measure/calibration.h"
+#include "experiments/measure/calibration/calibration.h"
 #include "tests/support/cli_fixture.h"
 
 namespace meshattn {

@@ -18,7 +18,7 @@ namespace {
 
 namespace po = boost::program_options;
 
-/// The request of a schedule that is read: its problem, and the cluster that it is compared with.
+/// The request of a schedule from a file: its problem, and the cluster that it is compared with.
 Request request_of(const Schedule& schedule, const po::variables_map& given) {
   po::options_description planned, cluster;
   add_request_options(planned);
@@ -60,27 +60,30 @@ void add_run_options(po::options_description& options) {
   add_output_options(options, output);
 }
 
-RunRequest read_run_request(const po::variables_map& given) {
-  RunRequest asked;
-  asked.options = read_device_options(given);
-  asked.seed = static_cast<std::uint64_t>(count_of(given, "seed", 1));
-  asked.check = one_of(given, "check", true, EnumNames<bool, 2>{{{true, "yes"}, {false, "no"}}});
-  asked.json = optional(given, "json");
-  asked.trace = optional(given, "trace");
+RunRequest read_run_request(const po::variables_map& given, const gpu::Job& job) {
+  RunRequest run;
+  run.device = gpu::devices(read_backend(given)).description;
+  run.options = read_device_options(given);
+  run.seed = static_cast<std::uint64_t>(count_of(given, "seed", 1));
+  run.check = one_of(given, "check", true, EnumNames<bool, 2>{{{true, "yes"}, {false, "no"}}});
+  run.json = optional(given, "json");
+  run.trace = optional(given, "trace");
   if (given.count("schedule")) {
-    asked.schedule = read_schedule(given["schedule"].as<std::string>());
-    asked.request = request_of(*asked.schedule, given);
-    asked.placement = linear_placement(asked.problem().ranks);
+    run.schedule = read_schedule(given["schedule"].as<std::string>());
+    run.request = request_of(*run.schedule, given);
+    run.placement = linear_placement(run.problem().ranks);
   } else {
-    asked.request = read_request("run", given);
-    auto [placement, passes] = settle(asked.request);
-    asked.placement = std::move(placement);
-    asked.passes = std::move(passes);
-    asked.options.gpu_of = asked.placement.gpu;
+    run.request = read_request("run", given);
+    auto [placement, passes] = settle(run.request);
+    run.placement = std::move(placement);
+    run.passes = std::move(passes);
+    run.options.gpu_of = run.placement.gpu;
   }
-  if (!asked.trace.empty() && asked.request.question.passes.size() > 1)
+  if (!run.trace.empty() && run.request.question.passes.size() > 1)
     throw InvalidInput("--trace shows one pass: give --pass forward or --pass backward");
-  return asked;
+  if (job.rank() == 0) check_outputs({{"--json", run.json}, {"--trace", run.trace}});
+  choose_transport(given, job, run.options);
+  return run;
 }
 
 }  // namespace meshattn

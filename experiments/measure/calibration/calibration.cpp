@@ -1,4 +1,4 @@
-#include "experiments/measure/calibration.h"
+#include "experiments/measure/calibration/calibration.h"
 
 #include <spdlog/fmt/fmt.h>
 
@@ -7,48 +7,50 @@
 
 #include "core/cluster/kernel_rates.h"
 #include "core/execution/cost_model.h"
-#include "experiments/measure/benchmark_runner.h"
+#include "experiments/measure/calibration/benchmark_runner.h"
 
 namespace meshattn {
 
 namespace {
 
-/// Of several kernels of attention in a row on rank 0: the first, which the host may still be issuing others behind,
-/// does not count in their median.
+/// Median time of rank 0's ops of attention. The first, during which the host may still be issuing the others, does
+/// not affect it.
 double attention_s(const Schedule& s, const Trace& trace) {
   return median(s.problem.pass == Pass::kForward ? seconds_of<Attend>(s, trace, 0)
                                                  : seconds_of<AttendBackward>(s, trace, 0));
 }
 
-/// Operations per second of dense attention on one rank.
+/// Floating-point operations per second of dense attention on one rank.
 double rate_of(const BenchmarkRunner& bench, const AttentionShape& shape, Pass pass, KernelMask mask,
                std::vector<double>* uncertainties = nullptr) {
   const Problem p{shape, mask == KernelMask::kFull ? Mask::kFull : Mask::kCausal, Partition::kContiguous, pass, 1};
   const Schedule s = schedule_of({.shape = shape, .mask = p.mask, .pass = pass, .attention_ops = 4});
-  const gpu::RunResult result = bench.run(s);
-  if (uncertainties != nullptr) uncertainties->push_back(uncertainty_of(result.makespans_s));
-  return flops(total_pairs(p), shape.head_dim, pass) * shape.heads / attention_s(s, result.trace);
+  const gpu::RunResult run = bench.run(s);
+  if (uncertainties != nullptr) uncertainties->push_back(uncertainty_of(run.makespans_s));
+  return flops(total_pairs(p), shape.head_dim, pass) * shape.heads / attention_s(s, run.trace);
 }
 
-void attention(const BenchmarkRunner& bench, Calibration& made) {
+/// Rates of attention at every length.
+void attention(const BenchmarkRunner& bench, Calibration& result) {
   const AttentionShape& all = bench.request().shape;
   std::vector<double> uncertainties;
   for (std::int64_t length : bench.request().lengths)
     for (Pass pass : {Pass::kForward, Pass::kBackward})
       for (KernelMask mask : {KernelMask::kFull, KernelMask::kCausal})
-        made.points.push_back({pass, mask, all.dtype, length, length, all.heads, all.kv_heads, all.head_dim, 1,
-                               rate_of(bench, bench.shape(length), pass, mask, &uncertainties),
-                               bench.request().source});
-  made.attention_uncertainty = median(uncertainties);
-  std::ranges::stable_sort(made.points, {}, [](const AttentionPoint& p) { return std::pair(p.pass, p.mask); });
+        result.points.push_back({pass, mask, all.dtype, length, length, all.heads, all.kv_heads, all.head_dim, 1,
+                                 rate_of(bench, bench.shape(length), pass, mask, &uncertainties),
+                                 bench.request().source});
+  result.attention_uncertainty = median(uncertainties);
+  std::ranges::stable_sort(result.points, {}, [](const AttentionPoint& p) { return std::pair(p.pass, p.mask); });
 }
 
-/// A kernel of few tiles, of the heads that share one of keys, beside that of all: which has a longer end.
-void tails(const BenchmarkRunner& bench, Calibration& made) {
+/// The idle end of kernels: a kernel of few thread blocks, with the query heads of one key/value head, loses more to it
+/// than the kernel of all heads.
+void tails(const BenchmarkRunner& bench, Calibration& result) {
   const double sms = bench.request().devices.sms;
   for (Pass pass : {Pass::kForward, Pass::kBackward}) {
     std::vector<double> found;
-    for (const AttentionPoint& p : made.points) {
+    for (const AttentionPoint& p : result.points) {
       AttentionShape few = bench.shape(p.q_tokens);
       few.heads /= few.kv_heads;
       few.kv_heads = 1;
@@ -59,16 +61,16 @@ void tails(const BenchmarkRunner& bench, Calibration& made) {
       if (const auto tail = tail_of(p.flops_per_s / rate_of(bench, few, pass, p.mask), waves, reference_waves))
         found.push_back(*tail);
     }
-    if (!found.empty()) made.tails[pass] = median(found);
+    if (!found.empty()) result.tails[pass] = median(found);
   }
 }
 
-/// Kernels of four times as many keys as queries, and the other way round, full mask: how far they are from what the
-/// cost model makes of the points, which are squares.
-void rectangles(const BenchmarkRunner& bench, Calibration& made) {
+/// Errors of the cost model, which knows square kernels only, for kernels with four times as many keys as queries and
+/// the reverse. Full mask.
+void rectangles(const BenchmarkRunner& bench, Calibration& result) {
   GpuProfile gpu;
-  gpu.attention = made.points;
-  gpu.tails = made.tails;
+  gpu.attention = result.points;
+  gpu.tails = result.tails;
   gpu.sms = bench.request().devices.sms;
   constexpr int kSides = 4;
   for (std::int64_t length : bench.request().lengths)
@@ -80,14 +82,14 @@ void rectangles(const BenchmarkRunner& bench, Calibration& made) {
             schedule_of({.shape = bench.shape(queries, length), .pass = pass, .attention_ops = 4, .pieces = pieces});
         const std::vector<double> modelled = CostModel(gpu, s.problem).times(s).seconds;
         const double measured_s = attention_s(s, bench.run(s).trace);
-        made.rectangle_errors.push_back(std::abs(modelled.back() / measured_s - 1));
+        result.rectangle_errors.push_back(std::abs(modelled.back() / measured_s - 1));
       }
-  std::ranges::sort(made.rectangle_errors);
+  std::ranges::sort(result.rectangle_errors);
 }
 
-/// Bytes/s, and their spread, of two sums in fp32 into one in the dtype of outputs, as CostModel counts bytes: outputs
-/// with their log-sum-exp, or gradients of queries.
-std::pair<double, double> merging(const BenchmarkRunner& bench, Pass pass) {
+/// Bytes/s, as CostModel counts them, and their uncertainty when two fp32 partials become one value in the dtype of
+/// outputs: outputs with their log-sum-exp, or gradients of queries.
+std::pair<double, double> combining(const BenchmarkRunner& bench, Pass pass) {
   const Schedule s = schedule_of(
       {.shape = bench.shape(bench.request().lengths.back()), .pass = pass, .attention_ops = 2, .combines = 9});
   const std::vector<double> times = seconds_of<Combine>(s, bench.run(s).trace, 0);
@@ -100,19 +102,20 @@ std::pair<double, double> merging(const BenchmarkRunner& bench, Pass pass) {
   return {bytes / median(times), uncertainty_of(times)};
 }
 
-/// At the first length whose kernels keep the device busy while the host issues the next: 100 µs. Timed and untimed
-/// runs take turns, and the fastest of each count: what an op's events cost is less than what runs differ.
-void launch(const BenchmarkRunner& bench, Calibration& made) {
-  constexpr double kBusy_s = 100e-6;
+/// Launch, event and issue times, at the first length whose kernels are long enough (100 µs) that the host issues the
+/// next meanwhile. Timed and untimed runs take turns, and the fastest of each count: an op's events cost less than runs
+/// differ.
+void launch(const BenchmarkRunner& bench, Calibration& result) {
+  constexpr double kLongEnough_s = 100e-6;
   std::int64_t tokens = bench.request().lengths.back();
-  for (const AttentionPoint& p : made.points) {
+  for (const AttentionPoint& p : result.points) {
     const auto length = static_cast<double>(p.q_tokens);
     const double seconds = flops(length * length * p.heads, p.head_dim, p.pass) / p.flops_per_s;
-    if (p.pass == Pass::kForward && p.mask == KernelMask::kFull && seconds >= kBusy_s)
+    if (p.pass == Pass::kForward && p.mask == KernelMask::kFull && seconds >= kLongEnough_s)
       tokens = std::min(tokens, p.q_tokens);
   }
   const AttentionShape shape = bench.shape(tokens);
-  const int attention_ops = static_cast<int>(std::clamp(bench.sums_that_fit(shape), 3.0, 50.0));
+  const int attention_ops = static_cast<int>(std::clamp(bench.partials_that_fit(shape), 3.0, 50.0));
   const Schedule s = schedule_of({.shape = shape, .attention_ops = attention_ops});
   std::vector<double> gaps, timed_s, untimed_s, issue_s;
   for (int turn = 0; turn < 3; ++turn) {
@@ -125,14 +128,15 @@ void launch(const BenchmarkRunner& bench, Calibration& made) {
   }
   const auto ops = static_cast<double>(s.ops.size());
   const double gap_s = std::max(0.0, median(gaps)), least_s = std::ranges::min(untimed_s);
-  made.event_s = std::clamp((std::ranges::min(timed_s) - least_s) / ops, 0.0, gap_s);
-  made.event_noise_s = uncertainty_of(untimed_s) * median(untimed_s) / ops;
-  made.timing_overhead = made.event_s * ops / least_s;
-  made.launch_s = gap_s - made.event_s;
-  made.issue_s = median(issue_s) / ops;
+  result.event_s = std::clamp((std::ranges::min(timed_s) - least_s) / ops, 0.0, gap_s);
+  result.event_noise_s = uncertainty_of(untimed_s) * median(untimed_s) / ops;
+  result.timing_overhead = result.event_s * ops / least_s;
+  result.launch_s = gap_s - result.event_s;
+  result.issue_s = median(issue_s) / ops;
 }
 
-void sharing(const BenchmarkRunner& bench, Calibration& made) {
+/// How much more ranks on one device compute at once than one of them.
+void sharing(const BenchmarkRunner& bench, Calibration& result) {
   if (bench.request().options.ranks_per_device == 1) return;
   const int ranks = bench.request().ranks;
   const std::vector<std::int64_t>& lengths = bench.request().lengths;
@@ -144,43 +148,43 @@ void sharing(const BenchmarkRunner& bench, Calibration& made) {
         .makespans_s;
   };
   const std::vector<double> all_s = makespans_s(ranks);
-  made.processors = std::max(1.0, ranks * median(makespans_s(1)) / median(all_s));
-  made.processors_uncertainty = uncertainty_of(all_s);
+  result.processors = std::max(1.0, ranks * median(makespans_s(1)) / median(all_s));
+  result.processors_uncertainty = uncertainty_of(all_s);
 }
 
 }  // namespace
 
 std::optional<double> tail_of(double slowdown, double waves, double reference_waves) {
-  const double unlike =
-      1 / waves - slowdown / reference_waves;  // slower = (1 + tail / waves) / (1 + tail / reference_waves)
-  if (unlike <= 0) return std::nullopt;
-  return std::clamp((slowdown - 1) / unlike, 0.0, 1000.0);
+  const double difference =
+      1 / waves - slowdown / reference_waves;  // slowdown = (1 + tail / waves) / (1 + tail / reference_waves)
+  if (difference <= 0) return std::nullopt;
+  return std::clamp((slowdown - 1) / difference, 0.0, 1000.0);
 }
 
 Calibration calibrate(const CalibrationRequest& request, const Runner& run,
                       const std::function<void(std::string)>& report_progress) {
   const BenchmarkRunner bench(request, run, 0);
-  Calibration made;
+  Calibration result;
   report_progress("attention");
-  attention(bench, made);
-  if (request.devices.sms > 0 && request.shape.kv_heads > 1) tails(bench, made);
-  rectangles(bench, made);
+  attention(bench, result);
+  if (request.devices.sms > 0 && request.shape.kv_heads > 1) tails(bench, result);
+  rectangles(bench, result);
   report_progress("merging, gaps between kernels, events");
-  std::tie(made.combine_bytes_per_s, made.combine_uncertainty) = merging(bench, Pass::kForward);
-  std::tie(made.accumulate_bytes_per_s, made.accumulate_uncertainty) = merging(bench, Pass::kBackward);
-  launch(bench, made);
-  if (request.ranks == 1) return made;
+  std::tie(result.combine_bytes_per_s, result.combine_uncertainty) = combining(bench, Pass::kForward);
+  std::tie(result.accumulate_bytes_per_s, result.accumulate_uncertainty) = combining(bench, Pass::kBackward);
+  launch(bench, result);
+  if (request.ranks == 1) return result;
   report_progress("ranks that compute at once");
-  sharing(bench, made);
+  sharing(bench, result);
   for (int ctas : request.ctas) {
     report_progress(ctas > 0 ? fmt::format("messages with {} CTAs", ctas) : "messages");
-    const BenchmarkRunner of_ctas(request, run, ctas);
-    made.links[ctas] = calibrate_links(of_ctas);
-    calibrate_overlap(of_ctas, made.processors, made.links[ctas]);
+    const BenchmarkRunner link_bench(request, run, ctas);
+    result.links[ctas] = calibrate_links(link_bench);
+    calibrate_overlap(link_bench, result.processors, result.links[ctas]);
     if (ctas == request.ctas.front() && request.options.ranks_per_device == 1)
-      made.paths = calibrate_paths(of_ctas, made.links[ctas]);
+      result.paths = calibrate_paths(link_bench, result.links[ctas]);
   }
-  return made;
+  return result;
 }
 
 }  // namespace meshattn

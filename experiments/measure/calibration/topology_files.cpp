@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "core/cluster/cluster.h"
-#include "experiments/measure/calibration.h"
+#include "experiments/measure/calibration/calibration.h"
 
 namespace meshattn {
 
@@ -15,7 +15,7 @@ std::string line(const std::string& key, const std::string& value, const std::st
   return fmt::format("{:<21} = {}  # {}\n", key, value, source);
 }
 
-/// "0.8 +- 0.02", without a spread where there is none.
+/// "0.8 +- 0.02", or "0.8" if the uncertainty is negligible.
 std::string with_uncertainty(double value, double relative_uncertainty) {
   const std::string text = fmt::format("{:.6g}", value);
   return relative_uncertainty > 1e-6
@@ -29,7 +29,7 @@ std::string profile_text(const CalibrationRequest& request, const Calibration& m
   const std::string& source = request.source;
   const double hbm = std::max(m.combine_bytes_per_s, m.accumulate_bytes_per_s);
   std::string text = fmt::format(
-      "# By meshattn calibrate. Medians; behind +- stands half of what the middle half of them differ.\n"
+      "# By meshattn calibrate. Medians; behind +- stands half of the interquartile range.\n"
       "# {}\n# Timing an op by events adds {:.2f} +- {:.2f} us, which the gap between ops does not contain. The host "
       "issues an\n# op in {:.2f} us.\n\n[gpu]\n",
       source, 1e6 * m.event_s, 1e6 * m.event_noise_s, 1e6 * m.issue_s);
@@ -57,7 +57,7 @@ std::string profile_text(const CalibrationRequest& request, const Calibration& m
 
 namespace {
 
-/// Of a box of several ranks.
+/// The links of a box of several ranks.
 std::string link_text(const CalibrationRequest& request, const LinkCalibration& m) {
   const std::string& source = request.source;
   std::string text =
@@ -69,14 +69,14 @@ std::string link_text(const CalibrationRequest& request, const LinkCalibration& 
     text += line("startup", fmt::format("{:.0f} bytes {:.3f} us", s.bytes, std::max(1e-3, s.seconds * 1e6)), source);
   const std::string slowed =
       fmt::format("{}: attention beside messages takes {:.1f} % longer", source, 100 * m.attention_slowdown);
-  // Kernels of NCCL hold their SMs while they wait for each other, too; copies take nothing before their bytes flow.
+  // NCCL's kernels hold their SMs while they wait for each other, too; copies take nothing before their bytes flow.
   if (request.options.transport == gpu::Transport::kCopies)
     return text + line("compute_efficiency", with_uncertainty(m.compute_efficiency, 0), slowed);
   const double taken = m.attention_slowdown / (1 + m.attention_slowdown);
   return text + line("sms", fmt::format("{:.0f}", std::min(taken, 0.9) * request.devices.sms), slowed);
 }
 
-/// What was seen of links and is no part of a cluster, or in doubt: comments.
+/// Comments: measurements of links that a cluster cannot express, or that are in doubt.
 std::string remarks(const CalibrationRequest& request, const Calibration& m, const LinkCalibration& links) {
   std::string text;
   if (request.options.ranks_per_device == 1)
@@ -122,7 +122,7 @@ std::string cluster_text(const CalibrationRequest& request, const Calibration& m
            "\n[link]\nbandwidth_GBps = 1  # assumed: no link, one rank\n"
            "efficiency = 1  # assumed: likewise\nstartup_us = 0  # assumed: likewise\n";
   const LinkCalibration& links = m.links.at(ctas);
-  // Ports that pass less both ways at once are no pool of the node.
+  // Ports that are slower both ways at once are not a limit of the node.
   if (shared || links.shared_bytes_per_s < 0.95 * request.ranks * links.bytes_per_s * links.both_ways)
     text += line("shared_GBps", with_uncertainty(links.shared_bytes_per_s / 1e9, links.shared_uncertainty),
                  source + ": all at once");

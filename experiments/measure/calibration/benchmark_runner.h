@@ -5,15 +5,15 @@
 #include <vector>
 
 #include "core/base/median.h"
-#include "experiments/measure/calibration.h"
-#include "experiments/measure/microbenchmark.h"
+#include "experiments/measure/calibration/calibration.h"
+#include "experiments/measure/calibration/microbenchmark.h"
 
 namespace meshattn {
 
-/// Runs microbenchmarks and reads their times.
+/// Runs microbenchmarks with the options of a calibration.
 class BenchmarkRunner {
  public:
-  /// Both must outlive it. @param ctas thread blocks of an NCCL kernel; 0: there are none
+  /// Request and runner must outlive it. @param ctas thread blocks of an NCCL kernel; 0 without NCCL
   BenchmarkRunner(const CalibrationRequest& request, const Runner& runner, int ctas)
       : request_(request), runner_(runner), options_(request.options) {
     options_.use_tensors = false;
@@ -28,8 +28,8 @@ class BenchmarkRunner {
     shape.seq_kv = keys;
     return shape;
   }
-  /// So many sums of attention of such a shape that they take a quarter of a device.
-  [[nodiscard]] double sums_that_fit(const AttentionShape& s) const {
+  /// Partial outputs of a shape in fp32 that fill a quarter of a device's memory.
+  [[nodiscard]] double partials_that_fit(const AttentionShape& s) const {
     return request_.devices.memory_bytes / 4 / (4.0 * static_cast<double>(s.seq_q) * s.heads * (s.head_dim + 1));
   }
   [[nodiscard]] gpu::RunResult run(const Schedule& s, bool timed = true) const {
@@ -44,14 +44,14 @@ class BenchmarkRunner {
   gpu::RunOptions options_;
 };
 
-/// Half of what the middle half of times differ, by their median.
+/// Half of the interquartile range, relative to the median.
 [[nodiscard]] inline double uncertainty_of(std::vector<double> times) {
   std::ranges::sort(times);
   const std::size_t quarter = times.size() / 4;
   return (times[times.size() - 1 - quarter] - times[quarter]) / 2 / median(times);
 }
 
-/// Durations of a rank's ops of a kind.
+/// Durations of a rank's ops of one kind.
 template <typename Kind>
 [[nodiscard]] std::vector<double> seconds_of(const Schedule& s, const Trace& trace, Rank rank) {
   std::vector<double> times;
@@ -60,8 +60,8 @@ template <typename Kind>
   return times;
 }
 
-/// When each of several exchanges in a row had begun at both ends, and when it ended.
-struct Exchanges {
+/// Exchanges one after the other: when each had begun at all ranks, and when it had ended at all.
+struct ExchangeTimes {
   std::vector<double> begin_s, end_s;
 
   [[nodiscard]] std::vector<double> seconds() const {
@@ -71,14 +71,14 @@ struct Exchanges {
   }
 };
 
-/// @param from which of a rank's exchanges are the first that count
-[[nodiscard]] Exchanges exchanges(const Schedule& s, const Trace& trace, std::size_t from = 0);
+/// @param skipped number of each rank's first exchanges that do not count
+[[nodiscard]] ExchangeTimes exchange_times(const Schedule& s, const Trace& trace, std::size_t skipped = 0);
 
-/// Messages by themselves.
+/// Measures messages without computation.
 [[nodiscard]] LinkCalibration calibrate_links(const BenchmarkRunner& bench);
-/// What messages and attention take from each other. `processors`: of Calibration.
-void calibrate_overlap(const BenchmarkRunner& bench, double processors, LinkCalibration& made);
-/// Of any two ranks, ascending by rate. `links`: of the same.
+/// Measures how attention and messages slow each other down. @param processors of Calibration
+void calibrate_overlap(const BenchmarkRunner& bench, double processors, LinkCalibration& links);
+/// Bandwidths between any two ranks, ascending.
 [[nodiscard]] std::vector<PathRate> calibrate_paths(const BenchmarkRunner& bench, const LinkCalibration& links);
 
 }  // namespace meshattn

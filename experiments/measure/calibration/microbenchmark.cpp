@@ -1,55 +1,46 @@
-#include "experiments/measure/microbenchmark.h"
+#include "experiments/measure/calibration/microbenchmark.h"
 
 #include <algorithm>
-#include <cmath>
 #include <vector>
 
-#include "core/planner/plan.h"
 #include "core/schedule/passes/assign_memory.h"
 #include "core/schedule/schedule_builder.h"
 
 namespace meshattn {
-
-Schedule dense_schedule(Problem p) {
-  p.ranks = p.cuts = 1;
-  p.partition = Partition::kContiguous;
-  Cluster one;  // whose kernels take whatever they take: there is nothing to choose
-  one.gpu.attention_flops_per_s = 1;
-  one.node.gpus = 1;
-  return make_plan({p, method_of("ring", p, {}, 1)}, Network(one, 1), CostModel(one.gpu, p)).schedule;
-}
 
 namespace {
 
 ValueId input(ScheduleBuilder& b, Rank rank, Tensor tensor) {
   return b.input(rank, tensor, b.chunk_region(rank, tensor), b.problem().shape.dtype);
 }
-ValueId sum(ScheduleBuilder& b, Rank rank, Tensor tensor) {
+
+ValueId accumulator(ScheduleBuilder& b, Rank rank, Tensor tensor) {
   return b.declare(rank, tensor, b.chunk_region(rank, tensor), Dtype::kFp32);
 }
 
-/// @returns the sums that are made
+/// @returns the accumulators
 std::vector<ValueId> attend(ScheduleBuilder& b, Rank rank, ValueId kv, int times) {
   const ValueId q = input(b, rank, Tensor::kQ);
-  std::vector<ValueId> sums;
+  std::vector<ValueId> partials;
   for (int i = 0; i < times; ++i) {
-    sums.push_back(sum(b, rank, Tensor::kO));
-    b.attend(rank, std::vector{AttendRow{q, sums.back()}}, std::vector{kv});
+    partials.push_back(accumulator(b, rank, Tensor::kO));
+    b.attend(rank, std::vector{AttendRow{q, partials.back()}}, std::vector{kv});
   }
-  return sums;
+  return partials;
 }
 
+/// @returns the accumulators of dQ and dKV, in turn
 std::vector<ValueId> attend_backward(ScheduleBuilder& b, Rank rank, ValueId kv, int times) {
   const ValueId q = input(b, rank, Tensor::kQ), d_o = input(b, rank, Tensor::kDO);
   const ValueId delta = b.delta(input(b, rank, Tensor::kO), d_o);
-  std::vector<ValueId> sums;
+  std::vector<ValueId> partials;
   for (int i = 0; i < times; ++i) {
-    const ValueId dq = sum(b, rank, Tensor::kDQ);
+    const ValueId dq = accumulator(b, rank, Tensor::kDQ);
     const ValueId dkv = b.declare(rank, Tensor::kDKV, b.value(kv).region, Dtype::kFp32);
     b.attend_backward(rank, std::vector{BackwardRow{q, d_o, delta, dq}}, std::vector{BackwardColumn{kv, dkv}});
-    sums.insert(sums.end(), {dq, dkv});
+    partials.insert(partials.end(), {dq, dkv});
   }
-  return sums;
+  return partials;
 }
 
 }  // namespace
@@ -61,7 +52,7 @@ Schedule schedule_of(const Microbenchmark& benchmark) {
   p.shape.seq_q *= p.ranks;
   p.shape.seq_kv *= p.ranks;
   ScheduleBuilder b(p);
-  std::vector<ValueId> whole, piece;  // of KV, by rank
+  std::vector<ValueId> whole, piece;  // KV by rank
   for (Rank rank = 0; rank < p.ranks; ++rank) {
     whole.push_back(input(b, rank, Tensor::kKV));
     const auto first = static_cast<Cell>(rank * p.pieces());
@@ -69,21 +60,23 @@ Schedule schedule_of(const Microbenchmark& benchmark) {
         p.cuts == 1 ? whole.back()
                     : b.input(rank, Tensor::kKV, b.region(std::span(&first, 1), {0, p.shape.kv_heads}), p.shape.dtype));
   }
-  std::vector<ValueId> sums;
+  std::vector<ValueId> partials;
   for (Rank rank = 0; rank < (benchmark.attention_ops > 0 ? benchmark.attention_ranks : 0); ++rank) {
     const ValueId kv = piece[static_cast<std::size_t>(rank)];
-    for (ValueId sum : p.pass == Pass::kForward ? attend(b, rank, kv, benchmark.attention_ops)
-                                                : attend_backward(b, rank, kv, benchmark.attention_ops)) {
-      b.output(sum);
-      sums.push_back(sum);
+    for (ValueId partial : p.pass == Pass::kForward ? attend(b, rank, kv, benchmark.attention_ops)
+                                                    : attend_backward(b, rank, kv, benchmark.attention_ops)) {
+      b.output(partial);
+      partials.push_back(partial);
     }
   }
   const std::size_t second = p.pass == Pass::kForward ? 1 : 2;
-  for (int i = 0; i < benchmark.combines; ++i) b.output(b.combine(std::vector{sums[0], sums[second]}, p.shape.dtype));
+  for (int i = 0; i < benchmark.combines; ++i)
+    b.output(b.combine(std::vector{partials[0], partials[second]}, p.shape.dtype));
   for (int i = 0; i < benchmark.exchanges; ++i) {
     std::vector<TransferId> transfers;
     for (const auto& [from, to] : benchmark.pairs)
-      transfers.push_back(b.transfer((i < benchmark.whole ? whole : piece)[static_cast<std::size_t>(from)], to, 1));
+      transfers.push_back(
+          b.transfer((i < benchmark.whole_exchanges ? whole : piece)[static_cast<std::size_t>(from)], to, 1));
     b.exchange_all(transfers);
   }
   Schedule s = b.finish();
