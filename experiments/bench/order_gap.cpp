@@ -1,4 +1,4 @@
-// How far the orders are from the lower bound of the one-lane model, over all tiles of n = 16 … 256 ranks.
+// How far each order is above the lower bound of the one-lane model, over all tiles of n = 16 … 256 ranks.
 
 #include <spdlog/fmt/fmt.h>
 
@@ -17,7 +17,7 @@ namespace {
 
 constexpr std::array kOrders{Order::kNaive, Order::kGreedy, Order::kOptimal};
 
-/// Costs of the hops in units of one Q chunk in bf16; g query heads share a key/value head.
+/// Costs of hops, in units of one Q chunk in bf16. GQA g: g query heads share a key/value head.
 struct Wire {
   std::string_view name;
   Pass pass;
@@ -37,7 +37,7 @@ constexpr Wire kWires[] = {
 
 constexpr double kBlocks[] = {0.1, 0.2, 0.3, 0.5, 1, 2, 5, 10};
 
-/// Gaps to the lower bound of one order, as a share of it.
+/// Gaps of one order to the lower bound, relative to it.
 struct Gaps {
   std::vector<double> all;
   double worst = 0;
@@ -59,7 +59,7 @@ struct Gaps {
     for (double gap : all) sum += gap;
     return sum / static_cast<double>(all.size());
   }
-  /// Share of the tiles whose order meets the bound, so that it is proved to be the shortest.
+  /// Fraction of the tiles whose order meets the bound, which proves it to be the shortest.
   [[nodiscard]] double proved() const {
     return static_cast<double>(std::count_if(all.begin(), all.end(), [](double gap) { return gap < 1e-9; })) /
            static_cast<double>(all.size());

@@ -1,5 +1,5 @@
-// Whole-process wall time and peak memory of `meshattn simulate` (planning and validating included) on the cluster
-// ideal-8x50, each result checked: the ring's makespan against its closed form, every tile's volume.
+// Wall time and peak memory of `meshattn simulate` as a process (planning and proof included) on the cluster
+// ideal-8x50. Checks each result: the ring's makespan and every tile's volume against their closed forms.
 //
 //   speed PATH_TO_MESHATTN [largest number of GPUs, default 4096]
 
@@ -22,14 +22,14 @@ namespace {
 
 struct Case {
   int gpus;
-  int rows;  ///< of the tile; 1 is ring
+  int rows;  ///< of the tile; one row is ring
   const char* pass;
 };
 
 struct Measured {
   int status = 0;
   double wall_s = 0;
-  double peak_mb = 0;  ///< resident set of the largest process: the child shares the pages of its parent
+  double peak_mb = 0;  ///< largest resident set of a process; the child shares pages of its parent
 };
 
 Measured run(const std::vector<std::string>& arguments) {
@@ -51,7 +51,7 @@ Measured run(const std::vector<std::string>& arguments) {
   return m;
 }
 
-/// What is wrong with a result; empty if nothing is.
+/// The first error in a result; empty if there is none.
 std::string check(const Case& c, const nlohmann::json& result) {
   const double a = c.rows, b = c.gpus / a;
   const bool forward = std::string(c.pass) == "forward";

@@ -1,7 +1,7 @@
-// At which NIC bandwidth a GPU does Ring-Attention wait for 91.5 % of the time (reported for it: 128 GPUs, 1 M tokens;
+// At which NIC bandwidth per GPU does Ring-Attention wait 91.5 % of the time (reported for 128 GPUs and 1 M tokens;
 // arXiv 2512.20968), and how much faster is mesh attention on that cluster (reported: 2.9 times on average, up to 3.4)?
-// Found by bisection for each GPU, mask and pass, 32 heads of 128, bf16, by the estimate that plans are chosen by,
-// which is within 0.01 % of the simulation for these. Prints the tables of experiments/suites/README.md.
+// Found by bisection for each cluster, mask and pass, with 32 heads of 128 in bf16. Uses the planner's estimate, which
+// is within 0.01 % of the simulation for these problems. Prints the table of experiments/suites/README.md.
 //
 //   ring_waiting [folder of topologies]
 
@@ -43,7 +43,7 @@ class Study {
  public:
   explicit Study(std::filesystem::path topologies) : topologies_(std::move(topologies)) {}
 
-  /// All passes one after the other.
+  /// All passes of a setting, one after the other.
   [[nodiscard]] Summary run(const Setting& setting, int gpus, Tile tile, double nic_GBps) const {
     const std::vector<std::string> settings{fmt::format("nic.bandwidth_GBps={}", nic_GBps),
                                             fmt::format("node.gpus_per_nic={}", setting.gpus_per_nic)};
@@ -65,7 +65,7 @@ class Study {
     return summaries.size() == 1 ? summaries[0] : one_after_other(summaries[0], summaries[1]);
   }
 
-  /// GB/s of a NIC at which the ring of 128 waits as reported: the more, the less it waits.
+  /// NIC bandwidth in GB/s at which the ring of 128 waits as reported. A faster NIC means less waiting.
   [[nodiscard]] double nic_GBps(const Setting& setting) const {
     double low = 0.1, high = 1000;
     for (int i = 0; i < 30; ++i) {
