@@ -20,7 +20,7 @@ namespace {
 struct Child {
   std::size_t job;
   pid_t pid;
-  int pipe;  ///< its answer arrives here: a letter for the kind, then the text
+  int pipe;  ///< brings the answer: a letter for the kind of result, then the text
   std::string answer;
 };
 
@@ -80,7 +80,7 @@ ChildResult finish(const Child& child) {
   return {kind, child.answer.substr(1)};
 }
 
-/// Reads what there is. @returns false when the child has said everything.
+/// Reads what has arrived. @returns false at the end of the answer
 bool read_some(Child& child) {
   char buffer[65536];
   const ssize_t n = read(child.pipe, buffer, sizeof buffer);

@@ -9,20 +9,20 @@
 
 namespace meshattn {
 
-/// A public model, as far as its attention layers go: data in `experiments/models`.
+/// The attention layers of a public model, read from `experiments/models`.
 struct Model {
-  std::string name;   ///< of its file
-  std::string title;  ///< as its makers write it
+  std::string name;   ///< of the file, without its ending
+  std::string title;  ///< as its authors write it
   int heads = 1;
   int kv_heads = 1;
   int head_dim = 128;
   int layers = 1;
-  Mask mask = Mask::kFull;                     ///< what the model uses; a default for `--mask`
-  std::map<std::string, std::string> sources;  ///< by key: where each number comes from
+  Mask mask = Mask::kFull;                     ///< used by the model, and the default of `--mask`
+  std::map<std::string, std::string> sources;  ///< of each number, by key
 };
 
 /// Reads a model by name (a file of `directory`) or by path.
-/// @throws InvalidInput naming file, line and what would be right, or the models that there are.
+/// @throws InvalidInput naming file and line and what is possible, or the known models.
 [[nodiscard]] Model read_model(const std::string& name_or_path, const std::filesystem::path& directory);
 
 /// Names of the models in `directory`, sorted.

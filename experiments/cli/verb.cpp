@@ -23,7 +23,7 @@ std::string unknown(const Verb& verb, const std::string& option) {
   return fmt::format("{}: did you mean {}?", what, near);
 }
 
-/// The options as they were written; positions and swallowed options are errors.
+/// The options as given. Words without a dash, and options where a value is due, are errors.
 po::parsed_options parse(const Verb& verb, const std::vector<std::string>& given) {
   const int style = po::command_line_style::unix_style & ~po::command_line_style::allow_guessing;
   po::command_line_parser parser(given);

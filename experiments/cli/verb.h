@@ -8,11 +8,11 @@
 
 namespace meshattn {
 
-/// One thing that `meshattn` can be asked to do.
+/// A command of `meshattn` with its options.
 struct Verb {
   std::string name;
   std::string summary;
-  std::string example;  ///< complete command lines
+  std::string example;  ///< command lines to copy
   boost::program_options::options_description options;
   std::function<int(const boost::program_options::variables_map&)> run;  ///< @returns the exit status
   std::string argument = {};  ///< option whose value may stand without its name; empty: none
@@ -28,12 +28,12 @@ struct Verb {
 /// Prints scripts that complete these verbs, and itself, in shells.
 [[nodiscard]] Verb completion_verb(std::vector<Verb> verbs);
 
-/// Reads a verb's arguments: every option known, spelt out, given once (unless it may repeat) and with a value.
-/// @throws InvalidInput that says what is wrong with which.
+/// Reads a verb's arguments. Each option must be known, written in full, given once (unless it may repeat) and have a
+/// value. @throws InvalidInput naming the option that is wrong
 [[nodiscard]] boost::program_options::variables_map parse_arguments(const Verb& verb,
                                                                     std::span<const std::string> given);
 
-/// What `--help` says.
+/// The text of `--help`.
 [[nodiscard]] std::string help_of(const Verb& verb);
 
 }  // namespace meshattn

@@ -148,7 +148,7 @@ int measure(RunRequest request, const Job& job, const std::function<void(Measure
   if (job.rank() != 0) return 0;
   const bool accurate = std::ranges::all_of(passes, [](const PassRun& pass) { return is_accurate(pass); });
   report({std::move(request), std::move(passes), job.size()});
-  if (!accurate) spdlog::error("the results are further from dense attention than they may be");
+  if (!accurate) spdlog::error("the results deviate from dense attention by more than the limit");
   return accurate ? 0 : 1;
 }
 

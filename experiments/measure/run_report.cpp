@@ -14,13 +14,9 @@
 
 namespace meshattn {
 
-namespace {
-
 using gpu::Deviation;
 using gpu::RunOptions;
 using gpu::Transport;
-
-}  // namespace
 
 std::string deviations_text(const PassRun& run) {
   if (run.deviations.empty()) return "deviation from dense attention: not checked";

@@ -71,7 +71,7 @@ std::string text_of(const Validation& v) {
     cells.push_back({std::string(k.kind), std::to_string(k.ops), time_text(k.measured_s), time_text(k.simulated_s),
                      k.measured_s > 0 ? percent_of(k.simulated_s / k.measured_s - 1) : "-",
                      percent_text(k.median_error)});
-  text += aligned(cells, 1) + "\nwhat the last op had waited for, the steps that differ most:\n";
+  text += aligned(cells, 1) + "\ncritical path of the measured run, the steps that differ most:\n";
   cells = {{"step", "op", "measured", "simulated", "difference"}};
   const std::vector<PathStep> steps = by_difference(v.difference.path);
   double rest_s = 0;
@@ -87,7 +87,7 @@ std::string text_of(const Validation& v) {
   }
   cells.push_back({fmt::format("the other {}", steps.size() - std::min(kSteps, steps.size())), "", "", "",
                    fmt::format("{:+.3f} ms", 1e3 * rest_s)});
-  cells.push_back({"what ends later, simulated", "", "", "", fmt::format("{:+.3f} ms", 1e3 * later_s)});
+  cells.push_back({"after the path, simulated", "", "", "", fmt::format("{:+.3f} ms", 1e3 * later_s)});
   return text + aligned(cells, 1);
 }
 

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "tests/support/program.h"
+#include "tests/support/cli_fixture.h"
 
 namespace meshattn {
 namespace {

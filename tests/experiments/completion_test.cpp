@@ -6,7 +6,7 @@
 #include <regex>
 #include <sstream>
 
-#include "tests/support/program.h"
+#include "tests/support/cli_fixture.h"
 
 namespace meshattn {
 namespace {

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <string>
 
-#include "tests/support/program.h"
+#include "tests/support/cli_fixture.h"
 
 namespace meshattn {
 namespace {

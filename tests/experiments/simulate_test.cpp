@@ -6,7 +6,7 @@
 #include <string>
 #include <utility>
 
-#include "tests/support/program.h"
+#include "tests/support/cli_fixture.h"
 
 namespace meshattn {
 namespace {

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "tests/support/program.h"
+#include "tests/support/cli_fixture.h"
 
 namespace meshattn {
 namespace {

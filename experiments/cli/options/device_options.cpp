@@ -56,7 +56,7 @@ RunOptions read_device_options(const po::variables_map& given) {
     throw InvalidInput(fmt::format("--max-ctas {}: at most {} are possible", options.max_ctas, gpu::kMaxCtas));
   for (const char* name : {"kernels", "max-ctas"})
     if (options.backend == Backend::kCpu && given.count(name))
-      throw InvalidInput(fmt::format("--{} is of GPUs: --device cpu has none", name));
+      throw InvalidInput(fmt::format("--{} is for GPUs and has no meaning with --device cpu", name));
   return options;
 }
 
@@ -65,7 +65,7 @@ void choose_transport(const po::variables_map& given, const gpu::Job& job, RunOp
   if (options.backend == Backend::kCpu) throw InvalidInput("--device cpu is one process: start it without mpirun");
   if (!given.count("transport")) options.transport = Transport::kNccl;
   if (options.transport == Transport::kCopies)
-    throw InvalidInput("--transport copies is within one process, and there are several: they need nccl");
+    throw InvalidInput("--transport copies works within one process; several processes need --transport nccl");
 }
 
 }  // namespace meshattn

@@ -9,18 +9,19 @@
 
 namespace meshattn {
 
-/// The options that say on what, and how, schedules are run.
+/// Adds the group "device": on which devices schedules run, and how.
 void add_device_options(boost::program_options::options_description& options);
 
 /// @throws InvalidInput naming the option that is malformed.
 [[nodiscard]] gpu::RunOptions read_device_options(const boost::program_options::variables_map& given);
 [[nodiscard]] gpu::Backend read_backend(const boost::program_options::variables_map& given);
 
-/// NCCL if there are several processes and nothing else was asked for. @throws InvalidInput if it cannot be
+/// Chooses NCCL for several processes if --transport is not given. @throws InvalidInput if they cannot use what is
+/// given
 void choose_transport(const boost::program_options::variables_map& given, const gpu::Job& job,
                       gpu::RunOptions& options);
 
-/// What a name stands for; what is usual if the option was not given. @throws InvalidInput with the possible names
+/// The value with the given name, or `usual` if the option was not given. @throws InvalidInput with the possible names
 template <typename T, std::size_t N>
 [[nodiscard]] T one_of(const boost::program_options::variables_map& given, const std::string& option, T usual,
                        const EnumNames<T, N>& possible) {

@@ -10,7 +10,7 @@ namespace meshattn {
 /// "rank 3, op 17, value 5: read before it is made".
 [[nodiscard]] std::string text_of(const Finding& finding);
 
-/// The first finding and how many more there are.
+/// The first finding and the number of others.
 [[nodiscard]] std::string text_of(std::span<const Finding> findings);
 
 }  // namespace meshattn

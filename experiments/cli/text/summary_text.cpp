@@ -10,7 +10,7 @@ namespace meshattn {
 
 namespace {
 
-/// What a wait of the compute lane is for, in words.
+/// The cause of a wait of the compute lane, in words.
 std::string words_of(const std::string& what) {
   if (what == "memory") return "memory to be free again";
   if (what == "end") return "other GPUs to end";

@@ -17,7 +17,7 @@ std::string aligned(const std::vector<std::vector<std::string>>& rows, std::size
     std::string line;
     for (std::size_t i = 0; i < row.size(); ++i) {
       if (i > 0) line += "  ";
-      // A last cell may be prose: it ends where it ends.
+      // The last cell may be prose and is not padded.
       line += i < left || i + 1 == row.size() ? fmt::format("{:<{}}", row[i], width[i])
                                               : fmt::format("{:>{}}", row[i], width[i]);
     }

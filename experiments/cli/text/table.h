@@ -5,7 +5,7 @@
 
 namespace meshattn {
 
-/// Rows of cells, the first a heading, as aligned text: the first `left` columns to the left, the others to the right.
+/// Rows of cells, the first row a heading, as text in columns: `left` columns aligned left, the others right.
 [[nodiscard]] std::string aligned(const std::vector<std::vector<std::string>>& rows, std::size_t left);
 
 }  // namespace meshattn

@@ -15,12 +15,12 @@ namespace meshattn {
 
 namespace {
 
-constexpr std::size_t kCell = 8;  ///< letters a GPU takes in the drawing
+constexpr std::size_t kCell = 8;  ///< width of a GPU in the drawing, in characters
 
-/// The GPUs that are drawn: all of up to 8, else the first 8 (a switch or NIC of which is drawn as far as it reaches).
+/// The number of GPUs in the drawing: at most the first 8. Switches and NICs that reach beyond them are cut off.
 int drawn(const Node& node) { return std::min(node.gpus, 8); }
 
-/// `label(i)` in the cell of every `every`-th GPU, then `more`.
+/// A line with `label(i)` in the cell of every `every`-th GPU, then `more`.
 template <typename Label>
 std::string cells(const Node& node, int every, Label&& label, const std::string& more = {}) {
   std::string line = "  ";

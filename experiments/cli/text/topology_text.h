@@ -10,13 +10,13 @@ namespace meshattn {
 /// A drawing of one node and how the nodes are joined.
 [[nodiscard]] std::string drawing_of(const Cluster& cluster, const Network& network);
 
-/// How many links of each kind there are, and how fast.
+/// Number and bandwidth of links, by kind.
 [[nodiscard]] std::string links_text(const Network& network);
 
-/// Every number of the cluster and its GPU with its source.
+/// Every figure of the cluster and its GPU with its source.
 [[nodiscard]] std::string sources_text(const Cluster& cluster);
 
-/// How well the profile's points of attention are found from each other; empty if none can be.
+/// Leave-one-out interpolation errors of the profile's points of attention; empty if there are none.
 [[nodiscard]] std::string leave_one_out_text(const GpuProfile& gpu);
 
 /// "non-blocking: …", "fat tree: 16 nodes a leaf, …", "rail-optimised: …"

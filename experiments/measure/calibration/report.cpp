@@ -35,10 +35,10 @@ std::string links_text(const CalibrationRequest& request, const Calibration& m) 
          percent_text(links.overlap)});
   return text + aligned(cells, 1) +
          fmt::format(
-             "all at once: of {} ranks, each to the next, together; each to each: likewise, to all others; attention "
-             "beside: how much longer it takes beside messages; beside attention: how much longer the largest message "
-             "takes, ? if too few came before attention had ended; overlap: (Tc + Tm - T) / min(Tc, Tm) of attention, "
-             "messages, both\n",
+             "all at once: {} ranks together, each sending to the next; each to each: each sending to all others; "
+             "attention beside: how much longer attention takes during messages; beside attention: how much longer the "
+             "largest message takes during attention (? if few came before attention had ended); overlap: "
+             "(Tc + Tm - T) / min(Tc, Tm) of attention, messages and both\n",
              request.ranks);
 }
 
