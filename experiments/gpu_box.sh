@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# gpu_box.sh [--device cuda|cpu] [--build DIR] [--out DIR]: what a box with GPUs does, in a new folder of results: builds,
-# calibrates, predicts, measures and compares, and runs the tests that need a device and the sanitizer. Made to take less than
-# eight minutes on one H200 (not measured yet). Every stage has its own time limit, and the rest goes on if one fails.
-# --device cpu does the same on threads of this machine, small: a test of the method, not of speed.
+# gpu_box.sh [--device cuda|cpu] [--build DIR] [--out DIR]: builds, calibrates, predicts, measures and compares on a box with
+# GPUs, then runs the tests that need a device and the sanitizer. Results go to a new folder. Planned for less than eight
+# minutes on one H200 (not measured yet). Each stage has a time limit, and the others run if one fails.
+# --device cpu does the same on threads of this machine, with small problems: a test of the method, not of speed.
 set -uo pipefail
 source=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd) || exit 2
 
@@ -26,12 +26,12 @@ build=$(cd "$build" && pwd) && out=$(cd "$out" && pwd)
 meshattn=$build/experiments/meshattn
 cd "$out" || exit 2 # paths of results are relative: the folder can be moved, and its table predicted again
 trap 'kill -TERM -- "-$pid" 2> /dev/null; exit 130' INT TERM
-readonly whole=480 # seconds, of all stages; a test of the method has no such end
+readonly whole=480 # seconds for all stages with --device cuda
 
 failed=0
 printf '| stage | result | seconds |\n|---|---|---|\n' > stages.md
 
-# stage NAME SECONDS COMMAND...: what it prints goes to NAME.txt. Runs in the background, so that an interrupt is heard.
+# stage NAME SECONDS COMMAND...: runs a command with its output in NAME.txt; in the background, so that interrupts work.
 stage() {
   local name=$1 limit=$2 begin=$SECONDS status=0 result=ok
   shift 2
@@ -50,7 +50,7 @@ stage() {
 
 skip() { echo "| $1 | skipped: $2 | |" | tee -a stages.md >&2; }
 
-# The schedules that are measured and predicted: BLOCK OPTIONS, a line each.
+# The schedules to measure and predict, a line each: BLOCK|NAME|OPTIONS.
 cases() {
   local n tile pass shape
   if [[ $device == cpu ]]; then
@@ -77,7 +77,7 @@ cases() {
   done
 }
 
-# Runs and simulates each, op by op; all of them become a table of measurements.
+# Runs and simulates each schedule; all measurements become one table.
 validate_all() {
   local block name options file ranks status=0
   echo "block,name,value,unit,options,source" > measured.csv
@@ -114,7 +114,7 @@ sanitize() {
   return "$status"
 }
 
-# What calibrate found beside what is asked of it on an H200, with rates of cuDNN 9.19 there (topologies/gpus/h200.ini).
+# Figures of calibrate beside their targets on an H200, by rates of cuDNN 9.19 there (topologies/gpus/h200.ini).
 figures() {
   awk '
     function row(what, figure, wanted) { printf "%-46s %10s   %s\n", what, figure, wanted }
@@ -146,8 +146,7 @@ figures() {
     }' calibrate.txt
 }
 
-# A box of several GPUs, one rank each, over NCCL, beside the ranks that share one: its links, and attention of the blocks that
-# are validated.
+# Several GPUs with one rank each, over NCCL: calibrates links and attention, and validates a ring.
 several() {
   local n=$1
   "$meshattn" calibrate --name nccl --out topologies --ranks-per-gpu 1 --transport nccl --ctas 16 --lengths 2K,4K \
@@ -160,7 +159,7 @@ export -f cases validate_all build_all sanitize figures several
 export device source build meshattn
 in_shell=(bash -o pipefail -c '"$@"' bash) # timeout runs programs only: a shell that has these functions
 
-# calibrated SECONDS OPTIONS...: what a cluster `box` was made for.
+# calibrated SECONDS OPTIONS...: makes the cluster `box`, and compares its predictions with measurements.
 calibrated() {
   local limit=$1
   shift
@@ -173,7 +172,7 @@ calibrated() {
   fi
 }
 
-# What is on this box that a process may see.
+# GPUs that a process can see.
 number_of_gpus() {
   if [[ -n ${CUDA_VISIBLE_DEVICES-} ]]; then
     tr ',' '\n' <<< "$CUDA_VISIBLE_DEVICES" | wc -l

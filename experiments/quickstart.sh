@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# A 1 M token attention layer of Llama 2 7B on 256 H100 GPUs: ring or mesh, which tile, how long, how much traffic, where
-# does it wait? Installs missing Debian packages where it may, builds the command and asks it.
+# An attention layer of Llama 2 7B with 1 M tokens on 256 H100 GPUs: ring or mesh, which tile, how long, how much traffic,
+# where does it wait? Installs missing Debian packages if it can, builds the command and runs it.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source tests/packages.sh

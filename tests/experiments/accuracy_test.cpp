@@ -17,7 +17,7 @@ PassRun pass_with(double dense_deviation, Dtype dtype, Dtype wire, Tensor tensor
   return run;
 }
 
-TEST(IsAccurate, WithinTheLimitAndNoFurtherThanOneRank) {
+TEST(IsAccurate, WithinTheLimitAndNearOneRank) {
   const PassRun bf16 = pass_with(2e-3, Dtype::kBf16, Dtype::kFp32);
   EXPECT_TRUE(is_accurate({"O", 2.1e-3}, bf16));
   EXPECT_FALSE(is_accurate({"O", 2.3e-3}, bf16));  // 1.15 times
@@ -30,7 +30,7 @@ TEST(IsAccurate, WithinTheLimitAndNoFurtherThanOneRank) {
   EXPECT_FALSE(is_accurate({"dQ", std::numeric_limits<double>::infinity()}, gradients));
 }
 
-TEST(IsAccurate, InFp32NoiseOfSumsIsAllowed) {
+TEST(IsAccurate, AllowsNoiseOfSumsInFp32) {
   const PassRun exact = pass_with(0, Dtype::kFp32, Dtype::kFp32);
   EXPECT_TRUE(is_accurate({"O", 9e-6}, exact));
   EXPECT_FALSE(is_accurate({"O", 1.1e-5}, exact));
@@ -40,7 +40,7 @@ TEST(IsAccurate, InFp32NoiseOfSumsIsAllowed) {
 }
 
 /// Partial results that travel in 16 bits may be further off than on one rank, within the limit.
-TEST(IsAccurate, RoundedPartialsHaveTheLimitAlone) {
+TEST(IsAccurate, RoundedPartialsOnlyHaveTheLimit) {
   const PassRun run = pass_with(1e-7, Dtype::kFp32, Dtype::kBf16);
   EXPECT_TRUE(is_accurate({"O", 2.9e-3}, run));
   EXPECT_FALSE(is_accurate({"O", 3.1e-3}, run));
@@ -50,7 +50,7 @@ TEST(IsAccurate, RoundedPartialsHaveTheLimitAlone) {
 }
 
 /// Each query sees itself alone: dQ is zero, and what kernels compute is noise, on one rank, too.
-TEST(IsAccurate, WhatShouldBeNothingIsNoWorseThanOnOneRank) {
+TEST(IsAccurate, ZerosAreAsAccurateAsOnOneRank) {
   const PassRun run = pass_with(0.5, Dtype::kBf16, Dtype::kFp32, Tensor::kDQ);
   EXPECT_TRUE(is_accurate({"dQ", 0.54, true}, run));
   EXPECT_FALSE(is_accurate({"dQ", 0.56, true}, run));

@@ -12,10 +12,9 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 using testing::HasSubstr;
 
-/// On threads of this CPU: numbers of everything, each above zero; the cluster serves plan, simulate and validate.
+/// On threads of this CPU: every figure is measured and above zero, and simulate and validate take the cluster.
 TEST_F(Cli, CalibrateWritesAClusterOfThisMachine) {
-  const fs::path clusters =
-      folder_ / "t/clusters";  // what an earlier calibration of this name left, and what it did not
+  const fs::path clusters = folder_ / "t/clusters";  // files of an earlier calibration with this name, and others
   fs::create_directories(clusters);
   std::ofstream(clusters / "here-ctas-2.ini") << "# By meshattn calibrate: a box.\n\n[cluster]\ngpu = here-gpu\n";
   std::ofstream(clusters / "here-ctas-4.ini")
@@ -68,7 +67,7 @@ TEST_F(Cli, CalibrateWritesAClusterOfThisMachine) {
   EXPECT_TRUE(names.contains("simulated: rank 3 (node 0, gpu 3)"));
 }
 
-TEST_F(Cli, CalibrateAndValidateRefuseWhatMakesNoSense) {
+TEST_F(Cli, CalibrateAndValidateRefuseBadInput) {
   const std::string calibrate = "calibrate --device cpu --name a --out t ";
   std::ofstream(folder_ / "file") << "x";
   expect_refused(

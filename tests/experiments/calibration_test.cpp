@@ -10,38 +10,38 @@ namespace {
 
 using testing::HasSubstr;
 
-/// Relative; files have six digits, and thousandths of a microsecond.
+/// Relative error: files have six digits, and times in thousandths of a microsecond.
 constexpr double kDigits = 1e-5;
 
-TEST_F(CalibrationOfABox, GivesItsKernels) {
+TEST_F(CalibrationOfABox, MeasuresKernels) {
   const Calibration m = measured();
-  const GpuProfile gpu = written(m).gpu, &as_it_is = box_.cluster.gpu;
+  const GpuProfile gpu = written(m).gpu, &expected = box_.cluster.gpu;
   EXPECT_NEAR(gpu.combine_bytes_per_s, 1234e9, 1234e9 * kDigits);
   EXPECT_NEAR(gpu.accumulate_bytes_per_s, 987e9, 987e9 * kDigits);
   EXPECT_NEAR(gpu.launch_s, 4.5e-6, 1e-9);
-  EXPECT_EQ(m.rectangle_errors.size(), 8u);  // of 1,024 and 2,048 tokens, whose quarters are not below 256
+  EXPECT_EQ(m.rectangle_errors.size(), 8u);  // for 1,024 and 2,048 tokens, whose quarters are at least 256
   EXPECT_LT(m.rectangle_errors.back(), kDigits);
   EXPECT_NEAR(m.event_s, 0.3e-6, 1e-12);
   EXPECT_EQ(m.event_noise_s, 0);
   EXPECT_NEAR(m.issue_s, 6e-6, 1e-12);
-  // Of 2,048 tokens the kernels, full, first take 100 us: 4 2,048^2 32 8 / (20e12 (1 - 50 / 2,048)), and a launch.
+  // Full kernels of 2,048 tokens are the first to take 100 us: 4 2,048^2 32 8 / (20e12 (1 - 50 / 2,048)) and a launch.
   EXPECT_NEAR(m.timing_overhead, 0.3 / (220.05 + 4.5), 1e-5);
   EXPECT_EQ(gpu.sms, 8);
   EXPECT_DOUBLE_EQ(gpu.memory_bytes, 77e9);
-  for (Pass pass : {Pass::kForward, Pass::kBackward}) EXPECT_NEAR(gpu.tail(pass), as_it_is.tail(pass), 0.005);
-  ASSERT_EQ(gpu.attention.size(), as_it_is.attention.size());
+  for (Pass pass : {Pass::kForward, Pass::kBackward}) EXPECT_NEAR(gpu.tail(pass), expected.tail(pass), 0.005);
+  ASSERT_EQ(gpu.attention.size(), expected.attention.size());
   for (const AttentionPoint& p : gpu.attention) {
-    const auto same = std::ranges::find_if(as_it_is.attention, [&](const AttentionPoint& q) {
+    const auto same = std::ranges::find_if(expected.attention, [&](const AttentionPoint& q) {
       return p.pass == q.pass && p.mask == q.mask && p.q_tokens == q.q_tokens && p.kv_tokens == q.kv_tokens;
     });
-    ASSERT_NE(same, as_it_is.attention.end());
+    ASSERT_NE(same, expected.attention.end());
     EXPECT_NEAR(p.flops_per_s, same->flops_per_s, same->flops_per_s * kDigits);
     EXPECT_EQ(std::tuple(p.heads, p.kv_heads, p.head_dim, p.dtype), std::tuple(8, 2, 32, Dtype::kBf16));
   }
 }
 
-/// Start-ups of 2 µs up to 5 of 1 MB and more: of the two largest messages, 2 and 4 MiB, the same.
-TEST_F(CalibrationOfABox, GivesItsLinks) {
+/// Start-ups are 2 µs, and 5 µs from 1 MB on, so that the two largest messages, 2 and 4 MiB, have the same.
+TEST_F(CalibrationOfABox, MeasuresLinks) {
   const Cluster c = written(measured());
   EXPECT_EQ(c.node.gpus, 6);
   EXPECT_EQ(c.node.processors, 0);
@@ -50,37 +50,36 @@ TEST_F(CalibrationOfABox, GivesItsLinks) {
   EXPECT_NEAR(c.node.compute_efficiency_during_transfers, 0.7, 0.005);
   EXPECT_NEAR(c.node.link_bytes_per_s, 300e9, 300e9 * kDigits);
   EXPECT_NEAR(c.node.link_efficiency_during_compute, 0.8, 0.8 * kDigits);
-  const Network network(c, 6), as_it_is(box_.cluster, 6);
+  const Network network(c, 6), expected(box_.cluster, 6);
   for (double bytes : {4 * 256.0, 512 * 256.0, 8192 * 256.0, 16384 * 256.0}) {
     const auto seconds = [&](const Network& n, const Node& node) {
       return n.startup_s(n.route(0, 1), bytes) + bytes / node.link_bytes_per_s;
     };
-    EXPECT_NEAR(seconds(network, c.node), seconds(as_it_is, box_.cluster.node), 1e-9) << bytes;
+    EXPECT_NEAR(seconds(network, c.node), seconds(expected, box_.cluster.node), 1e-9) << bytes;
   }
 }
 
-/// Rectangles have a quarter of a length's queries, and all keys, or all queries and a quarter of its keys. Small
-/// messages come behind as many large ones. OverlapBenchmark messages there are 16 waves of tiles: 2,048 / 128 of 8
-/// heads, on 8 SMs.
-TEST_F(CalibrationOfABox, RunsWhatItSays) {
-  std::set<Asked> asked;
-  box_.asked = &asked;
+/// Rectangles have a quarter of the queries and all keys of a length, or the reverse. Small messages come after as many
+/// large ones. Attention during messages has 16 waves of thread blocks: 2,048 / 128 of 8 heads, on 8 SMs.
+TEST_F(CalibrationOfABox, RunsTheBenchmarksAsDescribed) {
+  std::set<RunRecord> records;
+  box_.records = &records;
   (void)measured();
-  for (const Asked& rectangle : {Asked{256, 1024, 1, 1, 4, 0, 0},
-                                 {1024, 1024, 1, 4, 4, 0, 0},
-                                 {512, 2048, 1, 1, 4, 0, 0},
-                                 {2048, 2048, 1, 4, 4, 0, 0}})
-    EXPECT_TRUE(asked.contains(rectangle)) << rectangle.queries << " x " << rectangle.keys;
-  for (int pieces : {2, 32, 4096}) EXPECT_TRUE(asked.contains({pieces, 16384, 2, pieces, 0, 18, 9})) << pieces;
-  std::set<std::int64_t> beside;
-  for (const Asked& a : asked)
-    if (a.attention_ops > 0 && a.exchanges > 0) beside.insert(a.queries);
-  EXPECT_EQ(beside, std::set<std::int64_t>{2048});
+  for (const RunRecord& rectangle : {RunRecord{256, 1024, 1, 1, 4, 0, 0},
+                                     {1024, 1024, 1, 4, 4, 0, 0},
+                                     {512, 2048, 1, 1, 4, 0, 0},
+                                     {2048, 2048, 1, 4, 4, 0, 0}})
+    EXPECT_TRUE(records.contains(rectangle)) << rectangle.queries << " x " << rectangle.keys;
+  for (int pieces : {2, 32, 4096}) EXPECT_TRUE(records.contains({pieces, 16384, 2, pieces, 0, 18, 9})) << pieces;
+  std::set<std::int64_t> queries;
+  for (const RunRecord& a : records)
+    if (a.attention_ops > 0 && a.exchanges > 0) queries.insert(a.queries);
+  EXPECT_EQ(queries, std::set<std::int64_t>{2048});
 }
 
-/// Four ops of attention take 4 (1.76 ms + 4.5 us), while as many messages come as would take 1.5 times that: all of
-/// them overlap but for what messages take from it.
-TEST_F(CalibrationOfABox, MessagesComeWhileAllAttend) {
+/// Four ops of attention take 4 (1.76 ms + 4.5 us), and messages that would take 1.5 times that come meanwhile. All
+/// overlap, but slow each other down.
+TEST_F(CalibrationOfABox, MessagesOverlapAttention) {
   const Calibration free = measured();
   EXPECT_GT(free.links.at(0).overlapped_messages, kRepetitions / 2);
   EXPECT_NEAR(free.links.at(0).overlap_delay_s, 0, 1e-9);
@@ -92,35 +91,35 @@ TEST_F(CalibrationOfABox, MessagesComeWhileAllAttend) {
   EXPECT_THAT(cluster_text(request_, starved, 0, "g"), HasSubstr("In doubt: busy_efficiency. Of 9 messages 0 came"));
 }
 
-/// Messages that are ten times as slow beside attention, and attention that runs at 0.15 while bytes flow: what is
-/// measured goes on for long enough.
-TEST_F(CalibrationOfABox, MayTakeMuchFromEachOther) {
+/// Messages ten times as slow during attention, and attention at 0.15 of its speed while bytes flow: benchmarks last
+/// long enough.
+TEST_F(CalibrationOfABox, MessagesAndAttentionMaySlowEachOtherALot) {
   for (auto [busy, compute] : {std::pair{0.1, 0.7}, {1.0, 0.15}}) {
     box_.cluster.node.link_efficiency_during_compute = busy;
     box_.cluster.node.compute_efficiency_during_transfers = compute;
     const Cluster c = written(measured());
     EXPECT_NEAR(c.node.link_efficiency_during_compute, busy, busy * kDigits);
     EXPECT_NEAR(c.node.compute_efficiency_during_transfers, compute,
-                0.015);  // a slow first op is in what is left to measure
+                0.015);  // the slow first op affects this
   }
 }
 
-/// A quarter of its memory is 20 sums on each of six ranks: 4 2,048 8 (32 + 1) bytes each.
-TEST_F(CalibrationOfABox, FitsInItsMemory) {
-  box_.starved = true;  // so that there are as many as can be
-  std::set<Asked> asked;
-  box_.asked = &asked;
+/// A quarter of the memory holds 20 partials on each of six ranks, of 4 2,048 8 (32 + 1) bytes each.
+TEST_F(CalibrationOfABox, FitsInMemory) {
+  box_.starved = true;  // then the number of ops grows as far as it can
+  std::set<RunRecord> records;
+  box_.records = &records;
   request_.devices.memory_bytes = 4.0 * 20 * 6 * 4 * 2048 * 8 * 33;
   (void)measured();
   int most = 0;
-  for (const Asked& a : asked)
+  for (const RunRecord& a : records)
     if (a.ranks == 6) most = std::max(most, a.attention_ops);
   EXPECT_EQ(most, 20);
 }
 
-/// GPUs that share something on their way: 500 GB/s for six ports of 300. On a CPU that passes less the more pairs
-/// there are, each to each is slower than round a ring.
-TEST_F(CalibrationOfABox, GivesWhatGpusShare) {
+/// GPUs that share 500 GB/s for six ports of 300. Through a CPU that is slower the more pairs there are, all-to-all is
+/// slower than a ring.
+TEST_F(CalibrationOfABox, MeasuresWhatGpusShare) {
   box_.cluster.node.shared_bytes_per_s = 500e9;
   const Calibration m = measured();
   EXPECT_NEAR(written(m).node.shared_bytes_per_s, 500e9, 500e9 * kDigits);
@@ -133,8 +132,8 @@ TEST_F(CalibrationOfABox, GivesWhatGpusShare) {
               HasSubstr("where each sends to all others, all of them together reach 100"));
 }
 
-/// GPUs 0 to 2 and 3 to 5 under a switch each, between which 100 of the 300 GB/s pass: 9 of the 15 paths.
-TEST_F(CalibrationOfABox, FindsSlowerPaths) {
+/// GPUs 0 to 2 and 3 to 5 share a switch each; 9 of the 15 paths go between the switches, at 100 of 300 GB/s.
+TEST_F(CalibrationOfABox, MeasuresPaths) {
   EXPECT_THAT(cluster_text(request_, measured(), 0, "g"), testing::Not(HasSubstr("paths differ")));
   box_.cluster.node.gpus_per_switch = 3;
   box_.cluster.node.switch_bytes_per_s = 100e9;
@@ -149,11 +148,11 @@ TEST_F(CalibrationOfABox, FindsSlowerPaths) {
   EXPECT_THAT(cluster_text(request_, m, 0, "g"), HasSubstr("paths differ, from 100 GB/s"));
 }
 
-/// Ranks on one device, which does 1.25 times as much at once; all their messages together go at 500 GB/s.
-TEST_F(CalibrationOfABox, GivesWhatRanksShare) {
+/// Ranks on one device, which together compute 1.25 times as fast as one; all their messages share 500 GB/s.
+TEST_F(CalibrationOfABox, MeasuresWhatRanksShare) {
   box_.cluster.node.processors = 1.25;
   box_.cluster.node.shared_bytes_per_s = 500e9;
-  box_.cluster.node.link_startups = {};  // then the two largest messages report_progress the bandwidth
+  box_.cluster.node.link_startups = {};  // then the two largest messages give the bandwidth
   request_.options.ranks_per_device = 6;
   const Calibration m = measured();
   const Cluster c = written(m);
@@ -162,11 +161,11 @@ TEST_F(CalibrationOfABox, GivesWhatRanksShare) {
   EXPECT_NEAR(c.node.link_startup_s, 2e-6, 1e-9);
   EXPECT_NEAR(c.node.shared_bytes_per_s, 500e9, 500e9 * kDigits);
   EXPECT_NEAR(c.node.link_efficiency_during_compute, 0.8, 0.8 * kDigits);
-  EXPECT_NEAR(m.links.at(0).both_ways, 250.0 / 300, kDigits);  // two messages, of 500 GB/s in all
+  EXPECT_NEAR(m.links.at(0).both_ways, 250.0 / 300, kDigits);  // two messages share 500 GB/s
 }
 
-/// A cluster for each number of CTAs: 30 GB/s and an SM for each of them.
-TEST_F(CalibrationOfABox, GivesLinksForEachNumberOfCtas) {
+/// A cluster for each number of CTAs: 30 GB/s and one SM for each CTA.
+TEST_F(CalibrationOfABox, MeasuresLinksForEachNumberOfCtas) {
   box_.cluster.node.link_bytes_per_s = 30e9;
   box_.cluster.node.link_startups = {};
   request_.options.transport = gpu::Transport::kNccl;
@@ -181,8 +180,8 @@ TEST_F(CalibrationOfABox, GivesLinksForEachNumberOfCtas) {
   }
 }
 
-/// What times differ stands behind their medians; where they do not, nothing does.
-TEST_F(CalibrationOfABox, SpreadsAreWritten) {
+/// Uncertainties stand behind the medians, unless they are zero.
+TEST_F(CalibrationOfABox, WritesUncertainties) {
   Calibration m = measured();
   EXPECT_THAT(profile_text(request_, m) + cluster_text(request_, m, 0, "g"), testing::Not(HasSubstr(" +- 0.001 ")));
   request_.options.ranks_per_device = 6;
@@ -200,17 +199,17 @@ TEST_F(CalibrationOfABox, SpreadsAreWritten) {
   EXPECT_THAT(c.figures.at("link.bandwidth_GBps").source, HasSubstr("measured: nothing, today"));
 }
 
-TEST_F(CalibrationOfABox, OfOneRankHasNoLinks) {
+TEST_F(CalibrationOfABox, OneRankHasNoLinks) {
   request_.ranks = 1;
   EXPECT_EQ(written(measured()).node.gpus, 1);
 }
 
-/// A tail of 0.8 waves: a kernel of 2 waves takes 1.4 times what it would without an end, one of 16 1.05 times.
-TEST(Tails, AreFoundFromTwoKernels) {
+/// A tail of 0.8 waves: a kernel of 2 waves takes 1.4 times as long as without it, one of 16 waves 1.05 times.
+TEST(Tails, FollowFromTwoKernels) {
   EXPECT_NEAR(tail_of(1.4 / 1.05, 2, 16).value(), 0.8, 1e-12);
   EXPECT_EQ(tail_of(1, 2, 16), 0);
-  EXPECT_EQ(tail_of(0.9, 2, 16), 0);           // faster: no end
-  EXPECT_EQ(tail_of(8, 2, 16), std::nullopt);  // as if all of the time were ends
+  EXPECT_EQ(tail_of(0.9, 2, 16), 0);           // faster: no tail
+  EXPECT_EQ(tail_of(8, 2, 16), std::nullopt);  // more than any tail explains
 }
 
 }  // namespace

@@ -1,6 +1,5 @@
 #!/usr/bin/env bash
-# gpu_box_test.sh SOURCE BUILD: experiments/gpu_box.sh on the CPU, from one command: everything that it should leave is
-# there and whole. Of times nothing is asked.
+# gpu_box_test.sh SOURCE BUILD: experiments/gpu_box.sh on the CPU leaves all results, complete. Times are not checked.
 set -euo pipefail
 source=$1 build=$2
 out=$(mktemp -d)
@@ -21,12 +20,12 @@ for kind in json trace.json; do
   done
 done
 
-# What was measured makes a row of the README's table.
+# The measurements make a row of the table.
 mkdir -p "$out/devices/here" && cp -r "$out/measured.csv" "$out/topologies" "$out/devices/here"
 row=$(bash "$source/experiments/measured/table.sh" "$build/experiments/meshattn" "$out/devices" | tail -n 1)
 grep -qE '^\| [0-9]+ CPU threads .* \| 6 \| [0-9.]+ % \| [0-9.]+ % \| (-?[01]\.[0-9]+|-) \|$' <<< "$row" || { echo "no row: $row" >&2; exit 1; }
 
-# A stage that fails is told, and in the status.
+# A failed stage is in the summary and in the status.
 mkdir "$out/broken" "$out/broken/experiments"
 printf '#!/bin/sh\necho broken >&2\nexit 3\n' > "$out/broken/experiments/meshattn"
 chmod +x "$out/broken/experiments/meshattn"

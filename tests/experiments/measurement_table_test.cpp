@@ -52,12 +52,12 @@ TEST_F(MeasurementTable, RowsAreTimesWithOptionsAndASource) {
   EXPECT_DOUBLE_EQ(rows[1].seconds, 7.5e-3);
 }
 
-TEST_F(MeasurementTable, RunsThatTookTurnsHaveTheirOptionsEach) {
+TEST_F(MeasurementTable, RunsThatTookTurnsHaveTheirOwnOptions) {
   const auto rows = read(heading_ + "f,ring,40,iter/s,--gpus 8 ; --gpus 4 --seq 1K,s\n");
   EXPECT_THAT(rows[0].runs, ElementsAre(ElementsAre("--gpus", "8"), ElementsAre("--gpus", "4", "--seq", "1K")));
 }
 
-TEST_F(MeasurementTable, WhatIsWrongIsToldWithItsLine) {
+TEST_F(MeasurementTable, ErrorsNameTheLine) {
   EXPECT_THAT(refusal(heading_ + "f,ring,40,iter/s,--x ; ,s\n"), HasSubstr(":2: name, options and source"));
   EXPECT_THAT(refusal(""), HasSubstr("no rows"));
   EXPECT_THAT(refusal("block,name\n"), HasSubstr(":1: the heading must be block,name,value"));
@@ -83,7 +83,7 @@ TEST(RankCorrelation, IsSpearmans) {
   EXPECT_DOUBLE_EQ(of({1, 2, 3, 4}, {1, 3, 2, 4}).value(), 0.8);
   EXPECT_DOUBLE_EQ(of({1, 2, 2, 4}, {1, 2, 3, 4}).value(), 4.5 / std::sqrt(4.5 * 5));
   EXPECT_FALSE(of({1}, {2}));
-  EXPECT_FALSE(of({1, 2}, {3, 3}));  // a model to which all are the same orders nothing
+  EXPECT_FALSE(of({1, 2}, {3, 3}));  // equal predictions have no order
 }
 
 TEST(Median, IsTheMiddleOne) {

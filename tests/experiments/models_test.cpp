@@ -21,11 +21,11 @@ const std::map<std::string, int> kHiddenSize = {
     {"llama-2-7b", 4096},  {"llama-3.1-8b", 4096}, {"llama-3.1-70b", 8192}, {"llama-3.1-405b", 16384},
     {"gpt-3-175b", 12288}, {"qwen2.5-72b", 8192},  {"wan2.1-14b", 5120},    {"hunyuan-video", 3072}};
 
-TEST(Models, TheModelsThatThereMustBeAreThere) {
+TEST(Models, HaveTheModelsOfTheDocumentation) {
   for (const auto& [name, hidden] : kHiddenSize) EXPECT_THAT(model_names(kModels), testing::Contains(name));
 }
 
-TEST(Models, EveryModelIsReadHasSourcesAndIsAnAttentionShape) {
+TEST(Models, EachHasSourcesAndAValidShape) {
   for (const std::string& name : model_names(kModels)) {
     const Model m = read_model(name, kModels);
     EXPECT_EQ(m.name, name);
@@ -61,7 +61,7 @@ std::string error_of(const std::string& text) {
   return said;
 }
 
-TEST(Models, MistakesAreToldWithFileLineAndWhatWouldBeRight) {
+TEST(Models, ErrorsNameFileAndLine) {
   const std::string good =
       "[model]\ntitle = T\nmask = full\nheads = 8 # s\nkv_heads = 4 # s\nhead_dim = 64 # s\nlayers = 2 # s\n";
   EXPECT_EQ(error_of(good), "no error");

@@ -15,7 +15,7 @@ namespace {
 using nlohmann::json;
 using testing::HasSubstr;
 
-TEST_F(Cli, MasksAreGivenInWordsAndDocumentsInAFile) {
+TEST_F(Cli, MasksHaveNamesAndDocumentsAFile) {
   std::ofstream(folder_ / "d.txt") << "# two of 8K in all\n5000 3000\n192  # the rest\n";
   const std::string run = "simulate --cluster ideal-8x50 --gpus 8 --seq 8K --algorithm ring --heads 8 --head-dim 64 ";
   const auto problem = [&](const std::string& mask) { return results(run + "--mask " + mask).at("problem"); };
@@ -35,7 +35,7 @@ TEST_F(Cli, MasksAreGivenInWordsAndDocumentsInAFile) {
   EXPECT_THAT(meshattn(run + "--mask causal --prefix 1K").out, HasSubstr("8,192 tokens after 1,024 cached"));
 }
 
-TEST_F(Cli, MasksThatDoNotFitAreToldWithFileAndLine) {
+TEST_F(Cli, ErrorsOfMasksNameFileAndLine) {
   const std::string run = "simulate --cluster ideal-8x50 --gpus 8 --seq 8K --algorithm ring --heads 8 --head-dim 64 ";
   const auto expect_refused = [&](const std::string& options, const std::string& says) {
     const ProgramRun refused = meshattn(run + options);

@@ -17,7 +17,7 @@ using testing::HasSubstr;
 using testing::StartsWith;
 using RunVerb = Cli;
 
-/// `meshattn run`, on threads of this machine: what a GPU box does, but for the devices.
+/// `meshattn run` on threads of this machine.
 const std::string kProblem =
     "--cluster ideal-8x50 --gpus 4 --heads 4 --kv-heads 2 --head-dim 16 --seq 256 --mask causal --tile 2x2 ";
 const std::string kOnCpu = "run --device cpu --repeats 3 " + kProblem;
@@ -33,9 +33,9 @@ TEST_F(RunVerb, ChecksEveryTimingAgainstDenseAttention) {
     EXPECT_THAT(run.out, HasSubstr(what));
 }
 
-/// The keys of `simulate`, and what only a run has. bf16 keeps 8 bits: values are off by at most 2^-9 of themselves,
+/// The keys of `simulate` and those of a run. bf16 keeps 8 bits: values are off by at most 2^-9 of themselves,
 /// and by about half of that on average.
-TEST_F(RunVerb, JsonIsThatOfSimulateAndMore) {
+TEST_F(RunVerb, JsonHasTheKeysOfSimulateAndMore) {
   const json simulated = results("simulate " + kProblem + "--pass both"), run = results(kOnCpu + "--pass both");
   for (const auto& [key, value] : simulated.items()) EXPECT_TRUE(run.contains(key)) << key;
   EXPECT_EQ(run.at("problem"), simulated.at("problem"));
@@ -58,8 +58,8 @@ TEST_F(RunVerb, JsonIsThatOfSimulateAndMore) {
   EXPECT_EQ(run.at("run").at("backward").at("deviation").size(), 3u);  // dQ, dK, dV
 }
 
-/// The same schedule, planned at once or read: the same numbers, to the bit, as far as the check tells.
-TEST_F(RunVerb, TakesAScheduleInWriting) {
+/// A planned schedule and the same one from a file give the same deviations.
+TEST_F(RunVerb, TakesAScheduleFromAFile) {
   ASSERT_EQ(meshattn("plan " + kProblem + "--text s.txt").status, 0);
   const json read = results("run --device cpu --repeats 1 --schedule s.txt --cluster ideal-8x50");
   const json planned = results(kOnCpu);
@@ -69,8 +69,8 @@ TEST_F(RunVerb, TakesAScheduleInWriting) {
   EXPECT_EQ(read.at("run").at("forward").at("deviation"), planned.at("run").at("forward").at("deviation"));
 }
 
-/// Every op once, with the id and on the track that the simulator gives it.
-TEST_F(RunVerb, TraceHasTheEventsOfTheSimulators) {
+/// Each op once, with the id and the track of the simulator.
+TEST_F(RunVerb, TraceHasTheEventsOfSimulate) {
   ASSERT_EQ(meshattn(kOnCpu + "--trace run.json").status, 0);
   ASSERT_EQ(meshattn("simulate " + kProblem + "--trace sim.json").status, 0);
   const auto events = [&](const std::string& name) {
@@ -88,13 +88,13 @@ TEST_F(RunVerb, TraceHasTheEventsOfTheSimulators) {
   EXPECT_EQ(events("run.json"), events("sim.json"));
 }
 
-TEST_F(RunVerb, UncheckedItOnlyMeasures) {
+TEST_F(RunVerb, MeasuresWithoutACheck) {
   const ProgramRun run = meshattn(kOnCpu + "--check no --pass both --warm-ups 0");
   EXPECT_EQ(run.status, 0) << run.err;
   EXPECT_THAT(run.out, HasSubstr("deviation from dense attention: not checked"));
 }
 
-TEST_F(RunVerb, WhatDoesNotEndInTimeIsGivenUpWithWhereItIs) {
+TEST_F(RunVerb, ATimeoutNamesThePendingOps) {
   const ProgramRun run = meshattn(kOnCpu + "--timeout 1e-6");
   EXPECT_EQ(run.status, 1);
   EXPECT_THAT(run.err, StartsWith("meshattn: timed out; pending: rank 0 at op "));
@@ -126,7 +126,7 @@ TEST_F(RunVerb, BadInputIsOneLineAndStatusTwo) {
   EXPECT_EQ(files(), std::set<std::string>{"s.txt"});
 }
 
-TEST_F(RunVerb, SaysThatThereIsNoDevice) {
+TEST_F(RunVerb, RefusesWithoutADevice) {
   if (fs::exists("/dev/nvidiactl")) GTEST_SKIP() << "there is one here";
   const ProgramRun run = meshattn("run " + kProblem);
   EXPECT_EQ(run.status, 2);
@@ -136,7 +136,7 @@ TEST_F(RunVerb, SaysThatThereIsNoDevice) {
 }
 
 /// Each query sees itself alone, so that dQ and dK are zero; fp32 whose partial results travel in bf16.
-TEST_F(RunVerb, WhatIsRightIsNotCalledWrong) {
+TEST_F(RunVerb, AcceptsAccurateResults) {
   const std::string shape = "run --device cpu --repeats 1 --warm-ups 0 --cluster ideal-8x50 --heads 2 --head-dim 8 ";
   for (const char* more : {"--gpus 4 --seq 64 --mask window:1 --algorithm ring --pass both",
                            "--gpus 1 --seq 1 --algorithm ring --pass both",
@@ -146,7 +146,7 @@ TEST_F(RunVerb, WhatIsRightIsNotCalledWrong) {
   }
 }
 
-TEST_F(RunVerb, HeadsThatKernelsDoNotTakeAreRefused) {
+TEST_F(RunVerb, RefusesHeadDimsThatKernelsDoNotTake) {
   expect_refused({{"run --device cpu --cluster ideal-8x50 --gpus 2 --heads 1 --head-dim 520 --seq 4 --algorithm ring",
                    "head dim 520: kernels take up to 512"}});
 }

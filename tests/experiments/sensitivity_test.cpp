@@ -7,19 +7,20 @@
 namespace meshattn {
 namespace {
 
-/// Changing one input changes the prediction in the direction, and by about the factor, that arithmetic gives.
+/// Changing one input changes the prediction by about the factor that arithmetic gives.
 class Sensitivity : public Cli {
  protected:
   double makespan_s(const std::string& options) {
     return results("simulate --algorithm ring --head-dim 128 " + options).at("makespan_s").get<double>();
   }
-  /// GPUs that compute in no time: what is left is communication.
+  /// Computation takes no time, so that communication is left.
   static std::string instantly() {
     return " --set gpu.attention_scale=1e9 --set gpu.launch_us=0 --set gpu.hbm_GBps=1e9 ";
   }
 };
 
-/// A full ring: n − 1 hops of K and V of a chunk, seq / n · kv-heads · 128 · 2 · 2 bytes, as long as the slowest takes.
+/// Time of a full ring: n − 1 hops of K and V of a chunk, seq / n · kv-heads · 128 · 2 · 2 bytes, over the slowest
+/// link.
 double ring_s(int n, double tokens, double kv_heads, double startup_s, double bytes_per_s) {
   return (n - 1) * (startup_s + tokens / n * kv_heads * 128 * 4 / bytes_per_s);
 }

@@ -18,11 +18,11 @@ std::string drawn(const Node& node) {
   return drawing_of(cluster, Network(cluster, node.gpus));
 }
 
-TEST(TopologyText, OneSwitchJoinsANodeUnlessItSaysOtherwise) {
+TEST(TopologyText, ANodeHasOneSwitchByDefault) {
   EXPECT_THAT(drawn(four_cards()), HasSubstr("\n  ============================    switch of the node\n"));
 }
 
-TEST(TopologyText, SwitchesAreApartAndSayWhatIsBetweenThem) {
+TEST(TopologyText, SwitchesAreDrawnApartWithTheLinkBetween) {
   Node node = four_cards();
   node.gpus_per_switch = 2;
   node.switch_bytes_per_s = 10e9;
@@ -32,7 +32,7 @@ TEST(TopologyText, SwitchesAreApartAndSayWhatIsBetweenThem) {
             Not(HasSubstr("CPUs"))));
 }
 
-TEST(TopologyText, CpusAreDrawnBelowTheSwitchesThatHangOnThem) {
+TEST(TopologyText, CpusAreDrawnBelowTheirSwitches) {
   Node node = four_cards();
   node.gpus_per_root = 2;
   node.root_bytes_per_s = 3e9;

@@ -11,7 +11,7 @@ namespace {
 
 using testing::ElementsAre;
 
-TEST(Units, TilesComeBackAsTheyWereWritten) {
+TEST(Units, TilesRoundTrip) {
   for (Tile tile : {Tile{1, 1}, Tile{16, 8}, Tile{1, 1024}}) EXPECT_EQ(parse_tile(tile_text(tile), "--tile"), tile);
   for (const char* wrong : {"", "16", "x", "16x", "x8", "16x8x2", "0x8", "-1x8", "16X8", "16 x 8", "4294967297x1"})
     EXPECT_THROW(std::ignore = parse_tile(wrong, "--tile"), InvalidInput) << wrong;

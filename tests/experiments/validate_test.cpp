@@ -13,8 +13,8 @@ using nlohmann::json;
 using testing::ContainsRegex;
 using testing::HasSubstr;
 
-/// Two rows that are 10 % slower than what the row's options simulate: the error is 1 / 1.1 − 1.
-TEST_F(Cli, ValidateComparesWithWhatSimulateSays) {
+/// Two rows 10 % slower than simulated with the same options: the error is 1 / 1.1 − 1.
+TEST_F(Cli, ValidateComparesWithSimulate) {
   const std::string options = ideal(8, "--algorithm ring --pass both");
   const double seconds = results("simulate " + options).at("makespan_s");
   const auto write = [&](const std::string& row_options) {
@@ -30,8 +30,8 @@ TEST_F(Cli, ValidateComparesWithWhatSimulateSays) {
   for (const json& errors : {r.at("blocks").at("ways"), r.at("all")}) {
     EXPECT_EQ(errors.at("rows"), 2);
     EXPECT_NEAR(errors.at("median_error").get<double>(), 1 - 1 / 1.1, 1e-6);
-    EXPECT_FALSE(errors.contains("rank_correlation"));  // both took as long
-    EXPECT_EQ(errors.at("within_range"), 0);            // nothing of the ideal cluster is uncertain
+    EXPECT_FALSE(errors.contains("rank_correlation"));  // both took the same time
+    EXPECT_EQ(errors.at("within_range"), 0);            // the ideal cluster has no uncertainty
   }
   const std::string text = meshattn("validate --table table.csv").out;
   EXPECT_THAT(text, ContainsRegex("ways +2 +9.1 % +9.1 % +0 of 2 +-\n"));
@@ -44,9 +44,9 @@ TEST_F(Cli, ValidateComparesWithWhatSimulateSays) {
   EXPECT_THAT(wrong.err, HasSubstr("table.csv:2: "));
 }
 
-/// On dgx-a100 a prediction has a range: a row of 2 % less than predicted is within, one of twice as much is not. Three
-/// rows of one block in the order predicted, but for the last two.
-TEST_F(Cli, ValidateSaysWhatIsWithinTheRangeAndTheOrder) {
+/// A prediction on dgx-a100 has a range: a row 2 % below it is within, twice the time is not. Three rows of one block,
+/// the last two in the opposite order.
+TEST_F(Cli, ValidateCountsRowsInTheRangeAndComparesTheOrder) {
   const auto options = [](const char* seq) {
     return fmt::format("--cluster dgx-a100 --gpus 8 --heads 32 --head-dim 128 --algorithm ring --seq {}", seq);
   };

@@ -15,38 +15,38 @@
 
 namespace meshattn {
 
-/// What was run, of each rank.
-struct Asked {
+/// Numbers of ops and messages of a schedule that was run, by rank.
+struct RunRecord {
   std::int64_t queries = 0, keys = 0;
-  int ranks = 0, cuts = 0, attention_ops = 0, exchanges = 0, whole = 0;  ///< whole: transfers of all of a chunk
+  int ranks = 0, cuts = 0, attention_ops = 0, exchanges = 0, whole = 0;  ///< whole: transfers of whole chunks
 
-  friend auto operator<=>(const Asked&, const Asked&) = default;
+  friend auto operator<=>(const RunRecord&, const RunRecord&) = default;
 };
 
-inline Asked asked_of(const Schedule& s) {
+inline RunRecord record_of(const Schedule& s) {
   const Problem& p = s.problem;
-  Asked asked{p.shape.seq_q / p.ranks, p.shape.seq_kv / p.ranks, p.ranks, p.cuts, 0, 0, 0};
+  RunRecord record{p.shape.seq_q / p.ranks, p.shape.seq_kv / p.ranks, p.ranks, p.cuts, 0, 0, 0};
   for (OpId op = s.ops_begin(0); op < s.ops_end(0); ++op) {
-    asked.attention_ops +=
+    record.attention_ops +=
         std::holds_alternative<Attend>(s.ops[op]) || std::holds_alternative<AttendBackward>(s.ops[op]);
-    asked.exchanges += std::holds_alternative<Exchange>(s.ops[op]);
+    record.exchanges += std::holds_alternative<Exchange>(s.ops[op]);
   }
   for (const Transfer& t : s.transfers)
-    asked.whole += static_cast<int>(s.regions[s.values[t.made].region].cells.size()) == p.cuts;
-  return asked;
+    record.whole += static_cast<int>(s.regions[s.values[t.made].region].cells.size()) == p.cuts;
+  return record;
 }
 
-/// A box that does what a cluster says, by the estimate; events and issuing cost it time besides, and a rank's first op
-/// is slow. With NCCL, links and what they take are in proportion to thread blocks. `starved`: attention leaves
-/// messages no room, so that they come after it.
+/// A box that behaves as a cluster, by the estimate. Events and issuing take extra time, and each rank's first op is
+/// slow. With NCCL, bandwidth and the SMs of links are proportional to the thread blocks. `starved`: messages come only
+/// after attention.
 struct Box {
   Cluster cluster;
   double event_s = 0, issue_s = 0, first_s = 0;
   bool starved = false;
-  std::set<Asked>* asked = nullptr;
+  std::set<RunRecord>* records = nullptr;
 
   gpu::RunResult operator()(const Schedule& s, const gpu::RunOptions& options) const {
-    if (asked != nullptr) asked->insert(asked_of(s));
+    if (records != nullptr) records->insert(record_of(s));
     Cluster c = cluster;
     if (options.transport == gpu::Transport::kNccl) {
       c.node.link_bytes_per_s *= options.max_ctas;
@@ -63,7 +63,7 @@ struct Box {
     if (starved) delay_messages(s, result.trace);
     result.makespans_s = result.host_s = {result.trace.makespan_s};
     result.issue_s = {issue_s * static_cast<double>(s.ops.size())};
-    for (OpId op = 0; op < s.ops.size(); ++op)  // a kernel's start is part of its op for the estimate
+    for (OpId op = 0; op < s.ops.size(); ++op)  // the estimate counts a kernel's start to its op
       if (!std::holds_alternative<Exchange>(s.ops[op])) result.trace.start_s[op] += c.gpu.launch_s + lost_s;
     if (!options.timed) result.trace = {};
     return result;
@@ -73,7 +73,7 @@ struct Box {
     double attention_end_s = 0;
     for (OpId op = 0; op < s.ops.size(); ++op)
       if (!std::holds_alternative<Exchange>(s.ops[op])) attention_end_s = std::max(attention_end_s, trace.end_s[op]);
-    bool first = true;  // begins in time, and ends late
+    bool first = true;  // the first begins in time, and ends late
     for (OpId op = 0; op < s.ops.size(); ++op)
       if (std::holds_alternative<Exchange>(s.ops[op])) {
         if (!std::exchange(first, false)) trace.start_s[op] += attention_end_s;

@@ -45,10 +45,10 @@ struct LinkCalibration {
   double all_to_all_bytes_per_s = 0;  ///< of all ranks together, each sending to all others; 0: not measured
   double overlap = 1;                 ///< (Tc + Tm − T) / min(Tc, Tm) of attention, messages, and both at once
   double attention_slowdown = 0;      ///< time of attention during messages relative to attention alone, less 1
-  double compute_efficiency = 1;      ///< fraction of attention's speed left while bytes flow
-  double message_slowdown = 0;        ///< time of the largest message during attention relative to that alone, less 1
-  double busy_efficiency = 1;         ///< fraction of the bandwidth left during attention, by the two largest sizes
-  double overlap_delay_s = 0;         ///< what a message takes longer during attention, beyond its lower bandwidth
+  double compute_efficiency_during_transfers = 1;  ///< fraction of attention's speed left while bytes flow
+  double message_slowdown = 0;  ///< time of the largest message during attention relative to that alone, less 1
+  double efficiency_during_compute = 1;  ///< fraction of the bandwidth left during attention, by the two largest sizes
+  double overlap_delay_s = 0;            ///< what a message takes longer during attention, beyond its lower bandwidth
   int overlapped_messages = 0;  ///< of kRepetitions, those that came while all ranks attended; results are from these
 
   [[nodiscard]] bool has_few_overlapped_messages() const { return overlapped_messages <= kRepetitions / 2; }

@@ -98,7 +98,8 @@ void measure_attention_slowdown(const OverlapBenchmark& benchmark, LinkCalibrati
   links.overlap = (attention_s + messages_s - both.makespan_s) / std::min(attention_s, messages_s);
   links.attention_slowdown = std::max(0.0, both.attention_s / alone_s - 1);
   const double flowing = std::clamp(1 - links.startups.back().seconds / both.message_s, 0.1, 1.0);
-  links.compute_efficiency = std::clamp(1 - (1 - 1 / (1 + links.attention_slowdown)) / flowing, 0.1, 1.0);
+  links.compute_efficiency_during_transfers =
+      std::clamp(1 - (1 - 1 / (1 + links.attention_slowdown)) / flowing, 0.1, 1.0);
 }
 
 /// Messages of the two largest sizes while all ranks attend, for long enough that most messages overlap. Two sizes tell
@@ -130,9 +131,9 @@ void measure_message_slowdown(const BenchmarkRunner& bench, double processors, L
   const double flow_s = points.size() > 1
                             ? last.bytes * (last.seconds - points.front().seconds) / (last.bytes - points.front().bytes)
                             : last.seconds - startup_s;
-  links.busy_efficiency = std::clamp(last.bytes / links.bytes_per_s / std::max(1e-12, flow_s), 0.01, 1.0);
+  links.efficiency_during_compute = std::clamp(last.bytes / links.bytes_per_s / std::max(1e-12, flow_s), 0.01, 1.0);
   links.overlap_delay_s =
-      std::max(0.0, last.seconds - startup_s - last.bytes / links.bytes_per_s / links.busy_efficiency);
+      std::max(0.0, last.seconds - startup_s - last.bytes / links.bytes_per_s / links.efficiency_during_compute);
 }
 
 }  // namespace

@@ -63,7 +63,8 @@ std::string link_text(const CalibrationRequest& request, const LinkCalibration& 
   std::string text =
       "\n[link]\n" + line("bandwidth_GBps", with_uncertainty(m.bytes_per_s / 1e9, m.uncertainty), source);
   text += line("efficiency", "1", "as bandwidth_GBps was measured");
-  text += line("busy_efficiency", with_uncertainty(m.busy_efficiency, 0), source + ": messages while all ranks attend");
+  text += line("busy_efficiency", with_uncertainty(m.efficiency_during_compute, 0),
+               source + ": messages while all ranks attend");
   text += line("startup_us", fmt::format("{:.3f}", m.startups.front().seconds * 1e6), source + ": the smallest");
   for (const StartupPoint& s : m.startups)
     text += line("startup", fmt::format("{:.0f} bytes {:.3f} us", s.bytes, std::max(1e-3, s.seconds * 1e6)), source);
@@ -71,7 +72,7 @@ std::string link_text(const CalibrationRequest& request, const LinkCalibration& 
       fmt::format("{}: attention beside messages takes {:.1f} % longer", source, 100 * m.attention_slowdown);
   // NCCL's kernels hold their SMs while they wait for each other, too; copies take nothing before their bytes flow.
   if (request.options.transport == gpu::Transport::kCopies)
-    return text + line("compute_efficiency", with_uncertainty(m.compute_efficiency, 0), slowed);
+    return text + line("compute_efficiency", with_uncertainty(m.compute_efficiency_during_transfers, 0), slowed);
   const double taken = m.attention_slowdown / (1 + m.attention_slowdown);
   return text + line("sms", fmt::format("{:.0f}", std::min(taken, 0.9) * request.devices.sms), slowed);
 }
