@@ -81,6 +81,8 @@ case $document in
     ;;
   experiments/validation/README.md) least=12 ;;
   core/report/README.md) least=3 ;;
+  experiments/README.md) least=8 ;;
+  experiments/measured/README.md) least=1 ;;
   core/algorithms/order/README.md | sim/README.md) least=1 ;;
 esac
 ((ran >= least)) || fail "$ran commands where at least $least are expected"
