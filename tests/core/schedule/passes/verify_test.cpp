@@ -152,58 +152,58 @@ TEST(Verify, RejectsEveryMutantThatTheInterpreterFindsWrong) {
 }
 
 /// Overwrites random fields of a schedule with random numbers.
-class Vandal {
+class Corruptor {
  public:
-  Vandal(Schedule& s, std::mt19937& random) : s_(s), random_(random) {}
+  Corruptor(Schedule& s, std::mt19937& random) : s_(s), random_(random) {}
 
-  void strike() {
+  void corrupt() {
     switch (random_() % 16) {
       case 0:
-        return spoil(
+        return corrupt_item(
             s_.first_op, [](auto& x) -> auto& { return x; });
       case 1:
-        return spoil(
+        return corrupt_item(
             s_.values, [](Value & v) -> auto& { return v.region; });
       case 2:
-        return spoil(
+        return corrupt_item(
             s_.values, [](Value & v) -> auto& { return v.rank; });
       case 3:
-        return spoil(
+        return corrupt_item(
             s_.values, [&](Value & v) -> auto& { return random_() % 2 ? as_byte(v.tensor) : as_byte(v.dtype); });
       case 4:
-        return spoil(
+        return corrupt_item(
             s_.transfers, [&](Transfer & t) -> auto& { return random_() % 2 ? t.source : t.made; });
       case 5:
-        return spoil(
+        return corrupt_item(
             s_.transfers, [](Transfer & t) -> auto& { return t.lane; });
       case 6:
-        return spoil(
+        return corrupt_item(
             s_.rows, [&](AttendRow & r) -> auto& { return random_() % 2 ? r.q : r.o; });
       case 7:
-        return spoil(
+        return corrupt_item(
             s_.columns, [](auto& x) -> auto& { return x; });
       case 8:
-        return spoil(
+        return corrupt_item(
             s_.backward_rows, [&](BackwardRow & r) -> auto& { return random_() % 2 ? r.delta : r.dq; });
       case 9:
-        return spoil(
+        return corrupt_item(
             s_.backward_columns, [&](BackwardColumn & c) -> auto& { return random_() % 2 ? c.kv : c.dkv; });
       case 10:
-        return spoil(
+        return corrupt_item(
             random_() % 2 ? s_.combine_sources : s_.exchange_transfers, [](auto& x) -> auto& { return x; });
       case 11:
-        return spoil(
+        return corrupt_item(
             random_() % 2 ? s_.inputs : s_.outputs, [](auto& x) -> auto& { return x; });
       case 12:
-        return spoil(
+        return corrupt_item(
             s_.waits, [&](ReuseWait & w) -> auto& { return random_() % 2 ? w.op : w.after; });
       case 13:
-        return spoil(
+        return corrupt_item(
             s_.offset, [](auto& x) -> auto& { return x; });
       case 14:
-        return strike_problem();
+        return corrupt_problem();
       default:
-        return spoil_op();
+        return corrupt_op();
     }
   }
 
@@ -220,34 +220,34 @@ class Vandal {
     field = static_cast<T>(any[random_() % std::size(any)]);
   }
   template <typename List, typename Field>
-  void spoil(List& list, Field&& field) {
+  void corrupt_item(List& list, Field&& field) {
     if (list.empty()) return;
     if (random_() % 8 == 0) return list.resize(list.size() - 1 + random_() % 3);
     overwrite(field(list[random_() % list.size()]));
   }
-  void strike_problem() {
+  void corrupt_problem() {
     AttentionShape& shape = s_.problem.shape;
     int* const numbers[] = {&shape.batch, &shape.heads, &shape.kv_heads, &shape.head_dim, &s_.problem.ranks};
     std::uint8_t* const names[] = {&as_byte(s_.problem.partition), &as_byte(s_.problem.pass), &as_byte(shape.dtype)};
-    if (random_() % 4 == 0) return strike_mask(s_.problem.mask);
+    if (random_() % 4 == 0) return corrupt_mask(s_.problem.mask);
     if (random_() % 4 == 0) return overwrite(random_() % 2 ? shape.seq_q : shape.seq_kv);
     if (random_() % 2 == 0) return overwrite(*names[random_() % std::size(names)]);
     overwrite(*numbers[random_() % std::size(numbers)]);
   }
-  void strike_mask(Mask& mask) {
+  void corrupt_mask(Mask& mask) {
     mask.causal ^= random_() % 2 != 0;
     if (random_() % 2 == 0) overwrite(mask.window);
     if (random_() % 2 == 0) overwrite(s_.problem.cuts);
     if (random_() % 2 == 0) mask.documents = Documents(std::vector<std::int64_t>(random_() % 9, 1 + random_() % 3));
   }
-  void spoil_op() {
+  void corrupt_op() {
     Op& op = s_.ops[random_() % s_.ops.size()];
-    const auto spoil_rectangle = [&](auto& rect) {
+    const auto corrupt_rectangle = [&](auto& rect) {
       random_() % 2 ? overwrite(random_() % 2 ? rect.first_row : rect.first_column)
                     : overwrite(random_() % 2 ? rect.row_count : rect.column_count);
     };
-    if (auto* a = std::get_if<Attend>(&op)) spoil_rectangle(*a);
-    if (auto* a = std::get_if<AttendBackward>(&op)) spoil_rectangle(*a);
+    if (auto* a = std::get_if<Attend>(&op)) corrupt_rectangle(*a);
+    if (auto* a = std::get_if<AttendBackward>(&op)) corrupt_rectangle(*a);
     if (auto* d = std::get_if<Delta>(&op)) overwrite(random_() % 2 ? d->d_o : d->made);
     if (auto* c = std::get_if<Combine>(&op)) overwrite(random_() % 2 ? c->source_count : c->made);
     if (auto* x = std::get_if<Exchange>(&op)) overwrite(random_() % 2 ? x->first : x->count);
@@ -265,8 +265,8 @@ TEST(Verify, SurvivesGarbage) {
   for_each_real_schedule(4, random, [&](const Schedule& s, const std::string& name) {
     for (int i = 0; i < 100; ++i, ++all) {
       Schedule garbage = s;
-      Vandal vandal(garbage, random);
-      for (auto strikes = 1 + random() % 3; strikes > 0; --strikes) vandal.strike();
+      Corruptor corruptor(garbage, random);
+      for (auto changes = 1 + random() % 3; changes > 0; --changes) corruptor.corrupt();
       const bool accepted = verify(garbage).empty();
       refused += !accepted;
       EXPECT_TRUE(!accepted || interpret(garbage, 7, random).empty()) << name;
