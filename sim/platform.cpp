@@ -105,8 +105,8 @@ void Platform::send(Rank from, Rank to, double bytes, Event arrived) {
   for (LinkId link : flow.route) set_capacity(link);
 }
 
-void Platform::compute(Rank rank, int by) {
-  const Route slowed = link_load_.count_compute(rank, by);
+void Platform::set_computing(Rank rank, bool computes) {
+  const Route slowed = link_load_.count_compute(rank, computes ? 1 : -1);
   for (LinkId link : slowed) set_capacity(link);
 }
 

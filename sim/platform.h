@@ -41,7 +41,7 @@ class Platform {
   /// Bytes begin to flow now, without start-up. bytes > 0.
   void send(Rank from, Rank to, double bytes, Event arrived);
 
-  void compute(Rank rank, int by);
+  void set_computing(Rank rank, bool computes);
 
   /// Runs until nothing is left to happen.
   void run(std::function<void(Event)> happened);

@@ -7,35 +7,41 @@
 #include <vector>
 
 #include "core/cluster/network.h"
+#include "core/execution/clock.h"
 #include "core/execution/event.h"
 #include "core/execution/op_times.h"
 #include "core/schedule/schedule.h"
 
 namespace meshattn {
 
-/// Whether a moment has come, as far as a clock is exact.
-template <typename Clock>
-[[nodiscard]] bool is_due(Clock& clock, double at_s) {
-  const double now_s = clock.now(), same_s = std::max(1e-10, 1e-12 * now_s);  // more than a clock is off
+/// Whether a moment has come. Clocks are exact to 1e-10 s and, relative to the time, 1e-12.
+template <Clock C>
+[[nodiscard]] bool is_due(C& clock, double at_s) {
+  const double now_s = clock.now(), same_s = std::max(1e-10, 1e-12 * now_s);
   return now_s >= at_s - same_s;
 }
 
-/// How fast each rank computes, op by op, beside what it exchanges and beside those that it shares processors with: see
-/// Engine, whose clock it tells when an op will have ended and, where exchanges are late, when all tiles of its
-/// kernel will be on SMs. A change of speed makes what was told before void.
-template <typename Clock>
+/// How fast each rank computes at any moment, and when its op therefore ends. Two things slow a kernel down:
+///
+/// * Transfers of its rank. A transfer takes its share of SMs from the start of its exchange to its own end
+///   (`Network::sm_share_in_node`, `sm_share_between_nodes`), and bytes that flow through the rank's port slow compute
+///   down to `Network::compute_efficiency_during_transfers`. The largest of these slow-downs counts, not their product.
+/// * Ranks of its node that compute at the same time, where they share processors (`Network::processor_share`).
+///
+/// The class asks the clock for kComputeEnded and, where exchanges wait for kernels, for kMayStart when the last wave
+/// of a kernel begins. A change of speed moves the end of an op: events asked for before are then out of date.
+template <Clock C>
 class ComputeContention {
  public:
   /// All arguments must outlive it.
-  ComputeContention(const Schedule& schedule, const Network& network, const OpTimes& times, Clock& clock);
+  ComputeContention(const Schedule& schedule, const Network& network, const OpTimes& times, C& clock);
 
-  /// The rank begins a compute op that takes time: Event::kComputeEnded and, where exchanges are late, kMayStart
-  /// follow.
+  /// The rank begins a compute op that takes time.
   void begin_compute(Rank rank, OpId op);
-  /// Ends the op that a kComputeEnded event is about. @returns whether it was to be believed: not if the op has lost
-  /// speed.
+  /// To be called at kComputeEnded. @returns whether the op has ended: false if the event is out of date.
   [[nodiscard]] bool end_compute(Rank rank);
-  /// Whether no kernel of the rank keeps an exchange off its SMs, where exchanges are late.
+  /// Whether the last wave of the rank's kernel has begun, so that exchanges find SMs; true if no kernel runs. Only
+  /// where exchanges wait for kernels.
   [[nodiscard]] bool has_begun_last_wave(Rank rank) const {
     return op_[at(rank)] == kNone || is_due(clock_, last_wave_at_s_[at(rank)]);
   }
@@ -63,32 +69,30 @@ class ComputeContention {
   [[nodiscard]] double speed_of(Rank rank) const;
   void update_speed(Rank rank);
 
-  /// An op whose speed may change.
+  /// A compute op whose speed may change.
   struct RunningOp {
-    double left_s = 0;  ///< at `since_s`, at full speed
+    double left_s = 0;  ///< work left at `since_s`, in seconds at full speed
     double since_s = 0;
     double speed = 1;
-    double due_s = 0;  ///< when it ends if nothing changes: an event before it is one that a change made void
+    double due_s = 0;  ///< end at the present speed; an earlier event is out of date
   };
 
   const Schedule& schedule_;
   const Network& network_;
   const OpTimes& times_;
-  Clock& clock_;
-  std::vector<OpId> op_;               ///< by rank: what it computes; kNone if nothing
-  std::vector<RunningOp> running_op_;  ///< by rank; none where all compute is at full speed
-  std::vector<double>
-      last_wave_at_s_;  ///< by rank: when all tiles of what it computes are on SMs; none if none is late
-  std::vector<std::vector<Rank>> ranks_on_node_;  ///< by node: its ranks, where they share processors
-  std::vector<int> computing_on_node_;            ///< by node: ranks that compute, likewise
-  std::vector<std::array<int, 2>>
-      running_transfers_;                ///< by rank: transfers of its exchanges that run, in the node and beyond
-  std::vector<int> flows_through_port_;  ///< by rank: messages whose bytes flow through its port
+  C& clock_;
+  std::vector<OpId> op_;                          ///< by rank: the op that it computes, or kNone
+  std::vector<RunningOp> running_op_;             ///< by rank; empty if compute always has full speed
+  std::vector<double> last_wave_at_s_;            ///< by rank; empty if exchanges do not wait for kernels
+  std::vector<std::vector<Rank>> ranks_on_node_;  ///< by node; empty if ranks share no processors
+  std::vector<int> computing_on_node_;            ///< by node: ranks that compute; empty if ranks share no processors
+  std::vector<std::array<int, 2>> running_transfers_;  ///< by rank: in its node, between nodes
+  std::vector<int> flows_through_port_;                ///< by rank: messages whose bytes flow
 };
 
-template <typename Clock>
-ComputeContention<Clock>::ComputeContention(const Schedule& schedule, const Network& network, const OpTimes& times,
-                                            Clock& clock)
+template <Clock C>
+ComputeContention<C>::ComputeContention(const Schedule& schedule, const Network& network, const OpTimes& times,
+                                        C& clock)
     : schedule_(schedule), network_(network), times_(times), clock_(clock), op_(at(schedule.problem.ranks), kNone) {
   if (network.compute_speed_varies()) {
     running_op_.resize(op_.size());
@@ -104,16 +108,16 @@ ComputeContention<Clock>::ComputeContention(const Schedule& schedule, const Netw
   }
 }
 
-template <typename Clock>
-bool ComputeContention<Clock>::is_in_node(TransferId t) const {
+template <Clock C>
+bool ComputeContention<C>::is_in_node(TransferId t) const {
   const Transfer& transfer = schedule_.transfers[t];
   return network_.share_node(schedule_.values[transfer.source].rank, schedule_.values[transfer.made].rank);
 }
 
-template <typename Clock>
-void ComputeContention<Clock>::begin_compute(Rank rank, OpId op) {
+template <Clock C>
+void ComputeContention<C>::begin_compute(Rank rank, OpId op) {
   const double seconds = times_.seconds[op];
-  if (network_.compute_slows_messages()) clock_.compute(rank, 1);
+  if (network_.compute_slows_messages()) clock_.set_computing(rank, true);
   op_[at(rank)] = op;
   if (speed_can_change()) {
     running_op_[at(rank)] = {seconds, clock_.now(), 0, 0};
@@ -124,36 +128,36 @@ void ComputeContention<Clock>::begin_compute(Rank rank, OpId op) {
   notify(Event::Kind::kComputeEnded, rank, std::max(seconds, times_.earliest_end_s(op) - clock_.now()));
 }
 
-template <typename Clock>
-bool ComputeContention<Clock>::end_compute(Rank rank) {
+template <Clock C>
+bool ComputeContention<C>::end_compute(Rank rank) {
   if (speed_can_change() && (op_[at(rank)] == kNone || !is_due(clock_, running_op_[at(rank)].due_s))) return false;
-  if (network_.compute_slows_messages()) clock_.compute(rank, -1);
+  if (network_.compute_slows_messages()) clock_.set_computing(rank, false);
   op_[at(rank)] = kNone;
   count_compute(rank, -1);
   return true;
 }
 
-template <typename Clock>
-void ComputeContention<Clock>::begin_transfers(Rank rank, std::span<const TransferId> transfers) {
+template <Clock C>
+void ComputeContention<C>::begin_transfers(Rank rank, std::span<const TransferId> transfers) {
   if (!speed_can_change()) return;
   for (TransferId t : transfers) count_transfer(rank, t, 1);
   update_speed(rank);
 }
 
-template <typename Clock>
-void ComputeContention<Clock>::end_transfer(Rank rank, TransferId t) {
+template <Clock C>
+void ComputeContention<C>::end_transfer(Rank rank, TransferId t) {
   if (!speed_can_change()) return;
   count_transfer(rank, t, -1);
   update_speed(rank);
 }
 
-template <typename Clock>
-void ComputeContention<Clock>::count_transfer(Rank rank, TransferId t, int by) {
+template <Clock C>
+void ComputeContention<C>::count_transfer(Rank rank, TransferId t, int by) {
   running_transfers_[at(rank)][is_in_node(t) ? 0 : 1] += by;
 }
 
-template <typename Clock>
-void ComputeContention<Clock>::count_flow(TransferId t, int by) {
+template <Clock C>
+void ComputeContention<C>::count_flow(TransferId t, int by) {
   if (network_.compute_efficiency_during_transfers() == 1 || !is_in_node(t)) return;
   const Transfer& transfer = schedule_.transfers[t];
   for (ValueId end : {transfer.source, transfer.made}) {
@@ -163,9 +167,9 @@ void ComputeContention<Clock>::count_flow(TransferId t, int by) {
   }
 }
 
-/// A rank has begun to compute (by = 1) or ended (−1): those that share processors with it feel it.
-template <typename Clock>
-void ComputeContention<Clock>::count_compute(Rank rank, int by) {
+/// A rank has begun to compute (by = 1) or ended (by = −1): this changes the speed of all that share its processors.
+template <Clock C>
+void ComputeContention<C>::count_compute(Rank rank, int by) {
   if (computing_on_node_.empty()) return;
   const auto node = static_cast<std::size_t>(network_.node_of(rank));
   const double before = network_.processor_share(std::max(1, computing_on_node_[node]));
@@ -174,15 +178,15 @@ void ComputeContention<Clock>::count_compute(Rank rank, int by) {
   for (Rank other : ranks_on_node_[node]) update_speed(other);
 }
 
-/// All tiles of what the rank computes will be on SMs after so long, if nothing changes.
-template <typename Clock>
-void ComputeContention<Clock>::set_last_wave(Rank rank, double after_s) {
+/// The last wave of the rank's kernel begins after this time unless its speed changes.
+template <Clock C>
+void ComputeContention<C>::set_last_wave(Rank rank, double after_s) {
   last_wave_at_s_[at(rank)] = clock_.now() + after_s;
   if (after_s > 0) notify(Event::Kind::kMayStart, rank, after_s);
 }
 
-template <typename Clock>
-double ComputeContention<Clock>::speed_of(Rank rank) const {
+template <Clock C>
+double ComputeContention<C>::speed_of(Rank rank) const {
   const auto& [in_node, between_nodes] = running_transfers_[at(rank)];
   double speed = 1;
   if (in_node > 0) speed = std::min(speed, 1 - network_.sm_share_in_node());
@@ -193,8 +197,8 @@ double ComputeContention<Clock>::speed_of(Rank rank) const {
          network_.processor_share(std::max(1, computing_on_node_[static_cast<std::size_t>(network_.node_of(rank))]));
 }
 
-template <typename Clock>
-void ComputeContention<Clock>::update_speed(Rank rank) {
+template <Clock C>
+void ComputeContention<C>::update_speed(Rank rank) {
   const OpId op = op_[at(rank)];
   if (op == kNone) return;
   const double speed = speed_of(rank), now_s = clock_.now();

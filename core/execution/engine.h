@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/cluster/network.h"
+#include "core/execution/clock.h"
 #include "core/execution/compute_contention.h"
 #include "core/execution/event.h"
 #include "core/execution/op_times.h"
@@ -17,48 +18,43 @@
 
 namespace meshattn {
 
-/// When an exchange may start that brings no partial results.
+/// When an exchange may start that receives no partial results.
 enum class Receive : std::uint8_t {
-  kEarly,     ///< as an executor does: as soon as its lane, what it reads and its reuse waits let it
-  kAsListed,  ///< also only after the compute ops listed before it: what it brings takes their place in memory
+  kEarly,     ///< as on devices: as soon as its lane is free, its operands exist and its reuse waits have ended
+  kAsListed,  ///< only after the compute ops listed before it too, whose memory it may take
 };
 
-/// Where a lane is in the list of its rank's ops.
+/// Position of a lane in its rank's list of ops.
 struct LanePosition {
   OpId op = 0;                    ///< running or next
-  std::uint32_t outstanding = 0;  ///< transfers of the exchange that is running
+  std::uint32_t outstanding = 0;  ///< transfers of the running exchange that have not ended
   bool running = false;
 };
 
-/// What the first ranks that did not finish are waiting in; empty if all did. `positions` by rank, then lane.
+/// The ops at which the first unfinished ranks wait; empty if all ranks finished. `positions` by rank, then lane.
 [[nodiscard]] std::string deadlock_text(const Schedule& schedule, std::span<const LanePosition> positions,
                                         double now_s);
 
-/// Steps through a schedule in time: every lane of a rank runs its ops in order, an op waits for what it depends on, a
-/// transfer starts when both its exchanges have started, passes its start-up and then its bytes, an exchange ends with
-/// its last transfer. From the start of an exchange to the end of each of its transfers compute of the rank is slower,
-/// by what such a transfer takes of it: of several the one that takes most counts; and where bytes that flow through a
-/// port slow compute down, not below that. Where ranks share processors, those that compute at a time have equal parts
-/// of them. Nothing starts before its host issues it, and compute does not end before all of it is issued: till then it
-/// counts as computing. Where exchanges are late (`Framework`), one also waits for the compute ops listed before it,
-/// and if a kernel runs then, or starts at that moment, until all of its tiles are on SMs. What links do to each other,
-/// and compute to links, is the clock's business:
+/// Steps a schedule through time, with any clock. The rules:
 ///
-///     double now();                                       // seconds
-///     void after(double seconds, Event);                  // after what arrives at that moment
-///     void send(Rank from, Rank to, double bytes, Event);  // bytes > 0 flow from now on; then the event
-///     void compute(Rank, int by);  // it begins to (1) or ends (−1); where that slows messages down
-///     void run(auto&& happened);                           // calls happened(Event) until nothing is left
-template <typename Clock>
+/// * A lane runs its ops in listed order. An op also waits for the ops that it depends on (`Dependencies`).
+/// * A transfer starts when both of its exchanges have started. Its start-up passes, then its bytes flow.
+/// * An exchange ends with its last transfer.
+/// * A rank computes one op at a time, at the speed that `ComputeContention` finds.
+/// * An op starts only after its host has issued it, and a compute op ends only after its host has issued all of it
+///   (`OpTimes::issued_s`). Until then the rank counts as computing.
+/// * Where exchanges wait for kernels (`OpTimes::last_wave_s`), an exchange waits for all compute ops listed before it,
+///   and for the last wave of a kernel that runs then or starts at that moment.
+template <Clock C>
 class Engine {
  public:
-  /// `times`: as a CostModel gives them. All arguments must outlive it.
-  Engine(const Schedule& schedule, const Network& network, const OpTimes& times, Receive receive, Clock& clock);
+  /// `times` as a CostModel gives them. All arguments must outlive the engine.
+  Engine(const Schedule& schedule, const Network& network, const OpTimes& times, Receive receive, C& clock);
 
-  /// Once. @returns when every op ran, up to where `stuck` says.
+  /// To be called once. @returns the times of all ops; after a deadlock, of those that ran.
   [[nodiscard]] Trace run();
 
-  /// After a run: the deadlock that ended it; empty if all ops ran.
+  /// After a run: the deadlock that ended it, in words; empty if all ops ran.
   [[nodiscard]] std::string deadlock() const { return deadlock_text(schedule_, positions_, clock_.now()); }
 
  private:
@@ -68,24 +64,24 @@ class Engine {
     return static_cast<std::size_t>(rank) * static_cast<std::size_t>(lanes_) + lane;
   }
   [[nodiscard]] bool may_start(Rank rank, OpId op) const;
-  [[nodiscard]] bool brings_partials(const Exchange& exchange) const;
+  [[nodiscard]] bool receives_partials(const Exchange& exchange) const;
   void seek(Rank rank, Lane lane, OpId from);
   void advance(Rank rank);
   bool start(Rank rank, Lane lane);
   void start_transfer(TransferId t);
   void send(TransferId t);
   void end_transfer(TransferId t);
-  void leave(Rank rank, Lane lane);
+  void finish(Rank rank, Lane lane);
   void end_op(Rank rank, Lane lane);
-  void happened(Event event);
+  void handle(Event event);
 
   const Schedule& schedule_;
   const Network& network_;
-  Clock& clock_;
+  C& clock_;
   Receive receive_;
   Dependencies dependencies_;
   const OpTimes& times_;
-  ComputeContention<Clock> contention_;
+  ComputeContention<C> contention_;
   int lanes_;
   std::vector<Lane> lane_of_;            ///< by op
   std::vector<std::uint8_t> posted_;     ///< by transfer: how many of its two exchanges have started
@@ -93,9 +89,8 @@ class Engine {
   Trace trace_;
 };
 
-template <typename Clock>
-Engine<Clock>::Engine(const Schedule& schedule, const Network& network, const OpTimes& times, Receive receive,
-                      Clock& clock)
+template <Clock C>
+Engine<C>::Engine(const Schedule& schedule, const Network& network, const OpTimes& times, Receive receive, C& clock)
     : schedule_(schedule),
       network_(network),
       clock_(clock),
@@ -111,28 +106,28 @@ Engine<Clock>::Engine(const Schedule& schedule, const Network& network, const Op
   for (const Op& op : schedule.ops) lane_of_.push_back(schedule.lane(op));
 }
 
-template <typename Clock>
-bool Engine<Clock>::brings_partials(const Exchange& exchange) const {
+template <Clock C>
+bool Engine<C>::receives_partials(const Exchange& exchange) const {
   return std::ranges::any_of(schedule_.transfers_of(exchange), [&](TransferId t) {
     return is_partial(schedule_.values[schedule_.transfers[t].made].tensor);
   });
 }
 
-template <typename Clock>
-bool Engine<Clock>::may_start(Rank rank, OpId op) const {
+template <Clock C>
+bool Engine<C>::may_start(Rank rank, OpId op) const {
   if (!times_.issued_s.empty() && !is_due(clock_, times_.issued_s[op])) return false;
   for (OpId before : dependencies_.of(op))
     if (trace_.end_s[before] == kNotYet) return false;
   const auto* exchange = std::get_if<Exchange>(&schedule_.ops[op]);
   if (exchange == nullptr) return true;
-  const bool is_next = positions_[index(rank, kComputeLane)].op > op;  // all compute listed before has ended
+  const bool is_next = positions_[index(rank, kComputeLane)].op > op;  // all compute ops listed before have ended
   if (times_.exchanges_wait_for_kernels()) return is_next && contention_.has_begun_last_wave(rank);
-  return receive_ == Receive::kEarly || is_next || brings_partials(*exchange);
+  return receive_ == Receive::kEarly || is_next || receives_partials(*exchange);
 }
 
-/// Sets a lane to its first op from `from` on.
-template <typename Clock>
-void Engine<Clock>::seek(Rank rank, Lane lane, OpId from) {
+/// Moves a lane to its first op from `from` on.
+template <Clock C>
+void Engine<C>::seek(Rank rank, Lane lane, OpId from) {
   const OpId end = schedule_.ops_end(rank);
   while (from < end && lane_of_[from] != lane) ++from;
   positions_[index(rank, lane)] = {from, 0, false};
@@ -140,20 +135,21 @@ void Engine<Clock>::seek(Rank rank, Lane lane, OpId from) {
   clock_.after(times_.issued_s[from] - clock_.now(), {Event::Kind::kMayStart, static_cast<std::uint32_t>(rank)});
 }
 
-/// Starts what can start on a rank, compute before exchanges.
-template <typename Clock>
-void Engine<Clock>::advance(Rank rank) {
+/// Starts all ops of a rank that can start, compute before exchanges.
+template <Clock C>
+void Engine<C>::advance(Rank rank) {
   for (int lane = 0; lane < lanes_;) {
     const LanePosition& p = positions_[index(rank, static_cast<Lane>(lane))];
     const bool starts = !p.running && p.op != schedule_.ops_end(rank) && may_start(rank, p.op);
-    lane =
-        starts && start(rank, static_cast<Lane>(lane)) ? 0 : lane + 1;  // another may wait for what has ended at once
+    lane = starts && start(rank, static_cast<Lane>(lane))
+               ? 0
+               : lane + 1;  // an earlier lane may wait for an op that ended at once
   }
 }
 
-/// @returns whether it has ended at once.
-template <typename Clock>
-bool Engine<Clock>::start(Rank rank, Lane lane) {
+/// @returns whether the op ended at once.
+template <Clock C>
+bool Engine<C>::start(Rank rank, Lane lane) {
   LanePosition& p = positions_[index(rank, lane)];
   p.running = true;
   trace_.start_s[p.op] = clock_.now();
@@ -169,21 +165,21 @@ bool Engine<Clock>::start(Rank rank, Lane lane) {
     contention_.begin_compute(rank, p.op);
     return false;
   }
-  leave(rank, lane);
+  finish(rank, lane);
   return true;
 }
 
-/// Both ends are there: the start-up passes, then the bytes flow.
-template <typename Clock>
-void Engine<Clock>::start_transfer(TransferId t) {
+/// Both exchanges of a transfer have started: its start-up passes.
+template <Clock C>
+void Engine<C>::start_transfer(TransferId t) {
   const Transfer& transfer = schedule_.transfers[t];
   const Route route = network_.route(schedule_.values[transfer.source].rank, schedule_.values[transfer.made].rank);
   const auto bytes = static_cast<double>(schedule_.bytes(transfer.made));
   clock_.after(network_.startup_s(route, bytes), {Event::Kind::kStartupEnded, t});
 }
 
-template <typename Clock>
-void Engine<Clock>::send(TransferId t) {
+template <Clock C>
+void Engine<C>::send(TransferId t) {
   const Transfer& transfer = schedule_.transfers[t];
   const auto bytes = static_cast<double>(schedule_.bytes(transfer.made));
   if (bytes == 0) return end_transfer(t);
@@ -192,8 +188,8 @@ void Engine<Clock>::send(TransferId t) {
               {Event::Kind::kArrived, t});
 }
 
-template <typename Clock>
-void Engine<Clock>::end_transfer(TransferId t) {
+template <Clock C>
+void Engine<C>::end_transfer(TransferId t) {
   const Transfer& transfer = schedule_.transfers[t];
   for (ValueId end : {transfer.source, transfer.made}) {
     const Rank rank = schedule_.values[end].rank;
@@ -202,26 +198,26 @@ void Engine<Clock>::end_transfer(TransferId t) {
   }
 }
 
-template <typename Clock>
-void Engine<Clock>::leave(Rank rank, Lane lane) {
+template <Clock C>
+void Engine<C>::finish(Rank rank, Lane lane) {
   const OpId op = positions_[index(rank, lane)].op;
   trace_.end_s[op] = clock_.now();
   seek(rank, lane, op + 1);
 }
 
-template <typename Clock>
-void Engine<Clock>::end_op(Rank rank, Lane lane) {
-  leave(rank, lane);
+template <Clock C>
+void Engine<C>::end_op(Rank rank, Lane lane) {
+  finish(rank, lane);
   if (!times_.exchanges_wait_for_kernels()) return advance(rank);
-  clock_.after(0, {Event::Kind::kMayStart, static_cast<std::uint32_t>(rank)});  // after all that arrives now
+  clock_.after(0, {Event::Kind::kMayStart, static_cast<std::uint32_t>(rank)});  // after all that arrives at this moment
 }
 
-template <typename Clock>
-void Engine<Clock>::happened(Event event) {
+template <Clock C>
+void Engine<C>::handle(Event event) {
   switch (event.kind) {
     case Event::Kind::kComputeEnded:
       if (!contention_.end_compute(static_cast<Rank>(event.id))) return;
-      leave(static_cast<Rank>(event.id), kComputeLane);
+      finish(static_cast<Rank>(event.id), kComputeLane);
       return advance(static_cast<Rank>(event.id));
     case Event::Kind::kMayStart:
       return advance(static_cast<Rank>(event.id));
@@ -233,12 +229,12 @@ void Engine<Clock>::happened(Event event) {
   }
 }
 
-template <typename Clock>
-Trace Engine<Clock>::run() {
+template <Clock C>
+Trace Engine<C>::run() {
   for (Rank rank = 0; rank < schedule_.problem.ranks; ++rank)
     for (int lane = 0; lane < lanes_; ++lane) seek(rank, static_cast<Lane>(lane), schedule_.ops_begin(rank));
   for (Rank rank = 0; rank < schedule_.problem.ranks; ++rank) advance(rank);
-  clock_.run([this](Event event) { happened(event); });
+  clock_.run([this](Event event) { handle(event); });
   for (double end_s : trace_.end_s) trace_.makespan_s = std::max(trace_.makespan_s, end_s);
   return std::move(trace_);
 }

@@ -14,7 +14,7 @@ namespace meshattn {
 
 namespace {
 
-/// A clock on whose network the transfers on a link get equal shares of it, used or not.
+/// A clock whose links give each transfer on them an equal share of their bandwidth, used or not.
 class EqualShares {
  public:
   explicit EqualShares(const Network& network)
@@ -22,14 +22,14 @@ class EqualShares {
         link_load_(network),
         on_link_(network.links().size()),
         share_of_(on_link_.size()),
-        is_touched_(on_link_.size()) {}
+        is_changed_(on_link_.size()) {}
 
   [[nodiscard]] double now() const { return now_s_; }
   void after(double seconds, Event event) { due_.push({now_s_ + seconds, event, kNone, 0}); }
   void send(Rank from, Rank to, double bytes, Event arrived);
-  void compute(Rank rank, int by);
-  template <typename Happened>
-  void run(Happened&& happened);
+  void set_computing(Rank rank, bool computes);
+  template <typename Handle>
+  void run(Handle&& handle);
 
  private:
   struct Flow {
@@ -39,43 +39,45 @@ class EqualShares {
     double since_s = 0;
     double bytes_per_s = 0;
     Event arrived{};
-    std::uint32_t version = 0;             ///< of its end: an earlier one is void
-    std::array<std::uint32_t, 6> place{};  ///< by link of the route: where it is in `on_link_`
+    std::uint32_t version = 0;                     ///< of its end: a Due with an earlier one is out of date
+    std::array<std::uint32_t, 6> index_on_link{};  ///< by link of the route: index in `on_link_`
   };
+  /// An event that is due at a time: the end of a flow, or a timer.
   struct Due {
     double at_s;
     Event event;
-    std::uint32_t flow;  ///< that ends; kNone: a timer
+    std::uint32_t flow;  ///< kNone: a timer
     std::uint32_t version;
 
+    /// Flows end before timers of the same moment.
     friend bool operator>(const Due& a, const Due& b) {
       return a.at_s != b.at_s ? a.at_s > b.at_s : a.flow == kNone && b.flow != kNone;
     }
   };
 
-  [[nodiscard]] bool is_void(const Due& due) const {
+  [[nodiscard]] bool is_outdated(const Due& due) const {
     return due.flow != kNone && flows_[due.flow].version != due.version;
   }
   void leave_links(std::uint32_t flow);
-  void touch(LinkId link);
+  void mark_changed(LinkId link);
   void share();
-  void share(std::uint32_t flow);
+  void update_rate(std::uint32_t flow);
 
   const Network& network_;
   LinkLoad link_load_;
   double now_s_ = 0;
   std::priority_queue<Due, std::vector<Due>, std::greater<>> due_;
   std::vector<Flow> flows_;
-  std::vector<std::uint32_t> idle_;                  ///< places in `flows_` to use again
-  std::vector<std::vector<std::uint32_t>> on_link_;  ///< flows
-  std::vector<double> share_of_;                     ///< by link: bytes/s of each flow on it
-  std::vector<bool> is_touched_;
-  std::vector<LinkId> touched_;  ///< links that flows have come to or left since they were shared out
+  std::vector<std::uint32_t> idle_;                  ///< indices in `flows_` that are free
+  std::vector<std::vector<std::uint32_t>> on_link_;  ///< by link: flows
+  std::vector<double> share_of_;                     ///< by link: bytes per second of each flow on it
+  std::vector<bool> is_changed_;
+  std::vector<LinkId> changed_;  ///< links whose flows or capacity changed since the last share()
 };
 
-void EqualShares::touch(LinkId link) {
-  if (!is_touched_[link]) touched_.push_back(link);
-  is_touched_[link] = true;
+void EqualShares::mark_changed(LinkId link) {
+  if (!is_changed_[link]) changed_.push_back(link);
+  is_changed_[link] = true;
 }
 
 void EqualShares::send(Rank from, Rank to, double bytes, Event arrived) {
@@ -96,15 +98,15 @@ void EqualShares::send(Rank from, Rank to, double bytes, Event arrived) {
   flow.arrived = arrived;
   for (int i = 0; i < flow.route.count; ++i) {
     const LinkId link = flow.route.links[static_cast<std::size_t>(i)];
-    flow.place[static_cast<std::size_t>(i)] = static_cast<std::uint32_t>(on_link_[link].size());
+    flow.index_on_link[static_cast<std::size_t>(i)] = static_cast<std::uint32_t>(on_link_[link].size());
     on_link_[link].push_back(id);
-    touch(link);
+    mark_changed(link);
   }
 }
 
-void EqualShares::compute(Rank rank, int by) {
-  const Route slowed = link_load_.count_compute(rank, by);
-  for (LinkId link : slowed) touch(link);
+void EqualShares::set_computing(Rank rank, bool computes) {
+  const Route slowed = link_load_.count_compute(rank, computes ? 1 : -1);
+  for (LinkId link : slowed) mark_changed(link);
 }
 
 void EqualShares::leave_links(std::uint32_t id) {
@@ -113,16 +115,17 @@ void EqualShares::leave_links(std::uint32_t id) {
   for (std::size_t i = 0; i < static_cast<std::size_t>(flow.route.count); ++i) {
     const LinkId link = flow.route.links[i];
     const std::uint32_t last = on_link_[link].back();
-    on_link_[link][flow.place[i]] = last;
+    on_link_[link][flow.index_on_link[i]] = last;
     Flow& moved = flows_[last];
     for (std::size_t k = 0; k < static_cast<std::size_t>(moved.route.count); ++k)
-      if (moved.route.links[k] == link) moved.place[k] = flow.place[i];
+      if (moved.route.links[k] == link) moved.index_on_link[k] = flow.index_on_link[i];
     on_link_[link].pop_back();
-    touch(link);
+    mark_changed(link);
   }
 }
 
-void EqualShares::share(std::uint32_t id) {
+/// Gives a flow the smallest share on its route, and its end a new time.
+void EqualShares::update_rate(std::uint32_t id) {
   Flow& flow = flows_[id];
   double bytes_per_s = std::numeric_limits<double>::infinity();
   for (LinkId link : flow.route.span()) bytes_per_s = std::min(bytes_per_s, share_of_[link]);
@@ -133,30 +136,31 @@ void EqualShares::share(std::uint32_t id) {
   due_.push({now_s_ + std::max(0.0, flow.bytes_left) / bytes_per_s, flow.arrived, id, ++flow.version});
 }
 
+/// Shares the links anew whose flows or capacity changed.
 void EqualShares::share() {
-  for (LinkId link : touched_) share_of_[link] = link_load_.capacity(link) / static_cast<double>(on_link_[link].size());
-  for (LinkId link : touched_) {
-    is_touched_[link] = false;
-    for (std::uint32_t flow : on_link_[link]) share(flow);
+  for (LinkId link : changed_) share_of_[link] = link_load_.capacity(link) / static_cast<double>(on_link_[link].size());
+  for (LinkId link : changed_) {
+    is_changed_[link] = false;
+    for (std::uint32_t flow : on_link_[link]) update_rate(flow);
   }
-  touched_.clear();
+  changed_.clear();
 }
 
-template <typename Happened>
-void EqualShares::run(Happened&& happened) {
+template <typename Handle>
+void EqualShares::run(Handle&& handle) {
   constexpr double kSameTime_s = 1e-12;
   while (!due_.empty()) {
     const double until_s = due_.top().at_s + kSameTime_s;
     while (!due_.empty() && due_.top().at_s <= until_s) {
       const Due due = due_.top();
       due_.pop();
-      if (is_void(due)) continue;
+      if (is_outdated(due)) continue;
       now_s_ = std::max(now_s_, due.at_s);
       if (due.flow != kNone) {
         leave_links(due.flow);
         idle_.push_back(due.flow);
       }
-      happened(due.event);
+      handle(due.event);
     }
     share();
   }
@@ -168,7 +172,7 @@ Trace estimate(const Schedule& schedule, const Network& network, const OpTimes& 
   EqualShares clock(network);
   Engine engine(schedule, network, times, receive, clock);
   Trace trace = engine.run();
-  if (const std::string problem = engine.deadlock(); !problem.empty()) throw InvalidSchedule(problem);
+  if (const std::string deadlock = engine.deadlock(); !deadlock.empty()) throw InvalidSchedule(deadlock);
   return trace;
 }
 

@@ -6,14 +6,13 @@
 
 namespace meshattn {
 
-/// When the ops of a schedule run, without a simulation. Seconds; `times` as a CostModel gives them. It is
-/// executed as everywhere (`Engine`), but links are shared in a simpler way: a transfer moves at the least, over its
-/// links, of the link's bandwidth / the transfers on it. What one of them cannot use because it is slowed down
-/// elsewhere is not given to the others, as it would be by max-min fairness. The two are the same where transfers that
-/// share a link are alike.
+/// Estimates when the ops of a schedule run, without a simulator. `times` as a CostModel gives them. Everything but the
+/// sharing of links is as in a simulation (`Engine`). Each transfer moves at the smallest, over its links, of the
+/// link's bandwidth / the transfers on it. Bandwidth that one of them cannot use is not given to the others, as max-min
+/// fairness would. Both agree where the transfers that share a link are alike.
 ///
-/// `Receive::kAsListed` gives the times that memory is planned by.
-/// @throws InvalidSchedule if ops wait for each other for ever.
+/// `Receive::kAsListed` gives the times by which memory is planned.
+/// @throws InvalidSchedule on a deadlock.
 [[nodiscard]] Trace estimate(const Schedule& schedule, const Network& network, const OpTimes& times,
                              Receive receive = Receive::kEarly);
 

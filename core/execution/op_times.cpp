@@ -2,8 +2,8 @@
 
 namespace meshattn {
 
-void OpTimes::set_issue_times(const Schedule& s, double seconds_an_op) {
-  host_s = seconds_an_op;
+void OpTimes::set_issue_times(const Schedule& s, double host_s_per_op) {
+  host_s = host_s_per_op;
   issued_s.clear();
   for (Rank rank = 0; rank < s.problem.ranks; ++rank) {
     double now_s = 0;

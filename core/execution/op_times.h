@@ -6,23 +6,23 @@
 
 namespace meshattn {
 
-/// How long the compute ops of a schedule take on their own, by op; an Exchange has no time of its own (0).
+/// Times of a schedule's compute ops on GPUs that do nothing else, and of the hosts that issue them. Seconds, by op.
 struct OpTimes {
+  /// Duration on the compute lane; 0 for an Exchange, whose time is the network's.
   std::vector<double> seconds;
-  /// Seconds from an op's start until all tiles of its kernel are on SMs, before which no exchange of its rank starts;
-  /// empty where exchanges wait for no kernel.
+  /// Time from the start of an op to the last wave of its kernel, when all its thread blocks are on SMs: no exchange of
+  /// the rank starts before. Empty if exchanges do not wait for kernels.
   std::vector<double> last_wave_s;
-  /// Seconds from the beginning until a rank's host begins to issue an op, before which it does not start; empty where
-  /// hosts are never late.
+  /// Time from the start of the schedule at which the rank's host begins to issue an op: it does not start before.
+  /// Empty if hosts are never late.
   std::vector<double> issued_s;
-  double host_s = 0;  ///< that a host needs to issue a compute op, with its last kernel at the end
+  double host_s = 0;  ///< host time to issue one compute op, its last kernel at the end
 
-  /// Hosts need so long for each compute op, and issue one op after the other.
-  void set_issue_times(const Schedule& schedule, double seconds_an_op);
+  /// Fills `issued_s`: hosts issue one op after the other, each compute op in this time and an exchange in no time.
+  void set_issue_times(const Schedule& schedule, double host_s_per_op);
 
-  /// Whether exchanges wait for kernels.
   [[nodiscard]] bool exchanges_wait_for_kernels() const { return !last_wave_s.empty(); }
-  /// When the host has issued all of a compute op, before which it does not end.
+  /// When the host has issued the last kernel of a compute op, which does not end before; 0 if hosts are never late.
   [[nodiscard]] double earliest_end_s(OpId op) const { return issued_s.empty() ? 0 : issued_s[op] + host_s; }
 };
 
