@@ -14,16 +14,16 @@ namespace meshattn {
 
 class AccumulatorTraffic;
 
-/// Turns the compute ops of a schedule into seconds on one GPU, and is the only place that does. The time of an
-/// exchange is not found here: `Network` has start-ups and bandwidths (a NIC's with its efficiency), `LinkLoad` what a
-/// link carries at a moment, and the clock shares it between transfers.
+/// Turns the compute ops of a schedule into seconds on one GPU, and is the only place that does. The time of an exchange
+/// is not found here: `Network` has start-ups and bandwidths (a NIC's already times its efficiency), `LinkLoad` the
+/// capacity of a link at a moment, and the clock shares it between transfers.
 ///
 /// * Attend and AttendBackward are one kernel each: a launch, plus the floating-point operations of their blocks at the
 ///   profile's rates (`KernelRates`). Full blocks and blocks cut by the mask have rates of their own (`KernelWork`).
 /// * A kernel that contributes to an accumulator after another one needs a merge, a further kernel that reads the
 ///   accumulator and the contribution and writes the accumulator (`AccumulatorTraffic`).
 /// * Combine and Delta move the bytes that they read and write.
-/// * A framework may copy what is exchanged by heads (`LayoutCopies`).
+/// * A framework may copy data that is exchanged by heads (`LayoutCopies`).
 class CostModel {
  public:
   /// @throws InvalidInput if the profile has no rate and no point of the problem's pass and dtype.

@@ -6,25 +6,28 @@ namespace meshattn {
 
 namespace {
 
-/// A received row gives a block with each column that is there, and owes the hop that will send its sums back.
+/// The arrival that unlocks most blocks per unit of its cost. A row unlocks a block with each received column, and
+/// costs also the hop that will send its partial back.
 Hop most_unlocked(const TileProblem& problem, const LaneState& state) {
   if (!state.can_receive_row()) return Hop::kColumnIn;
   if (!state.can_receive_column()) return Hop::kRowIn;
   const TileCosts& c = problem.costs;
   const double column_out = problem.pass == Pass::kBackward ? c.column_out : 0;
-  // Blocks per unit of cost, cross-multiplied so that hops may cost nothing.
+  // Blocks per unit of cost, cross-multiplied because a hop may cost nothing.
   const double row = (state.columns_in() + 1) * (c.column_in + column_out);
   const double column = (state.rows_in() + 1) * (c.row_in + c.row_out);
   return row >= column ? Hop::kRowIn : Hop::kColumnIn;
 }
 
-/// 1. While rows or columns are missing, the next hop is the one that unlocks most blocks per unit of its cost.
-/// 2. A line whose blocks are done leaves before that if the blocks in hand last as long as its hop: they are the
-///    reserve that covers the wait. (`eager`: it always does, which holds less and is faster at times.)
-/// 3. When all is there, lines leave as they are done: rows in the order of their arrival; backward rows and columns in
-///    turn.
-/// 4. Of the blocks at hand the one whose line leaves first runs first; own blocks, which never leave, run last and are
-///    so the reserve that covers waits.
+/// 1. While rows or columns are missing, the next hop is the arrival that unlocks most blocks per unit of its cost.
+/// 2. A line whose blocks are done leaves before that, if the available blocks take as long as its hop: they keep
+/// compute
+///    busy meanwhile. (`eager`: it always leaves, which holds less memory and is at times faster.)
+/// 3. When all rows and columns have arrived, lines leave as they are done: rows in the order of their arrival,
+/// backward
+///    rows and columns in turn.
+/// 4. Of the available blocks the one whose line leaves first runs first. Blocks that never leave run last: they keep
+///    compute busy during waits.
 LaneOrder greedy_order(const TileProblem& problem, bool eager) {
   const std::vector<Line> lines = lines_of(problem, Departures::kAlternating);
   LaneState state(problem, lines);

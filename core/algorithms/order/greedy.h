@@ -6,11 +6,11 @@
 
 namespace meshattn {
 
-/// All rows, all columns, then what leaves; blocks as they become available.
+/// All rows, all columns, then all lines that leave; blocks run as they become available.
 [[nodiscard]] LaneOrder naive_order(const TileProblem& problem);
 
-/// The paper's rule (arXiv 2512.20968), written down in greedy.cpp: as it is, and with lines leaving as early as they
-/// can.
+/// Orders by the rule of arXiv 2512.20968, which greedy.cpp writes down: as published, and with lines that leave as
+/// early as they can.
 [[nodiscard]] std::vector<LaneOrder> greedy_orders(const TileProblem& problem);
 
 }  // namespace meshattn

@@ -8,7 +8,7 @@ namespace {
 
 std::size_t at(int i) { return static_cast<std::size_t>(i); }
 
-/// One side of the tile: what its lines hold.
+/// Memory of the rows or of the columns of a tile.
 struct TileSide {
   struct LineState {
     int uses_left = 0;
@@ -21,20 +21,21 @@ struct TileSide {
   std::size_t received = 0;
   std::size_t sent = 0;
 
-  /// The first line leaves as it was summed up, unless it has to be cast.
+  /// Whether the next partial is made by a Combine: not the first one, unless it is cast.
   [[nodiscard]] bool combines() const { return sent > 0 || out != sum; }
   [[nodiscard]] bool can_send() const { return lines[sent + 1].uses_left == 0; }
-  /// The last has no next rank to go to.
+  /// Whether a line is still read or sent on. The last line has no next rank.
   [[nodiscard]] bool in_use(std::size_t i) const {
     return lines[i].uses_left > 0 || (!lines[i].forwarded && i + 1 < lines.size());
   }
 
-  /// First the partial is made beside what it is made of, then the next one arrives beside it.
+  /// Peak while a line is sent: the partial is made beside its sources, then the next one arrives beside it.
   [[nodiscard]] std::uint64_t to_send(std::uint64_t live) const {
     if (!combines()) return live + out;
     const std::uint64_t combining = live + out;
     return std::max(combining, combining + out - sum - (sent > 0 ? out : 0));
   }
+  /// Bytes of the accumulators that blocks of lines begin … end − 1 begin.
   [[nodiscard]] std::uint64_t to_use(int begin, int end) const {
     std::uint64_t bytes = 0;
     for (int i = begin; i < end; ++i) bytes += lines[at(i)].has_sum ? 0 : sum;
@@ -42,7 +43,7 @@ struct TileSide {
   }
 };
 
-/// What is held after some steps.
+/// Bytes held after some steps.
 class MemoryUse {
  public:
   MemoryUse(Tile tile, const TileBytes& bytes, std::span<const TileStep> steps) : live_(bytes.resident) {
@@ -57,7 +58,7 @@ class MemoryUse {
       }
   }
 
-  /// All that the step reads is there.
+  /// Whether the operands of a step have arrived.
   [[nodiscard]] bool is_ready(const TileStep& step) const {
     if (const auto* r = std::get_if<Rectangle>(&step))
       return rows_.lines[at(r->row_end - 1)].arrived && columns_.lines[at(r->column_end - 1)].arrived;
@@ -97,9 +98,9 @@ class MemoryUse {
   }
 
   void send(TileSide& side) {
-    live_ += side.out;                     // what arrives
-    live_ -= side.sum;                     // what was summed up here
-    if (side.sent > 0) live_ -= side.out;  // what had arrived before
+    live_ += side.out;                     // the partial that arrives
+    live_ -= side.sum;                     // the accumulator that leaves
+    if (side.sent > 0) live_ -= side.out;  // the partial that arrived before
     ++side.sent;
   }
 
@@ -155,16 +156,17 @@ std::optional<std::vector<TileStep>> delay_hops_to_fit(Tile tile, const TileByte
 
 namespace {
 
+/// All columns (or rows) are gathered, the others streamed, `ahead` of them more than are in use.
 LaneOrder stationary(const TileProblem& problem, bool columns_stay, int ahead) {
-  const Hop gather = columns_stay ? Hop::kColumnIn : Hop::kRowIn, come = columns_stay ? Hop::kRowIn : Hop::kColumnIn;
+  const Hop gather = columns_stay ? Hop::kColumnIn : Hop::kRowIn, stream = columns_stay ? Hop::kRowIn : Hop::kColumnIn;
   const Hop leave = columns_stay ? Hop::kRowOut : Hop::kColumnOut, last = columns_stay ? Hop::kColumnOut : Hop::kRowOut;
   LaneOrder order;
   const auto add = [&](Hop hop, int times) { order.hops.insert(order.hops.end(), at(times), hop); };
   add(gather, problem.count_of(gather));
-  const int coming = problem.count_of(come), first = std::min(ahead, coming);
-  add(come, first);
-  for (int i = 0; i < coming; ++i) {
-    if (i + first < coming) add(come, 1);
+  const int streamed = problem.count_of(stream), first = std::min(ahead, streamed);
+  add(stream, first);
+  for (int i = 0; i < streamed; ++i) {
+    if (i + first < streamed) add(stream, 1);
     if (problem.count_of(leave) > 0) add(leave, 1);
   }
   add(last, problem.count_of(last));

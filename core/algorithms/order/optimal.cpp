@@ -10,8 +10,7 @@ namespace meshattn {
 
 namespace {
 
-/// How many states a set may keep so that a search costs about `work` steps over all, or a little more to keep one; 0
-/// if that is too much.
+/// States that a set may keep so that a search takes about `work` steps in all, at least one; 0 if one is too many.
 std::size_t cap_for(const TileProblem& problem, std::size_t lines, double work) {
   constexpr double kMost = 4e7;
   const double a = problem.tile.rows, b = problem.tile.columns;
@@ -86,8 +85,8 @@ LaneOrder replay(const TileProblem& problem, const std::vector<Line>& lines, con
   return order;
 }
 
-/// The channel's time, the compute's, and what must follow the last hop that brings something: its line runs and
-/// leaves.
+/// The largest of three times: of the channel, of the compute, and of all arrivals with the blocks and the departure of
+/// the line that arrives last.
 double simple_bound(const TileProblem& problem) {
   const auto [a, b] = problem.tile;
   const TileCosts& c = problem.costs;
@@ -100,7 +99,7 @@ double simple_bound(const TileProblem& problem) {
   return std::max({problem.cost_of_all_hops(), compute, a * b > 1 ? in + tail : 0});
 }
 
-/// Collects orders, each shorter than all before.
+/// Collects orders, each shorter than all before it.
 class Solver {
  public:
   Solver(const TileProblem& problem, double known) : problem_(problem), known_(known) {
@@ -130,7 +129,7 @@ class Solver {
 
   void raise_bound(double bound) { solution_.lower_bound = std::max(solution_.lower_bound, std::min(bound, known_)); }
 
-  /// The tile if only its rows, and if only its columns left.
+  /// Bounds of the tile if only its rows, and if only its columns left.
   void relax() {
     const TileCosts& c = problem_.costs;
     const Tile turned{problem_.tile.columns, problem_.tile.rows};

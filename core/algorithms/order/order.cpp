@@ -31,56 +31,59 @@ void check(const TileProblem& problem) {
       throw InvalidInput("a cost of " + std::to_string(cost) + " orders nothing: costs are finite and not negative");
 }
 
-OrderedTile plan_of(const TileProblem& problem, const TileBytes& bytes, std::vector<TileStep> steps) {
-  OrderedTile plan{problem.tile, problem.pass, std::move(steps), 0, 0, 0};
-  plan.makespan = makespan_of(plan, problem.costs);
-  plan.peak_bytes = peak_bytes_of(problem.tile, bytes, plan.steps);
-  return plan;
+OrderedTile ordered(const TileProblem& problem, const TileBytes& bytes, std::vector<TileStep> steps) {
+  OrderedTile tile{problem.tile, problem.pass, std::move(steps), 0, 0, 0};
+  tile.makespan = makespan_of(tile, problem.costs);
+  tile.peak_bytes = peak_bytes_of(problem.tile, bytes, tile.steps);
+  return tile;
 }
 
 constexpr double kRounding = 1e-12;
 
-/// Of the fastest (but for rounding) the one that holds least; nothing if there are none.
-const OrderedTile* best_of(const std::vector<OrderedTile>& plans) {
+/// The candidate that holds least memory among the fastest, but for rounding; nullptr if there are no candidates.
+const OrderedTile* best_of(const std::vector<OrderedTile>& candidates) {
   double fastest = std::numeric_limits<double>::infinity();
-  for (const OrderedTile& plan : plans) fastest = std::min(fastest, plan.makespan);
+  for (const OrderedTile& tile : candidates) fastest = std::min(fastest, tile.makespan);
   const OrderedTile* best = nullptr;
-  for (const OrderedTile& plan : plans)
-    if (plan.makespan <= fastest * (1 + kRounding) && (!best || plan.peak_bytes < best->peak_bytes)) best = &plan;
+  for (const OrderedTile& tile : candidates)
+    if (tile.makespan <= fastest * (1 + kRounding) && (!best || tile.peak_bytes < best->peak_bytes)) best = &tile;
   return best;
 }
 
-std::vector<OrderedTile> known_plans(const TileProblem& problem, Order order, const TileBytes& bytes,
-                                     double* lower_bound) {
-  std::vector<OrderedTile> plans;
-  const auto add = [&](const LaneOrder& lanes) { plans.push_back(plan_of(problem, bytes, steps_of(problem, lanes))); };
+/// The orders that the rule makes.
+std::vector<OrderedTile> candidates_of(const TileProblem& problem, Order order, const TileBytes& bytes,
+                                       double* lower_bound) {
+  std::vector<OrderedTile> candidates;
+  const auto add = [&](const LaneOrder& lanes) {
+    candidates.push_back(ordered(problem, bytes, steps_of(problem, lanes)));
+  };
   if (order != Order::kGreedy) add(naive_order(problem));
   if (order != Order::kNaive)
     for (const LaneOrder& lanes : greedy_orders(problem)) add(lanes);
-  double known = plans.front().makespan;
-  for (const OrderedTile& plan : plans) known = std::min(known, plan.makespan);
+  double known = candidates.front().makespan;
+  for (const OrderedTile& tile : candidates) known = std::min(known, tile.makespan);
   const Solution solution = solve(problem, known, order == Order::kOptimal);
   *lower_bound = solution.lower_bound;
   for (const LaneOrder& lanes : solution.orders) add(lanes);
-  if (order == Order::kNaive) return plans;
-  // As fast at times, and with less memory. What is faster than greedy is not greedy.
+  if (order == Order::kNaive) return candidates;
+  // At times as fast, with less memory. An order that is faster than greedy is not greedy.
   for (const LaneOrder& lanes : low_memory_orders(problem)) {
     add(lanes);
-    if (order == Order::kGreedy && plans.back().makespan < known * (1 - kRounding)) plans.pop_back();
+    if (order == Order::kGreedy && candidates.back().makespan < known * (1 - kRounding)) candidates.pop_back();
   }
-  return plans;
+  return candidates;
 }
 
-/// The fastest plan that keeps to the limit, or none.
-std::optional<OrderedTile> plan_within(const TileProblem& problem, Order order, const TileBytes& bytes,
-                                       std::vector<OrderedTile> plans, std::uint64_t limit) {
+/// The fastest order that keeps to the limit, or nullopt.
+std::optional<OrderedTile> best_within(const TileProblem& problem, Order order, const TileBytes& bytes,
+                                       std::vector<OrderedTile> candidates, std::uint64_t limit) {
   if (order != Order::kOptimal)
     for (const LaneOrder& lanes : low_memory_orders(problem))
-      plans.push_back(plan_of(problem, bytes, steps_of(problem, lanes)));
+      candidates.push_back(ordered(problem, bytes, steps_of(problem, lanes)));
   std::vector<OrderedTile> fitting;
-  for (const OrderedTile& plan : plans)
-    if (auto fitted = delay_hops_to_fit(problem.tile, bytes, plan.steps, limit))
-      fitting.push_back(plan_of(problem, bytes, std::move(*fitted)));
+  for (const OrderedTile& tile : candidates)
+    if (auto steps = delay_hops_to_fit(problem.tile, bytes, tile.steps, limit))
+      fitting.push_back(ordered(problem, bytes, std::move(*steps)));
   if (fitting.empty()) return std::nullopt;
   return *best_of(fitting);
 }
@@ -91,13 +94,13 @@ std::string_view name_of(Order order) { return kOrders.name_of(order); }
 
 Order parse_order(std::string_view name) { return kOrders.parse("order", name); }
 
-double makespan_of(const OrderedTile& plan, const TileCosts& costs) {
-  const TileProblem problem{plan.tile, plan.pass, costs};
-  std::vector<double> row_in(static_cast<std::size_t>(plan.tile.rows)), row_done(row_in.size());
-  std::vector<double> column_in(static_cast<std::size_t>(plan.tile.columns)), column_done(column_in.size());
+double makespan_of(const OrderedTile& tile, const TileCosts& costs) {
+  const TileProblem problem{tile.tile, tile.pass, costs};
+  std::vector<double> row_in(static_cast<std::size_t>(tile.tile.rows)), row_done(row_in.size());
+  std::vector<double> column_in(static_cast<std::size_t>(tile.tile.columns)), column_done(column_in.size());
   std::size_t rows = 0, columns = 0, rows_out = 0, columns_out = 0;
   double channel = 0, compute = 0;
-  for (const TileStep& step : plan.steps) {
+  for (const TileStep& step : tile.steps) {
     if (const auto* hop = std::get_if<Hop>(&step)) {
       if (*hop == Hop::kRowOut) channel = std::max(channel, row_done[++rows_out]);
       if (*hop == Hop::kColumnOut) channel = std::max(channel, column_done[++columns_out]);
@@ -120,7 +123,7 @@ double makespan_of(const OrderedTile& plan, const TileCosts& costs) {
 
 namespace {
 
-/// One lane that moves as much as a lane for rows and one for columns do side by side.
+/// Costs of one lane that is as fast as a lane for rows and one for columns side by side.
 TileCosts costs_of_two_lanes(const TileProblem& p) {
   const double rows =
       p.count_of(Hop::kRowIn) * p.cost_of(Hop::kRowIn) + p.count_of(Hop::kRowOut) * p.cost_of(Hop::kRowOut);
@@ -146,10 +149,10 @@ std::optional<OrderedTile> order_tile_within(Tile tile, Pass pass, Order order, 
   TileBytes held = bytes;
   if (pass == Pass::kForward) held.column_sum = held.column_out = 0;
   double lower_bound = 0;
-  std::vector<OrderedTile> plans = known_plans(problem, order, held, &lower_bound);
-  std::optional<OrderedTile> best = *best_of(plans);
-  if (best->peak_bytes > memory_limit) best = plan_within(problem, order, held, std::move(plans), memory_limit);
-  if (best) best->lower_bound = std::min(lower_bound, best->makespan);  // they may differ by rounding
+  std::vector<OrderedTile> candidates = candidates_of(problem, order, held, &lower_bound);
+  std::optional<OrderedTile> best = *best_of(candidates);
+  if (best->peak_bytes > memory_limit) best = best_within(problem, order, held, std::move(candidates), memory_limit);
+  if (best) best->lower_bound = std::min(lower_bound, best->makespan);  // a bound above the makespan is rounding
   return best;
 }
 

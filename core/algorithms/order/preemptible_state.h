@@ -6,8 +6,9 @@
 
 namespace meshattn {
 
-/// The lanes part way when compute can be interrupted at will and always works for the line that leaves first: then the
-/// work of the first lines ends as early as it possibly can, for every number of them at once.
+/// Both lanes of a rank after some hops, if compute can be interrupted at will and always works for the line that
+/// leaves first. For every k the blocks of the first k lines then end as early as possible, so that times are lower
+/// bounds.
 class PreemptibleState {
  public:
   PreemptibleState(const TileProblem& problem, const std::vector<Line>& lines);
@@ -18,10 +19,10 @@ class PreemptibleState {
   void receive(Hop hop);
   void send();
 
-  /// No continuation is shorter, preempted or not; at the end this is the time.
+  /// A lower bound of the makespan of all continuations, preempted or not; after the last hop the makespan itself.
   [[nodiscard]] double bound() const;
   [[nodiscard]] bool dominates(const PreemptibleState& other) const;
-  /// Becomes no later than either: still a bound, but maybe no order has this time.
+  /// Takes the earlier of all times of both: still a lower bound, but maybe of no order.
   void relax(const PreemptibleState& other);
 
   [[nodiscard]] int rows_in() const { return rows_in_; }
@@ -34,9 +35,9 @@ class PreemptibleState {
   int rows_in_ = 0;
   int columns_in_ = 0;
   int sent_ = 0;
-  double channel_ = 0;
-  double hops_left_ = 0;
-  std::vector<double> done_at_;  ///< [i]: when the work at hand of lines up to sent_ + i ends
+  double channel_ = 0;           ///< when the channel is free
+  double hops_left_ = 0;         ///< cost of all hops to come
+  std::vector<double> done_at_;  ///< [i]: when all available blocks of lines up to sent_ + i have run
 };
 
 }  // namespace meshattn

@@ -9,22 +9,22 @@
 
 namespace meshattn {
 
-/// One decision of a search: the next hop, and whether compute is held back for it.
+/// One decision of a search: the next hop, and whether compute is held back for its arrival.
 struct Decision {
   Hop hop = Hop::kRowIn;
   bool hold_back = false;
 };
 
-/// What a search found below the time it was given.
+/// The orders that a search found below the makespan that it was given.
 struct SearchResult {
-  std::vector<std::vector<Decision>> orders;  ///< the complete orders that are left, best first
-  double best = 0;                            ///< of them; the given time if there are none
+  std::vector<std::vector<Decision>> orders;  ///< complete orders, best first
+  double best = 0;                            ///< makespan (or bound) of the first; the given one if there are none
 };
 
-/// Goes through all channel orders, hop by hop. States that have seen the same hops in number are kept in a set of
-/// which none dominates another; those that cannot end below `below` are dropped. A set keeps at most `cap` states:
-/// what is too much is handed to `give_up(kept, extra)`, `kept` being the last of the set.
-/// `expand(state, emit)` calls emit(state, decision) for all that can follow.
+/// Searches all orders of hops, breadth first. States after equally many hops of each kind form a set in which none
+/// dominates another. States whose bound is not below `below` are dropped. A set holds at most `cap` states: a further
+/// one is handed to `give_up(kept, extra)`, which may change the last of the set, `kept`. `lines` is the number of
+/// lines of the problem. `expand(state, emit)` calls emit(next_state, decision) for each possible next hop.
 template <class State, class Expand, class GiveUp>
 SearchResult search(const TileProblem& problem, std::size_t lines, State start, double below, std::size_t cap,
                     Expand expand, GiveUp give_up) {

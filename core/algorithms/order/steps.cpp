@@ -16,8 +16,8 @@ struct TimedRectangle {
   double end = 0;
 };
 
-/// Which hop brings a row or column and which takes it away, counted from 1: its own is there from 0 on and stays for
-/// ever.
+/// The hops between which a row or column is on the rank: the one that brings it and the one that takes it away,
+/// counted from 1. The rank's own row and column are there from 0 on and stay.
 struct Stay {
   std::size_t from = 0;
   std::size_t to = 0;
@@ -33,10 +33,10 @@ std::vector<Stay> stays_of(const LaneOrder& order, Hop in, Hop out, int lines) {
   return stays;
 }
 
-/// Joins neighbours in the compute lane: first a strip along a row or column, then equal strips beside it.
-class Merger {
+/// Joins neighbours on the compute lane to rectangles: a strip along a row or column, then equal strips beside it.
+class RectangleMerger {
  public:
-  Merger(const TileProblem& problem, const LaneOrder& order, const StartTimes& times, const LatestTimes& late)
+  RectangleMerger(const TileProblem& problem, const LaneOrder& order, const StartTimes& times, const LatestTimes& late)
       : block_cost_(problem.costs.block),
         order_(order),
         times_(times),
@@ -54,7 +54,7 @@ class Merger {
       start_ = times_.blocks[first];
       while (departure < departures_.size() && departures_[departure] <= start_) ++departure;
       cut_ = departure < departures_.size() ? departures_[departure] : kNever;
-      const Joined all = beside(longer(strip(first, true), strip(first, false)), first);
+      const Joined all = widened(longer(strip(first, true), strip(first, false)), first);
       made.push_back({all.blocks, start_, times_.blocks[all.next - 1] + block_cost_});
       first = all.next;
     }
@@ -64,8 +64,8 @@ class Merger {
  private:
   struct Joined {
     Rectangle blocks;
-    std::size_t next = 0;  ///< the first block that is not in it
-    Stay there;            ///< while all its rows and columns are there
+    std::size_t next = 0;  ///< index of the first block after it
+    Stay stay;             ///< of all its rows and columns
     bool along_row = true;
   };
 
@@ -78,8 +78,8 @@ class Merger {
 
   static const Joined& longer(const Joined& x, const Joined& y) { return x.next >= y.next ? x : y; }
 
-  /// Block i runs right after the one before it, no departure begins in between (its partials are combined there), and
-  /// all that it needs is there when the rectangle starts, however late it comes.
+  /// Whether block i can extend a rectangle: it runs right after the block before it, no departure begins in between
+  /// (its partials are combined there), and its row and column arrive by the start of the rectangle, however late.
   [[nodiscard]] bool follows(std::size_t i) const {
     if (i >= order_.blocks.size() || times_.blocks[i] >= cut_) return false;
     const auto [row, column] = order_.blocks[i];
@@ -87,11 +87,11 @@ class Merger {
            late_.columns[at(column)] <= start_;
   }
 
-  /// Adds a neighbour if that leaves a rectangle, and one that keeps nothing from leaving.
+  /// Adds a neighbour if the result is a rectangle and delays no departure. @returns whether it did.
   [[nodiscard]] bool join(Joined& all, const Joined& part) const {
-    const Stay there = common(all.there, part.there);
-    if (there.from >= there.to) return false;
-    if (there.to <= times_.hops.size() && times_.blocks[part.next - 1] + block_cost_ > times_.hops[there.to - 1])
+    const Stay stay = common(all.stay, part.stay);
+    if (stay.from >= stay.to) return false;
+    if (stay.to <= times_.hops.size() && times_.blocks[part.next - 1] + block_cost_ > times_.hops[stay.to - 1])
       return false;
     Rectangle& r = all.blocks;
     const Rectangle& p = part.blocks;
@@ -107,10 +107,11 @@ class Merger {
       return false;
     }
     all.next = part.next;
-    all.there = there;
+    all.stay = stay;
     return true;
   }
 
+  /// The longest strip from block `first` on, along its row or its column.
   [[nodiscard]] Joined strip(std::size_t first, bool along_row) const {
     Joined all = one(first);
     all.along_row = along_row;
@@ -122,7 +123,8 @@ class Merger {
     return all;
   }
 
-  [[nodiscard]] Joined beside(Joined all, std::size_t first) const {
+  /// Adds strips of the same length beside a strip that begins at block `first`, as many as possible.
+  [[nodiscard]] Joined widened(Joined all, std::size_t first) const {
     const std::size_t length = all.next - first;
     while (true) {
       if (!follows(all.next)) return all;
@@ -142,11 +144,11 @@ class Merger {
   double cut_ = kNever;
 };
 
-/// A departure follows the rectangles that begin before it; what arrives follows those that have ended by then, and
-/// pulls the departures before it with it.
-std::vector<TileStep> list(const TileProblem& problem, const LaneOrder& order, const LatestTimes& late,
-                           const std::vector<TimedRectangle>& rectangles) {
-  const double noise = 1e-12 * std::max(problem.cost_of_all_hops(), problem.blocks() * problem.costs.block);
+/// Lists hops among the rectangles. A departure follows the rectangles that begin before it. An arrival follows those
+/// that have ended by its start, and so do the departures before it.
+std::vector<TileStep> interleave(const TileProblem& problem, const LaneOrder& order, const LatestTimes& late,
+                                 const std::vector<TimedRectangle>& rectangles) {
+  const double rounding = 1e-12 * std::max(problem.cost_of_all_hops(), problem.blocks() * problem.costs.block);
   std::vector<std::size_t> row_use(late.rows.size()), column_use(late.columns.size());  // first rectangle of each
   for (std::size_t i = rectangles.size(); i-- > 0;) {
     const Rectangle& r = rectangles[i].blocks;
@@ -157,7 +159,7 @@ std::vector<TileStep> list(const TileProblem& problem, const LaneOrder& order, c
   std::size_t begun = 0, ended = 0, row = 0, column = 0;
   for (std::size_t i = 0; i < position.size(); ++i) {
     while (begun < rectangles.size() && rectangles[begun].start < late.hops[i]) ++begun;
-    while (ended < rectangles.size() && rectangles[ended].end <= late.hops[i] + noise) ++ended;
+    while (ended < rectangles.size() && rectangles[ended].end <= late.hops[i] + rounding) ++ended;
     position[i] = std::max(begun, ended);
     if (order.hops[i] == Hop::kRowIn) position[i] = std::min(ended, row_use[++row]);
     if (order.hops[i] == Hop::kColumnIn) position[i] = std::min(ended, column_use[++column]);
@@ -177,7 +179,7 @@ std::vector<TileStep> list(const TileProblem& problem, const LaneOrder& order, c
 std::vector<TileStep> steps_of(const TileProblem& problem, const LaneOrder& order) {
   const StartTimes times = earliest_starts(problem, order);
   const LatestTimes late = latest_times(problem, order, times);
-  return list(problem, order, late, Merger(problem, order, times, late).run());
+  return interleave(problem, order, late, RectangleMerger(problem, order, times, late).run());
 }
 
 }  // namespace meshattn

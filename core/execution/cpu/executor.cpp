@@ -17,7 +17,7 @@ namespace {
 
 void check_memory(const Schedule& s) {
   if (s.offset.size() != s.values.size())
-    throw InvalidSchedule(fmt::format("{} of {} values have a place in memory", s.offset.size(), s.values.size()));
+    throw InvalidSchedule(fmt::format("{} of {} values have an offset", s.offset.size(), s.values.size()));
   for (ValueId v = 0; v < s.values.size(); ++v) {
     if (s.offset[v] % kBytesPerNumber != 0)
       throw InvalidSchedule(fmt::format("value {} is at the odd byte {}", v, s.offset[v]));

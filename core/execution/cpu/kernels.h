@@ -22,11 +22,11 @@ void add(T* to, T factor, const T* x, int n) {
   for (int c = 0; c < n; ++c) to[c] += factor * x[c];
 }
 
-/// Softmax over keys seen by nobody yet: the log-sum-exp of no keys.
+/// The log-sum-exp of no keys.
 template <typename T>
 inline constexpr T kNoKeys = -std::numeric_limits<T>::infinity();
 
-/// Merges (x, x_lse), attention over other keys, into (o, lse). Either may have seen no keys.
+/// Merges (x, x_lse), attention over other keys, into (o, lse). Either may be over no keys.
 template <typename T>
 void merge(T* o, T& lse, const T* x, T x_lse, int n) {
   if (x_lse == kNoKeys<T>) return;
@@ -38,7 +38,7 @@ void merge(T* o, T& lse, const T* x, T x_lse, int n) {
   lse = highest + std::log(sum);
 }
 
-/// A block of queries × keys: which pairs the mask leaves, and which key/value head a query head uses.
+/// A block of queries × keys: the pairs that the mask leaves, and the key/value head of each query head.
 struct BlockShape {
   Block block;
   const Mask& mask;
@@ -62,7 +62,7 @@ struct BlockShape {
     return {};
   }
 
-  /// Calls f(b, query, head, keys seen) for every query row that sees a key and whose heads both sides have.
+  /// Calls f(b, query, head, keys seen) for every query row that sees a key, of the heads that both sides have.
   template <typename F>
   void for_each_query(HeadRange q_heads, HeadRange kv_heads, F&& f) const {
     const HeadRange heads = common(q_heads, {kv_heads.begin * group, kv_heads.end * group});
@@ -73,7 +73,7 @@ struct BlockShape {
   }
 };
 
-/// Attends one block and merges the result into o.
+/// Computes attention of one block and merges it into o.
 template <typename T>
 void attend_block(const BlockShape& s, const CellView<T>& q, const CellView<T>& kv, const CellView<T>& o) {
   const int d = s.head_dim;
@@ -98,7 +98,7 @@ void attend_block(const BlockShape& s, const CellView<T>& q, const CellView<T>& 
   });
 }
 
-/// What one row of blocks needs and makes in the backward pass, one cell of each.
+/// One query cell of the backward pass: its operands, and dQ to add to.
 template <typename T>
 struct BackwardCells {
   CellView<T> q, d_o, delta, dq;

@@ -10,7 +10,9 @@
 
 namespace meshattn::cpu {
 
-/// The tensors of the layer that hold what a value holds: rows, V or dV beside K or dK, and log-sum-exp beside O.
+/// The whole tensors (members of `Tensors`) that a value of this kind is a part of: its rows, V or dV with K or dK, and
+/// log-sum-exp with O.
+/// @throws InvalidSchedule for delta, which is no tensor of the layer.
 template <typename Layer>
 [[nodiscard]] auto parts_of(Layer& t, Tensor tensor) {
   struct Parts {
@@ -37,12 +39,12 @@ template <typename Layer>
   throw InvalidSchedule(std::string(name_of(tensor)) + " is neither given to a layer nor its result");
 }
 
-/// Rows (batch × tokens × heads) of a whole tensor.
+/// Number of rows (batch × tokens × heads) of a whole tensor.
 [[nodiscard]] inline std::size_t rows_of_layer(const AttentionShape& s, bool kv_side) {
   return static_cast<std::size_t>(s.batch * (kv_side ? s.seq_kv * s.kv_heads : s.seq_q * s.heads));
 }
 
-/// Row of token i of a run within the tensors of the layer.
+/// Index of the row of token i of a run, batch item b and head h, in a whole tensor.
 [[nodiscard]] inline std::size_t row_in_layer(const AttentionShape& s, bool kv_side, const TokenRun& run, int b,
                                               std::int64_t i, int h) {
   const std::int64_t position = run.start + i * run.stride;

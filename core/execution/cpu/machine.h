@@ -10,21 +10,22 @@
 
 namespace meshattn::cpu {
 
-/// The memory of all ranks and what ops do to it, without any order: the caller decides when. Ops that the schedule
+/// The memory of all ranks, and the effect of each op on it. The caller decides on the order; ops that the schedule
 /// does not order may run at the same time.
 template <typename T>
 class Machine {
  public:
-  /// Arenas full of NaN, but for the inputs. @throws InvalidInput if a tensor that is needed has the wrong size.
+  /// Fills arenas with NaN, then loads the inputs. @throws InvalidInput if a needed tensor has the wrong size.
   Machine(const Schedule& schedule, const Tensors& given);
 
-  /// To be called when an op starts: clears what it is the first to make.
+  /// To be called when an op starts: clears the values that it is the first to make.
   void begin(Rank rank, OpId op);
-  /// Does an op other than Exchange, all at once.
+  /// Computes an op; an Exchange computes nothing.
   void compute(OpId op);
+  /// Copies the data of a transfer to its receiver.
   void copy(TransferId transfer);
 
-  /// The outputs; NaN where a schedule has none.
+  /// The outputs; NaN where the schedule has none.
   [[nodiscard]] Tensors outputs();
 
  private:
@@ -46,8 +47,8 @@ class Machine {
   void attend(const BackwardRow& row, const BackwardColumn& column);
 
   const Schedule& s_;
-  std::vector<std::vector<T>> arenas_;  ///< of each rank
-  std::vector<OpId> first_maker_;       ///< of each value: an accumulator has several
+  std::vector<std::vector<T>> arenas_;  ///< by rank
+  std::vector<OpId> first_maker_;       ///< by value: the first of the ops that contribute to it
 };
 
 extern template class Machine<float>;

@@ -8,7 +8,7 @@ namespace meshattn::cpu {
 
 namespace {
 
-/// Where the rows of the tensors begin, and which keys a query sees.
+/// Layout of the tensors, and the keys that a query sees.
 struct Dense {
   const AttentionShape& shape;
   const Mask& mask;
@@ -21,7 +21,7 @@ struct Dense {
     return static_cast<std::size_t>((b * shape.seq_kv + j) * shape.kv_heads + h / shape.group());
   }
   [[nodiscard]] std::size_t at(std::size_t row) const { return row * static_cast<std::size_t>(shape.head_dim); }
-  /// Keys that query i sees: their positions.
+  /// Positions of the keys that query i sees.
   [[nodiscard]] Interval keys_of(std::int64_t i) const {
     const Interval keys = mask.keys_of(shape.seq_kv - shape.seq_q + i);
     return {keys.begin, std::min(keys.end, shape.seq_kv)};

@@ -8,8 +8,8 @@
 
 namespace meshattn::cpu {
 
-/// One thread serves all ranks. Communication goes on as long as anything can, and only then each rank computes one op:
-/// so communication lanes run as far ahead as the schedule lets them, and a missing reuse wait shows.
+/// Runs all ranks on one thread. Each rank computes its next op only when no communication lane can go on. So
+/// communication runs as far ahead as the schedule allows, and a missing reuse wait shows in the result.
 template <typename T>
 class SingleThread {
  public:
@@ -22,7 +22,7 @@ class SingleThread {
   }
 
  private:
-  /// Takes each lane of the kind one step further. @returns whether any could go.
+  /// Takes each compute lane, or each communication lane, one step further. @returns whether any could go on.
   bool sweep(bool computing) {
     bool moved = false;
     for (LaneProgress& lane : lanes_)
@@ -30,6 +30,7 @@ class SingleThread {
     return moved;
   }
 
+  /// Starts or ends the next op of a lane. @returns whether it could do either.
   bool step(LaneProgress& lane) {
     const OpId op = lane.ops[lane.next];
     const auto* exchange = std::get_if<Exchange>(&s_.ops[op]);
@@ -52,7 +53,7 @@ class SingleThread {
     for (TransferId t : s_.transfers_of(exchange))
       if (progress_.start(t)) {
         machine_.copy(t);
-        progress_.copied(t);
+        progress_.set_copied(t);
       }
   }
 

@@ -15,7 +15,7 @@
 
 namespace meshattn::cpu {
 
-/// A thread for each lane. All bookkeeping is under one mutex; numbers are touched outside it.
+/// Runs each lane of each rank on its own thread. One mutex guards all bookkeeping; numbers are computed outside it.
 template <typename T>
 class ThreadPerLane {
  public:
@@ -55,7 +55,7 @@ class ThreadPerLane {
     stop_if_stuck();
   }
 
-  /// Does the next op of a lane. @returns false if that will never be possible.
+  /// Does the next op of a lane. @returns false if the run has stopped instead.
   bool step(std::size_t at) {
     LaneProgress& lane = lanes_[at];
     const OpId op = lane.ops[lane.next];
@@ -83,7 +83,7 @@ class ThreadPerLane {
       lock.unlock();
       machine_.copy(t);
       lock.lock();
-      progress_.copied(t);
+      progress_.set_copied(t);
       wake(s_.values[s_.transfers[t].source].rank);
       wake(s_.values[s_.transfers[t].made].rank);
     }
@@ -101,7 +101,7 @@ class ThreadPerLane {
     return !stopped_;
   }
 
-  /// Lets the lanes of a rank look again whether they can go on.
+  /// Wakes the waiting lanes of a rank, so that they check again whether they can go on.
   void wake(Rank rank) {
     const auto first = std::ranges::lower_bound(lanes_, rank, {}, &LaneProgress::rank) - lanes_.begin();
     for (auto i = static_cast<std::size_t>(first); i < lanes_.size() && lanes_[i].rank == rank; ++i) {
@@ -112,7 +112,7 @@ class ThreadPerLane {
     }
   }
 
-  /// A lane that waits has looked since anything of its rank changed: if all wait, none will ever go on.
+  /// Stops the run if all lanes wait. A waiting lane has checked since its rank last changed, so none will ever go on.
   void stop_if_stuck() {
     if (waiting_count_ == alive_) stop();
   }
@@ -130,9 +130,9 @@ class ThreadPerLane {
   Machine<T>& machine_;
   Progress progress_;
   std::span<LaneProgress> lanes_;
-  std::vector<char> waiting_;
-  std::deque<std::condition_variable> changed_;
-  std::size_t alive_;
+  std::vector<char> waiting_;                    ///< by lane
+  std::deque<std::condition_variable> changed_;  ///< by lane
+  std::size_t alive_;                            ///< lanes that still run
   std::size_t waiting_count_ = 0;
   bool stopped_ = false;
   std::exception_ptr error_;

@@ -10,11 +10,11 @@
 
 namespace meshattn::cpu {
 
-/// Bytes of an arena that hold one real number: the size of a bf16. Whatever the precision of the run, values that
-/// share bytes in the schedule share numbers here.
+/// Bytes of the schedule's arena for one number here: the size of a bf16. So values that share bytes in the schedule
+/// share numbers here, in any precision.
 inline constexpr std::uint64_t kBytesPerNumber = 2;
 
-/// The rows of one cell within a value: tokens × heads for each batch item.
+/// The rows of one cell of a value: batch items × tokens × heads.
 template <typename T>
 class CellView {
  public:
@@ -33,9 +33,9 @@ class CellView {
 
   /// head_dim numbers: a row of Q, K, O, dO, dQ or dK.
   [[nodiscard]] T* row(int b, std::int64_t i, int h) const { return payload_ + index(b, i, h) * row_width_; }
-  /// The row of V or dV beside it.
+  /// head_dim numbers: the row of V or dV that belongs to it.
   [[nodiscard]] T* v_row(int b, std::int64_t i, int h) const { return row(b, i, h) + matrix_width_; }
-  /// O's and delta's log-sum-exp.
+  /// Log-sum-exp of a row of O or of delta.
   [[nodiscard]] T& lse(int b, std::int64_t i, int h) const { return statistics_[index(b, i, h) * statistics_width_]; }
   /// rowsum(dO∘O), the second half of a row of delta.
   [[nodiscard]] T& delta(int b, std::int64_t i, int h) const {
@@ -49,15 +49,14 @@ class CellView {
 
   T* payload_;
   T* statistics_;
-  std::size_t row_width_;         ///< numbers from row to row: more than head_dim in fp32, which takes two each
+  std::size_t row_width_;         ///< numbers from row to row; twice head_dim for fp32 values
   std::size_t matrix_width_;      ///< numbers from K to V
   std::size_t statistics_width_;  ///< numbers from one row's log-sum-exp to the next
   std::int64_t tokens_;
   HeadRange heads_;
 };
 
-/// A value where it lies in its rank's arena: its cells one after another, K of all before V of all, O before its
-/// log-sum-exp.
+/// A value in its rank's arena: its cells one after another, all of K before V, all of O before its log-sum-exp.
 template <typename T>
 class View {
  public:
@@ -107,7 +106,7 @@ class View {
     }
   }
 
-  /// The sum of nothing: zero, and for O the log-sum-exp of no keys.
+  /// Sets the value to an empty sum: zeros, and for O the log-sum-exp of no keys.
   void clear_sum() const {
     const auto d = static_cast<std::size_t>(schedule_->problem.shape.head_dim);
     for_each_row([&](Cell, const CellView<T>& rows, int b, std::int64_t i, int h) {
@@ -117,7 +116,7 @@ class View {
     });
   }
 
-  /// Makes what was there unusable, so that a read of what was not yet made shows in the result.
+  /// Fills the value with NaN, so that a read of data that was not made yet shows in the result.
   void poison() const { std::fill_n(begin_, size_, std::numeric_limits<T>::quiet_NaN()); }
 
  private:
