@@ -16,7 +16,7 @@ namespace meshattn {
 
 namespace {
 
-/// One traffic of an exchange: what this rank sends, or receives, within it.
+/// The data that one rank sends, or receives, within an exchange.
 struct Traffic {
   std::vector<Tensor> tensors;
   std::vector<Rank> peers;
@@ -35,8 +35,8 @@ std::string joined(const Traffic& traffic) {
   return fmt::format("{} {}", names, bytes_text(static_cast<double>(traffic.bytes)));
 }
 
-/// Writes events of one rank, each on a line. Perfetto keeps process 0 and thread 0 for the idle task, so that rank r
-/// is process r + 1 and lane l its thread l + 1; of several traces, process r·traces + 1 and the next ones.
+/// Writes the events of one rank, one per line. Perfetto keeps process 0 and thread 0 for the idle task: rank r is
+/// process r + 1 and lane l its thread l + 1. With several traces, rank r has processes r·traces + 1 and following.
 class RankWriter {
  public:
   RankWriter(std::ostream& out, const Schedule& s, const NamedTrace& trace, Rank rank, int process)

@@ -9,17 +9,17 @@
 
 namespace meshattn {
 
-/// A trace with what tells it from others of the same schedule: "measured".
+/// A trace with a name that tells it from others of the same schedule: "measured".
 struct NamedTrace {
   std::string name;
   const Trace& trace;
 };
 
-/// Writes what the given ranks did as a Chrome trace, which Perfetto and chrome://tracing open: one process per rank,
-/// one track per lane, one event per op. Streams: memory does not grow with the trace.
+/// Writes the trace of the given ranks in Chrome's trace format, for Perfetto and chrome://tracing: one process per
+/// rank, one track per lane, one event per op. It streams: memory does not grow with the trace.
 void write_chrome_trace(std::ostream& out, const Schedule& schedule, const Network& network, const Trace& trace,
                         std::span<const Rank> ranks);
-/// Several traces of one schedule, those of a rank one above the other.
+/// Writes several traces of one schedule, those of a rank one above the other.
 void write_chrome_trace(std::ostream& out, const Schedule& schedule, const Network& network,
                         std::span<const NamedTrace> traces, std::span<const Rank> ranks);
 

@@ -6,9 +6,9 @@
 
 namespace meshattn {
 
-/// How well a profile's points say each other: errors (|found / measured − 1|, ascending) of the rates that its points
-/// would have without themselves, each from the others of its pass, mask and head dim, if these are on both sides of
-/// it. Empty if there is no such point.
+/// Leave-one-out interpolation errors of a profile's attention points, ascending: |interpolated rate / measured rate −
+/// 1| of each point from the others of its pass, mask and head dim, if there are shorter and longer ones. Empty if
+/// there is no such point.
 [[nodiscard]] std::vector<double> leave_one_out(const GpuProfile& gpu);
 
 }  // namespace meshattn

@@ -2,20 +2,23 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
+#include <string_view>
+#include <type_traits>
 
+#include "core/report/summary_keys.h"
 #include "core/report/waits.h"
 
 namespace meshattn {
 
 namespace {
 
+/// Busy time of compute lanes, seconds.
 struct Compute {
   double busiest = 0;
   double mean = 0;
 };
 
-/// How long the compute lanes of all ranks were busy, and not with what their hosts had still to issue.
+/// Busy times over all ranks, without the time in which a lane only waited for its host to issue the rest of an op.
 Compute compute_of(const Schedule& s, const Trace& trace, const OpTimes& times) {
   Compute all;
   for (Rank r = 0; r < s.problem.ranks; ++r) {
@@ -29,7 +32,7 @@ Compute compute_of(const Schedule& s, const Trace& trace, const OpTimes& times) 
   return all;
 }
 
-/// Times in a trace are whole picoseconds, rounded up: a bound is not to be above them by the rounding of a sum.
+/// Rounds a bound down, so that it does not exceed a trace's times, which are whole picoseconds, by rounding.
 double down_to_picoseconds(double seconds) { return std::floor(seconds * 1e12 + 0.01) / 1e12; }
 
 void sort_links(std::vector<LinkUse>& links, double makespan_s) {
@@ -51,14 +54,7 @@ std::vector<LinkUse> link_uses(const Schedule& s, const Network& network, double
   return uses;
 }
 
-Volume added(const Volume& a, const Volume& b) {
-  return {a.bytes_received_avg + b.bytes_received_avg,      a.bytes_received_max + b.bytes_received_max,
-          a.chunks_received_avg + b.chunks_received_avg,    a.inter_node_bytes_avg + b.inter_node_bytes_avg,
-          a.inter_node_bytes_max + b.inter_node_bytes_max,  a.inter_node_chunks_avg + b.inter_node_chunks_avg,
-          a.inter_node_chunks_max + b.inter_node_chunks_max};
-}
-
-/// Puts what has the same name together by `add`.
+/// The items of both lists, those of the same name combined by add(to, more).
 template <typename T, typename Name, typename Add>
 std::vector<T> merged(std::vector<T> all, const std::vector<T>& more, Name name, Add add) {
   all.insert(all.end(), more.begin(), more.end());
@@ -106,33 +102,30 @@ Summary summarise(const Schedule& s, const Network& network, const CostModel& co
 }
 
 Summary one_after_other(const Summary& a, const Summary& b) {
-  Summary sum;
-  sum.placed = a.placed;
-  sum.slices = std::max(a.slices, b.slices);
-  sum.makespan_s = a.makespan_s + b.makespan_s;
-  for (std::size_t i = 0; i < a.corners_s.size(); ++i) sum.corners_s.push_back(a.corners_s[i] + b.corners_s[i]);
-  sum.compute_s = a.compute_s + b.compute_s;
-  const double mean = (1 - a.waiting) * a.makespan_s + (1 - b.waiting) * b.makespan_s;
-  sum.waiting = sum.makespan_s > 0 ? 1 - mean / sum.makespan_s : 0;
-  sum.compute_balance = mean > 0 ? std::max(1.0, sum.compute_s / mean) : 1;
-  const std::string &link = a.bounds.busiest_link, &next = b.bounds.busiest_link;
-  sum.bounds = {a.bounds.compute_s + b.bounds.compute_s, a.bounds.busiest_link_s + b.bounds.busiest_link_s,
-                link == next || next.empty() ? link
-                : link.empty()               ? next
-                                             : link + ", then " + next};
-  sum.problem_bound_s = a.problem_bound_s + b.problem_bound_s;
-  sum.volume = added(a.volume, b.volume);
-  sum.peak_bytes = std::max(a.peak_bytes, b.peak_bytes);
-  sum.transfers = a.transfers + b.transfers;
-  sum.ops = a.ops + b.ops;
-  sum.wall = {a.wall.plan_s + b.wall.plan_s, a.wall.verify_s + b.wall.verify_s, a.wall.simulate_s + b.wall.simulate_s};
-  sum.links = merged(a.links, b.links, &LinkUse::name, [](LinkUse& to, const LinkUse& from) {
-    to.bytes += from.bytes;
-    to.busy_s += from.busy_s;
+  Summary sum = a;
+  for_each_key([&](std::string_view, Total total, auto... members) {
+    auto& to = member_of(sum, members...);
+    const auto& more = member_of(b, members...);
+    if constexpr (std::is_arithmetic_v<std::remove_cvref_t<decltype(to)>>) {
+      if (total == Total::kSum) to += more;
+      if (total == Total::kMax) to = std::max(to, more);
+    } else if constexpr (std::is_same_v<decltype(to), std::vector<double>&>) {
+      for (std::size_t i = 0; i < to.size(); ++i) to[i] += more[i];
+    }
+  });
+  const double busy_s = (1 - a.waiting) * a.makespan_s + (1 - b.waiting) * b.makespan_s;  // mean over ranks
+  sum.waiting = sum.makespan_s > 0 ? 1 - busy_s / sum.makespan_s : 0;
+  sum.compute_balance = busy_s > 0 ? std::max(1.0, sum.compute_s / busy_s) : 1;
+  const std::string &first = a.bounds.busiest_link, &second = b.bounds.busiest_link;
+  if (first.empty()) sum.bounds.busiest_link = second;
+  if (!first.empty() && !second.empty() && first != second) sum.bounds.busiest_link = first + ", then " + second;
+  sum.links = merged(a.links, b.links, &LinkUse::name, [](LinkUse& to, const LinkUse& more) {
+    to.bytes += more.bytes;
+    to.busy_s += more.busy_s;
   });
   sort_links(sum.links, sum.makespan_s);
   sum.waits =
-      ranked(merged(a.waits, b.waits, &Wait::what, [](Wait& to, const Wait& from) { to.seconds += from.seconds; }));
+      ranked(merged(a.waits, b.waits, &Wait::what, [](Wait& to, const Wait& more) { to.seconds += more.seconds; }));
   return sum;
 }
 

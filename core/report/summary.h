@@ -12,20 +12,21 @@
 
 namespace meshattn {
 
-/// Seconds that this program itself took.
+/// Wall time of this program's own work, seconds.
 struct WallTimes {
   double plan_s = 0;
   double verify_s = 0;
   double simulate_s = 0;
 };
 
-/// What no timing of this schedule on this placement can beat.
+/// Lower bounds of the makespan of this schedule on this placement.
 struct Bounds {
-  double compute_s = 0;       ///< compute of the rank that has most
-  double busiest_link_s = 0;  ///< bytes over a link / its bandwidth, most of all links
-  std::string busiest_link;   ///< empty if nothing moves; of two passes both, if they differ
+  double compute_s = 0;       ///< of the busiest rank: see busiest_compute_s
+  double busiest_link_s = 0;  ///< bytes over the busiest link / its bandwidth
+  std::string busiest_link;   ///< empty if nothing moves; the names of both phases if they differ
 };
 
+/// Use of one link by a schedule.
 struct LinkUse {
   std::string name;
   double bytes = 0;
@@ -33,24 +34,23 @@ struct LinkUse {
   double utilisation = 0;  ///< busy_s / makespan
 };
 
-/// What idle compute lanes waited for.
+/// A cause of idle compute lanes.
 struct Wait {
-  /// Tensors to arrive ("KV", "Q+dO+delta"), "memory" to be free again, an op that could run to "start" (measured ones
-  /// do not at once, and a host may be late with it or with its last kernels), or the other ranks to "end".
+  /// Tensors that arrive ("KV", "Q+dO+delta"); "memory" that is freed; the "start" of an op that could run (a measured
+  /// op does not start at once, and a host may be late with it or with its last kernels); or the "end" of other ranks.
   std::string what;
   double seconds = 0;  ///< mean over ranks
-  double share = 0;    ///< of all idle time
+  double share = 0;    ///< fraction of all idle time
 };
 
-/// What came out of one schedule on one cluster: the contract of `--json`, key by key.
+/// Results of one schedule on one cluster. The keys of `--json` are a contract: summary_keys.h lists them.
 struct Summary {
-  std::string placed;  ///< name of the placement that it ran with
-  int slices = 1;      ///< that the heads were cut into; of two passes the most
+  std::string placed;  ///< name of the placement
+  int slices = 1;      ///< slices that the heads are cut into
   double makespan_s = 0;
-  /// Makespans of this schedule on the cluster as slow and as fast as it may be (see uncertainty_ends); empty if
-  /// unknown.
+  /// Makespans on the slow end and the fast end of the cluster (see uncertainty.h); empty if unknown.
   std::vector<double> corners_s;
-  double compute_s = 0;        ///< busy time of the busiest rank's compute lane
+  double compute_s = 0;        ///< busy time of the busiest compute lane
   double waiting = 0;          ///< 1 − mean busy time / makespan
   double compute_balance = 1;  ///< busiest / mean
   Bounds bounds;
@@ -60,25 +60,26 @@ struct Summary {
   std::uint64_t transfers = 0;
   std::uint64_t ops = 0;
   WallTimes wall;
-  std::vector<LinkUse> links;  ///< all that carry bytes, busiest first
-  std::vector<Wait> waits;     ///< longest first; shares add up to 1 if anything waited
+  std::vector<LinkUse> links;  ///< links that carry bytes, busiest first
+  std::vector<Wait> waits;     ///< longest first; shares add up to 1 unless there are none
 };
 
-/// No algorithm, tile or placement is faster. Assumes that every rank (or processor, if there are fewer) computes the
-/// same share at the best rate that this GPU is known for, and that communication is free.
+/// A lower bound, seconds, for all algorithms, tiles and placements. It assumes that every rank (or processor, if there
+/// are fewer) computes an equal share at the best known rate of this GPU, and that communication is free.
 [[nodiscard]] double problem_bound_s(const Problem& problem, const Network& network, const CostModel& cost);
 
+/// Summarises a trace of the schedule, with CostModel `cost` for times that are not in the trace.
 [[nodiscard]] Summary summarise(const Schedule& schedule, const Network& network, const CostModel& cost,
                                 const Trace& trace, const WallTimes& wall);
 
-/// The least and the largest makespan that the spread of the cluster's figures leaves possible.
+/// The smallest and the largest makespan within the uncertainty of the cluster's figures.
 [[nodiscard]] std::pair<double, double> range_s(const Summary& summary);
 
-/// One schedule after the other, on one placement: times, volumes and counts added, the larger peak.
+/// Two phases that run one after the other on one placement: each key adds up as summary_keys.h says.
 [[nodiscard]] Summary one_after_other(const Summary& first, const Summary& second);
 
-/// Which bound the makespan is near (within a quarter): "compute", the name of the busiest link, or "latency" when
-/// neither, so that start-up, order and dependencies decide.
+/// The bound that reaches at least three quarters of the makespan: "compute", the name of the busiest link, or
+/// "latency" if neither does, so that start-up, order and dependencies decide.
 [[nodiscard]] std::string near_bound(const Summary& summary);
 
 }  // namespace meshattn

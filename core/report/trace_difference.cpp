@@ -12,7 +12,7 @@ namespace meshattn {
 
 namespace {
 
-/// Who waits for whom, whichever rank they are on.
+/// The ops that each op waits for, on any rank.
 class Predecessors {
  public:
   explicit Predecessors(const Schedule& s) : s_(s), dependencies_(s), before_(s.ops.size(), kNone) {
@@ -26,32 +26,32 @@ class Predecessors {
     }
   }
 
-  /// Of all that an op waited for, what ended last; kNone if it waited for nothing.
+  /// The op that ended last among those that `op` waited for; kNone if it waited for none.
   [[nodiscard]] OpId last_before(OpId op, const Trace& trace) const {
     OpId last = kNone;
-    const auto look = [&](OpId before) {
+    const auto consider = [&](OpId before) {
       if (before != kNone && (last == kNone || trace.end_s[before] > trace.end_s[last])) last = before;
     };
-    const auto look_before = [&](OpId one) {
-      look(before_[one]);
-      for (OpId before : dependencies_.of(one)) look(before);
+    const auto consider_all_before = [&](OpId one) {
+      consider(before_[one]);
+      for (OpId before : dependencies_.of(one)) consider(before);
     };
-    look_before(op);
+    consider_all_before(op);
     if (const auto* exchange = std::get_if<Exchange>(&s_.ops[op]))
       for (TransferId t : s_.transfers_of(*exchange))
-        for (OpId other : exchanges_[t]) look_before(other);
+        for (OpId other : exchanges_[t]) consider_all_before(other);
     return last;
   }
 
  private:
   const Schedule& s_;
   Dependencies dependencies_;
-  std::vector<OpId> before_;                  ///< by op: on its lane
-  std::vector<std::vector<OpId>> exchanges_;  ///< by transfer: those of its two ends
+  std::vector<OpId> before_;                  ///< by op: the one before it on its lane
+  std::vector<std::vector<OpId>> exchanges_;  ///< by transfer: its two exchanges
 };
 
 std::vector<KindDifference> kinds_of(const Schedule& s, const Trace& measured, const Trace& simulated) {
-  std::map<std::size_t, KindDifference> kinds;  // by place in the variant
+  std::map<std::size_t, KindDifference> kinds;  // by index in the variant
   std::map<std::size_t, std::vector<double>> errors;
   for (OpId op = 0; op < s.ops.size(); ++op) {
     const std::size_t kind = s.ops[op].index();

@@ -12,7 +12,8 @@ namespace meshattn {
 
 namespace {
 
-/// Tensors of `after`, an exchange, that `op` reads: "KV", "Q+dO+delta"; empty if it reads none of them.
+/// Tensors that `op` reads from the exchange `after`: "KV", "Q+dO+delta"; empty if it reads none, or `after` is no
+/// exchange.
 std::string tensors_read(const Schedule& s, Rank rank, OpId op, OpId after) {
   const auto* exchange = std::get_if<Exchange>(&s.ops[after]);
   if (exchange == nullptr) return {};
@@ -30,10 +31,11 @@ std::string tensors_read(const Schedule& s, Rank rank, OpId op, OpId after) {
   return names;
 }
 
+/// Idle seconds by cause.
 using Idle = std::map<std::string, double>;
 
-/// Adds for what an op of the compute lane waited, which was free before: until all was there, for what came last; then
-/// for its own start.
+/// Adds the idle time before an op to its causes: until the last of `after` ended, what that op brought; then "start".
+/// The compute lane is free from `free_from` on.
 void add_waits(const Schedule& s, const Trace& trace, std::span<const OpId> after, Rank rank, OpId op, double free_from,
                Idle& idle) {
   double ready = free_from;

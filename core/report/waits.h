@@ -6,15 +6,15 @@
 
 namespace meshattn {
 
-/// Splits the idle time of all compute lanes: until all was there for the next op, by what came last, and then its own
-/// start, with what its host had still to issue: see Wait.
+/// Splits the idle time of all compute lanes by cause (see Wait). Until the next op could run, the cause is what
+/// arrived last; after that, and while its host still issues it, the cause is its "start".
 [[nodiscard]] std::vector<Wait> waits_of(const Schedule& schedule, const Trace& trace, const OpTimes& times);
 
-/// Seconds of an op on the compute lane in which its host had still to issue the rest of it; what exchanges slowed it
-/// down by meanwhile is among them.
+/// Seconds of an op on the compute lane that were left for its host to issue the rest of it. Includes the slow-down by
+/// exchanges meanwhile.
 [[nodiscard]] double unissued_s(const Trace& trace, const OpTimes& times, OpId op);
 
-/// Longest first, with shares.
+/// Sorts waits, longest first, and fills their shares.
 [[nodiscard]] std::vector<Wait> ranked(std::vector<Wait> waits);
 
 }  // namespace meshattn
