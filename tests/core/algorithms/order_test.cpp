@@ -276,9 +276,9 @@ TEST(Order, RefusesNonsense) {
 /// 3 row 2 is done, but nothing is left to cover its O: the last Q comes first.
 TEST(Order, GreedyTakesWhatUnlocksMost) {
   using enum Hop;
-  EXPECT_EQ(greedy_lanes({{3, 3}, Pass::kForward, {1, 2, 2, 0, 1}}).front().channel,
+  EXPECT_EQ(greedy_orders({{3, 3}, Pass::kForward, {1, 2, 2, 0, 1}}).front().hops,
             (std::vector{kColumnIn, kRowIn, kColumnIn, kRowIn, kRowOut, kRowOut}));
-  EXPECT_EQ(greedy_lanes({{4, 1}, Pass::kForward, {1, 0, 1, 0, 1}}).front().channel,
+  EXPECT_EQ(greedy_orders({{4, 1}, Pass::kForward, {1, 0, 1, 0, 1}}).front().hops,
             (std::vector{kRowIn, kRowIn, kRowOut, kRowIn, kRowOut, kRowOut}));
 }
 
