@@ -78,8 +78,8 @@ struct Summary {
 /// Two phases that run one after the other on one placement: each key adds up as summary_keys.h says.
 [[nodiscard]] Summary one_after_other(const Summary& first, const Summary& second);
 
-/// The larger of the two bounds, if it reaches three quarters of the makespan: "compute" or the name of the busiest link.
-/// Otherwise "latency": start-up, order and dependencies decide.
+/// The larger of the two bounds, if it reaches three quarters of the makespan: "compute" or the name of the busiest
+/// link. Otherwise "latency": start-up, order and dependencies decide.
 [[nodiscard]] std::string near_bound(const Summary& summary);
 
 }  // namespace meshattn
