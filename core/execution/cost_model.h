@@ -14,9 +14,9 @@ namespace meshattn {
 
 class AccumulatorTraffic;
 
-/// Turns the compute ops of a schedule into seconds on one GPU, and is the only place that does. The time of an exchange
-/// is not found here: `Network` has start-ups and bandwidths (a NIC's already times its efficiency), `LinkLoad` the
-/// capacity of a link at a moment, and the clock shares it between transfers.
+/// Turns the compute ops of a schedule into seconds on one GPU, and is the only place that does. The time of an
+/// exchange is not found here: `Network` has start-ups and bandwidths (a NIC's already times its efficiency),
+/// `LinkLoad` the capacity of a link at a moment, and the clock shares it between transfers.
 ///
 /// * Attend and AttendBackward are one kernel each: a launch, plus the floating-point operations of their blocks at the
 ///   profile's rates (`KernelRates`). Full blocks and blocks cut by the mask have rates of their own (`KernelWork`).
