@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include "core/base/error.h"
-#include "core/base/format.h"
 
 namespace meshattn {
 namespace {
@@ -15,14 +14,6 @@ TEST(Units, TilesRoundTrip) {
   for (Tile tile : {Tile{1, 1}, Tile{16, 8}, Tile{1, 1024}}) EXPECT_EQ(parse_tile(tile_text(tile), "--tile"), tile);
   for (const char* wrong : {"", "16", "x", "16x", "x8", "16x8x2", "0x8", "-1x8", "16X8", "16 x 8", "4294967297x1"})
     EXPECT_THROW(std::ignore = parse_tile(wrong, "--tile"), InvalidInput) << wrong;
-}
-
-TEST(Units, TimesHaveTheUnitOfTheirSize) {
-  EXPECT_EQ(time_text(0), "0.000 ms");
-  EXPECT_EQ(time_text(1.5e-6), "1.500 us");
-  EXPECT_EQ(time_text(0.9999999e-3), "1.000 ms");
-  EXPECT_EQ(time_text(-5e-3), "-5.000 ms");
-  EXPECT_EQ(time_text(-2), "-2.000 s");
 }
 
 TEST(Units, RanksAreListsAndRanges) {

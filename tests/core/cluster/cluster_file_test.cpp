@@ -5,79 +5,19 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <cmath>
-#include <fstream>
 #include <random>
 
 #include "core/base/error.h"
+#include "tests/support/topology_folder.h"
 
-namespace meshattn {
+namespace meshattn::testing {
 namespace {
 
-using testing::HasSubstr;
+using ::testing::HasSubstr;
 
 const std::filesystem::path kTopologies = std::filesystem::path(MESHATTN_SOURCE_DIR) / "topologies";
 
-constexpr std::string_view kGpu =
-    "[gpu]\n"
-    "memory_GB = 80  # sheet\n"
-    "hbm_GBps = 3000 # sheet\n"
-    "combine_efficiency = 0.5 # assumed: a guess\n"
-    "launch_us = 4   # here\n"
-    "[attention]\n"
-    "point = forward full bf16 q 1024 kv 4096 heads 64/8 dim 128 500 TFLOPs # paper\n";
-
-constexpr std::string_view kCluster =
-    "# a cluster\n"
-    "[cluster]\n"
-    "gpu = g\n"
-    "[node]\n"
-    "gpus = 8             # sheet\n"
-    "[link]\n"
-    "bandwidth_GBps = 100 # sheet\n"
-    "efficiency = 0.5     # https://example.org/#measured\n"
-    "startup_us = 2       # assumed: as elsewhere\n";
-
-constexpr std::string_view kNic =
-    "[nic]\n"
-    "bandwidth_GBps = 50  # sheet\n"
-    "efficiency = 0.9     # sheet\n"
-    "startup_us = 0       # definition\n";
-
-/// A folder of topologies with one GPU and one cluster, gone afterwards.
-class ClusterFile : public testing::Test {
- protected:
-  ClusterFile() {
-    const auto* info = testing::UnitTest::GetInstance()->current_test_info();
-    directory_ = std::filesystem::path(testing::TempDir()) / (std::string("meshattn_") + info->name());
-    std::filesystem::create_directories(directory_ / "clusters");
-    std::filesystem::create_directories(directory_ / "gpus");
-  }
-  ~ClusterFile() override { std::filesystem::remove_all(directory_); }
-
-  Cluster read(std::string_view cluster, std::string_view gpu, const std::vector<std::string>& settings = {}) {
-    std::ofstream(directory_ / "clusters/c.ini", std::ios::binary) << cluster;
-    std::ofstream(directory_ / "gpus/g.ini", std::ios::binary) << gpu;
-    return read_cluster("c", directory_, settings);
-  }
-  std::string error_of(std::string_view cluster, std::string_view gpu, const std::vector<std::string>& settings = {}) {
-    try {
-      (void)read(cluster, gpu, settings);
-    } catch (const InvalidInput& error) {
-      return error.what();
-    }
-    return "no error";
-  }
-
-  std::filesystem::path directory_;
-};
-
-/// `text` with its first `from` made `to`.
-std::string with(std::string_view text, std::string_view from, std::string_view to) {
-  std::string changed(text);
-  const std::size_t at = changed.find(from);
-  EXPECT_NE(at, std::string::npos) << from;
-  return changed.replace(at, from.size(), to);
-}
+class ClusterFile : public TopologyFolder {};
 
 TEST_F(ClusterFile, UnitsAndEfficienciesAreMultipliedOut) {
   const Cluster c = read(std::string(kCluster) + std::string(kNic), kGpu);
@@ -229,11 +169,11 @@ TEST_F(ClusterFile, AWrongSettingNamesWhatIsPossible) {
 TEST_F(ClusterFile, AnUnknownNameListsTheClusters) {
   EXPECT_THAT(
       [] { (void)read_cluster("ideal-8x5", kTopologies); },
-      testing::ThrowsMessage<InvalidInput>(HasSubstr("unknown cluster 'ideal-8x5': did you mean 'ideal-8x50'?")));
+      ::testing::ThrowsMessage<InvalidInput>(HasSubstr("unknown cluster 'ideal-8x5': did you mean 'ideal-8x50'?")));
   EXPECT_THAT([] { (void)read_cluster("elsewhere/x.ini", kTopologies); },
-              testing::ThrowsMessage<InvalidInput>(HasSubstr("cluster 'elsewhere/x.ini': no such file")));
+              ::testing::ThrowsMessage<InvalidInput>(HasSubstr("cluster 'elsewhere/x.ini': no such file")));
   EXPECT_THAT([] { (void)read_cluster("x", "no-such-directory"); },
-              testing::ThrowsMessage<InvalidInput>(HasSubstr("no-such-directory")));
+              ::testing::ThrowsMessage<InvalidInput>(HasSubstr("no-such-directory")));
   (void)read(kCluster, kGpu);
   EXPECT_EQ(read_cluster((directory_ / "clusters/c.ini").string(), directory_).name, "c");
 }
@@ -298,22 +238,6 @@ TEST_F(ClusterFile, NumbersMayHaveAnUncertainty) {
               HasSubstr("a count, which has no uncertainty"));
 }
 
-TEST_F(ClusterFile, KernelsMayHaveTails) {
-  const std::string gpu = with(kGpu, "[attention]\n", "sms = 132  # sheet\n[attention]\ntail = backward 2.1  # here\n");
-  const Cluster c = read(kCluster, gpu);
-  EXPECT_EQ(c.gpu.sms, 132);
-  EXPECT_EQ(c.gpu.tail(Pass::kForward), 0.5);
-  EXPECT_EQ(c.gpu.tail(Pass::kBackward), 2.1);
-  const Cluster batched = read(kCluster, with(kGpu, "bf16 q", "bf16 batch 3 q"));
-  EXPECT_EQ(batched.gpu.attention.front().batch, 3);
-  EXPECT_EQ(batched.gpu.attention.front().q_tokens, 1024);
-  for (auto [tail, wrong] : {std::pair{"backward", "write it as 'forward 2.1'"},
-                             {"sideways 1", "unknown pass 'sideways'"},
-                             {"backward -1", "from 0 to 1000 is possible"},
-                             {"backward 2.1  # twice\ntail = backward 2", "a second tail of backward kernels"}})
-    EXPECT_THAT(error_of(kCluster, with(gpu, "backward 2.1", tail)), HasSubstr(wrong)) << tail;
-}
-
 TEST_F(ClusterFile, ExchangesMayTakeSms) {
   const std::string gpu = with(kGpu, "[attention]\n", "sms = 132  # sheet\n[attention]\n");
   EXPECT_EQ(read(kCluster, gpu, {"link.sms=16"}).node.link_sms, 16);
@@ -323,23 +247,6 @@ TEST_F(ClusterFile, ExchangesMayTakeSms) {
   EXPECT_THAT(error_of(kCluster, gpu, {"link.sms=132"}), HasSubstr("take 132 SMs of the 132 that g has"));
   EXPECT_THAT(error_of(kCluster, gpu, {"link.sms=1.5"}), HasSubstr("'sms' must be a whole number from 0"));
   EXPECT_THAT(error_of(kCluster, gpu, {"link.sms=16 +- 8"}), HasSubstr("'sms' is a count, which has no uncertainty"));
-}
-
-TEST_F(ClusterFile, LargeMessagesMayTakeLongerToStart) {
-  const auto text = [](std::string_view lines) {
-    return with(kCluster, "startup_us = 2 ", fmt::format("{}startup_us = 2 ", lines));
-  };
-  const Cluster c = read(text("startup = 1e6 bytes 30 us  # here\nstartup = 1000 bytes 3 us  # here\n"), kGpu);
-  ASSERT_EQ(c.node.link_startups.size(), 2u);
-  EXPECT_DOUBLE_EQ(c.node.link_startups[0].bytes, 1000);
-  EXPECT_DOUBLE_EQ(c.node.link_startups[1].seconds, 30e-6);
-  EXPECT_EQ(c.figures.at("link.startup 1e6 bytes 30 us").source, "here");
-  for (const char* startup : {"1e6 bytes 30", "1e6 B 30 us", "0 bytes 30 us", "1e6 bytes nan us", "1e6 bytes 1e99 us"})
-    EXPECT_THAT(error_of(text(fmt::format("startup = {}  # x\n", startup)), kGpu),
-                testing::StartsWith((directory_ / "clusters/c.ini").string() + ":9: "))
-        << startup;
-  EXPECT_THAT(error_of(text("startup = 1e6 bytes 3 us # a\nstartup = 1000000 bytes 4 us # b\n"), kGpu),
-              HasSubstr(":10: a second start-up of messages of 1000000 bytes"));
 }
 
 TEST_F(ClusterFile, GpusMayHangOnCpus) {
@@ -373,30 +280,5 @@ TEST_F(ClusterFile, WhatComputeTakesFromLinksAndHowFastGradientsAreSummedMayBeSa
   EXPECT_THAT(error_of(kCluster, kGpu, {"link.busy_efficiency=0"}), HasSubstr("busy_efficiency"));
 }
 
-TEST_F(ClusterFile, AFrameworkIsAFileOfItsOwn) {
-  std::filesystem::create_directories(directory_ / "frameworks");
-  std::ofstream(directory_ / "frameworks/f.ini") << "[framework]\nmerge_bytes = 38 # counted\nhost_us = 20 # here\n";
-  (void)read(kCluster, kGpu);
-  const std::vector<std::string> settings{"framework.part_bytes=8"};
-  const Cluster c = read_cluster("c", directory_, settings, "f");
-  EXPECT_EQ(c.gpu.framework.merge_bytes, 38);
-  EXPECT_EQ(c.gpu.framework.gradient_bytes, 12);
-  EXPECT_EQ(c.gpu.framework.part_bytes, 8);
-  EXPECT_DOUBLE_EQ(c.gpu.framework.host_s, 20e-6);
-  EXPECT_EQ(c.figures.at("framework.merge_bytes").source, "counted");
-  EXPECT_EQ(read(kCluster, kGpu, {"framework.merge_bytes=20"}).gpu.framework.merge_bytes, 20);
-  EXPECT_FALSE(c.gpu.framework.late_exchanges);
-  EXPECT_FALSE(c.figures.contains("attention.point"));
-  EXPECT_FALSE(c.figures.contains("fabric.kind"));  // the file has no source for it
-  EXPECT_FALSE(c.figures.contains("cluster.gpu"));  // a name, nothing that a prediction could be off by
-  EXPECT_FALSE(read(kCluster, kGpu, {"framework.exchanges=early"}).gpu.framework.late_exchanges);
-  const Cluster late = read(kCluster, kGpu, {"framework.exchanges=late"});
-  EXPECT_TRUE(late.gpu.framework.late_exchanges);
-  EXPECT_EQ(late.figures.at("framework.exchanges").value, "late");
-  EXPECT_THAT(error_of(kCluster, kGpu, {"framework.exchanges=never"}),
-              HasSubstr("unknown exchanges of framework 'never': possible are early, late"));
-  EXPECT_THROW((void)read_cluster("c", directory_, {}, "g"), InvalidInput);
-}
-
 }  // namespace
-}  // namespace meshattn
+}  // namespace meshattn::testing

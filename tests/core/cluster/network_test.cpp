@@ -2,38 +2,21 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
-#include <map>
-#include <set>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
 
 #include "core/base/error.h"
+#include "tests/support/routes.h"
 
-namespace meshattn {
+namespace meshattn::testing {
 namespace {
 
-using testing::ElementsAre;
-using testing::HasSubstr;
-
-/// Nodes of 4 GPUs with a 400 GB/s port and a 50 GB/s NIC each.
-Cluster cluster(Fabric fabric = {}) {
-  Cluster c;
-  c.node = {.gpus = 4,
-            .link_bytes_per_s = 400e9,
-            .link_startup_s = 1e-6,
-            .gpus_per_nic = 1,
-            .nic_bytes_per_s = 50e9,
-            .nic_startup_s = 3e-6};
-  c.fabric = fabric;
-  return c;
-}
-
-std::vector<std::string> names(const Network& network, int from, int to) {
-  std::vector<std::string> names;
-  for (LinkId link : network.route(from, to)) names.push_back(network.links()[link].name);
-  return names;
-}
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 
 /// Seconds of a message alone on its route: start-up + bytes / slowest link.
 double alone_s(const Network& network, Rank from, Rank to, double bytes) {
@@ -81,52 +64,6 @@ TEST(Network, GpusShareANic) {
   const Network network(c, 8);
   EXPECT_THAT(names(network, 0, 7), ElementsAre("node 0 nic 0 out", "node 1 nic 1 in"));
   EXPECT_THAT(names(network, 1, 6), ElementsAre("node 0 nic 0 out", "node 1 nic 1 in"));
-}
-
-TEST(Network, FatTreeCrossesTrunksBetweenLeavesOnly) {
-  const Network network(cluster({Fabric::Kind::kFatTree, 2, 4}), 16);
-  EXPECT_THAT(names(network, 0, 7), ElementsAre("node 0 nic 0 out", "node 1 nic 3 in"));
-  EXPECT_THAT(names(network, 5, 8), ElementsAre("node 1 nic 1 out", "leaf 0 up", "leaf 1 down", "node 2 nic 0 in"));
-  // 2 nodes × 4 NICs × 50 GB/s / 4
-  EXPECT_EQ(network.links()[network.route(5, 8).links[1]].bytes_per_s, 100e9);
-}
-
-TEST(Network, RailsCrossTheSpineBetweenRailsAndGroups) {
-  const Network network(cluster({Fabric::Kind::kRail, 2, 4}), 16);
-  EXPECT_THAT(names(network, 1, 5), ElementsAre("node 0 nic 1 out", "node 1 nic 1 in"));
-  EXPECT_THAT(names(network, 1, 6),
-              ElementsAre("node 0 nic 1 out", "rail 1 of group 0 up", "rail 2 of group 0 down", "node 1 nic 2 in"));
-  EXPECT_THAT(names(network, 1, 9),
-              ElementsAre("node 0 nic 1 out", "rail 1 of group 0 up", "rail 1 of group 1 down", "node 2 nic 1 in"));
-  // 2 nodes × 50 GB/s / 4
-  EXPECT_EQ(network.links()[network.route(1, 6).links[1]].bytes_per_s, 25e9);
-}
-
-/// Every fabric: no link twice on a way, a way and its return share none, and every link has a name of its own.
-TEST(Network, DirectionsAreApart) {
-  for (auto kind : {Fabric::Kind::kNonBlocking, Fabric::Kind::kFatTree, Fabric::Kind::kRail})
-    for (int gpus_per_switch : {0, 1, 2, 4})
-      for (int gpus_per_nic : {1, 2, 4}) {
-        Cluster c = cluster({kind, 2, 2});
-        c.node.gpus_per_switch = gpus_per_switch;
-        c.node.switch_bytes_per_s = 1e9;
-        c.node.gpus_per_nic = gpus_per_nic;
-        const Network network(c, 20);  // the last leaf is half filled
-        std::set<std::string> all;
-        for (const Link& link : network.links()) EXPECT_TRUE(all.insert(link.name).second) << link.name;
-        std::set<LinkId> used;
-        for (int from = 0; from < network.gpus(); ++from)
-          for (int to = 0; to < network.gpus(); ++to) {
-            if (from == to) continue;
-            const Route there = network.route(from, to), back = network.route(to, from);
-            std::set<LinkId> both;
-            for (const Route& route : {there, back})
-              for (LinkId link : route.span()) both.insert(link);
-            EXPECT_EQ(static_cast<int>(both.size()), there.count + back.count) << from << " " << to;
-            used.insert(both.begin(), both.end());
-          }
-        EXPECT_EQ(used.size(), network.links().size());
-      }
 }
 
 TEST(Network, OneNodeMayBePartFilledAndOneGpuNeedsNoLinks) {
@@ -185,46 +122,6 @@ TEST(Network, RefusesWhatDoesNotFit) {
   EXPECT_THAT(refusal(cluster({Fabric::Kind::kFatTree, 2, 0}), 8), HasSubstr("oversubscription 0"));
 }
 
-/// Leaves of a node of two NICs, with 8 spines: a message takes the same of them up and down, that of its two NICs. All
-/// of them together pass what a leaf did.
-TEST(Network, MessagesTakeOnePathEach) {
-  Cluster c = cluster({Fabric::Kind::kFatTree, 1, 1});
-  c.node.gpus_per_nic = 2;
-  const Network spread(c, 16);
-  c.fabric.paths = 8;
-  const Network network(c, 16);
-  double up_bytes_per_s = 0;
-  for (const Link& link : network.links())
-    if (link.name.starts_with("leaf 0 up")) up_bytes_per_s += link.bytes_per_s;
-  EXPECT_DOUBLE_EQ(up_bytes_per_s, spread.links()[spread.route(0, 4).links[1]].bytes_per_s);
-  for (Rank from = 0; from < 16; ++from)
-    for (Rank to = 0; to < 16; ++to) {
-      if (from / 4 == to / 4) continue;
-      const std::vector<std::string> way = names(network, from, to);
-      ASSERT_EQ(way.size(), 4u);
-      EXPECT_EQ(way[1], fmt::format("leaf {} up to spine {}", from / 4, way[1].back()));
-      EXPECT_EQ(way[2], fmt::format("leaf {} down from spine {}", to / 4, way[1].back()));
-      EXPECT_EQ(names(network, from / 2 * 2, to / 2 * 2), way);
-    }
-}
-
-/// 64 nodes of one NIC each, a leaf each: 4,032 pairs over 32 spines are 126 each, give or take 11 (a binomial's √(n
-/// p)).
-TEST(Network, PathsAreTakenEvenly) {
-  Cluster c = cluster({Fabric::Kind::kFatTree, 1, 1, 32});
-  c.node.gpus = 1;
-  const Network network(c, 64);
-  std::map<std::string, int> pairs;
-  for (Rank from = 0; from < 64; ++from)
-    for (Rank to = 0; to < 64; ++to)
-      if (from != to) {
-        const std::string up = names(network, from, to)[1];
-        ++pairs[up.substr(up.find("spine"))];
-      }
-  ASSERT_EQ(pairs.size(), 32u);
-  for (const auto& [spine, number] : pairs) EXPECT_NEAR(number, 126, 5 * 11) << spine;
-}
-
 /// 1 µs to start, 5 µs for 1 MB, 2 µs for 3 MB: half of the way is 3 µs; beyond the largest as that; between nodes
 /// apart.
 TEST(Network, StartUpMayDependOnTheSize) {
@@ -247,13 +144,9 @@ TEST(Network, GpusOnCpusMeetAtTheirRoots) {
   Cluster c;
   c.node = {.gpus = 4, .link_bytes_per_s = 10e9, .gpus_per_root = 2, .root_bytes_per_s = 3e9};
   const Network network(c, 4);
-  const auto crossed = [&](Rank from, Rank to) {
-    std::vector<std::string> names;
-    for (LinkId link : network.route(from, to)) names.push_back(network.links()[link].name);
-    return names;
-  };
-  EXPECT_THAT(crossed(0, 1), testing::ElementsAre("gpu 0 out", "node 0 root 0", "gpu 1 in"));
-  EXPECT_THAT(crossed(0, 3), testing::ElementsAre("gpu 0 out", "node 0 root 0", "node 0 root 1", "gpu 3 in"));
+  const auto crossed = [&](Rank from, Rank to) { return names(network, from, to); };
+  EXPECT_THAT(crossed(0, 1), ::testing::ElementsAre("gpu 0 out", "node 0 root 0", "gpu 1 in"));
+  EXPECT_THAT(crossed(0, 3), ::testing::ElementsAre("gpu 0 out", "node 0 root 0", "node 0 root 1", "gpu 3 in"));
   const Route route = network.route(0, 1);
   const Link& root = network.links()[route.links[1]];
   EXPECT_EQ(root.capacity(4, true), 40e9);
@@ -272,16 +165,12 @@ TEST(Network, SwitchesOnCpusMeetAtTheirRoots) {
             .gpus_per_root = 4,
             .root_bytes_per_s = 3e9};
   const Network network(c, 8);
-  const auto crossed = [&](Rank from, Rank to) {
-    std::vector<std::string> names;
-    for (LinkId link : network.route(from, to)) names.push_back(network.links()[link].name);
-    return names;
-  };
-  EXPECT_THAT(crossed(0, 1), testing::ElementsAre("gpu 0 out", "gpu 1 in"));
-  EXPECT_THAT(crossed(1, 2), testing::ElementsAre("gpu 1 out", "node 0 switch 0 out", "node 0 switch 1 in",
-                                                  "node 0 root 0", "gpu 2 in"));
-  EXPECT_THAT(crossed(7, 0), testing::ElementsAre("gpu 7 out", "node 0 switch 3 out", "node 0 switch 0 in",
-                                                  "node 0 root 1", "node 0 root 0", "gpu 0 in"));
+  const auto crossed = [&](Rank from, Rank to) { return names(network, from, to); };
+  EXPECT_THAT(crossed(0, 1), ::testing::ElementsAre("gpu 0 out", "gpu 1 in"));
+  EXPECT_THAT(crossed(1, 2), ::testing::ElementsAre("gpu 1 out", "node 0 switch 0 out", "node 0 switch 1 in",
+                                                    "node 0 root 0", "gpu 2 in"));
+  EXPECT_THAT(crossed(7, 0), ::testing::ElementsAre("gpu 7 out", "node 0 switch 3 out", "node 0 switch 0 in",
+                                                    "node 0 root 1", "node 0 root 0", "gpu 0 in"));
   c.node.gpus_per_switch = 4;
   c.node.gpus_per_root = 2;
   EXPECT_THROW(Network(c, 8), InvalidInput);  // a switch hangs on one CPU
@@ -294,7 +183,7 @@ TEST(Network, SharesOfOneDevice) {
   const Route route = network.route(3, 1);
   std::vector<std::string> names;
   for (LinkId link : route) names.push_back(network.links()[link].name);
-  EXPECT_THAT(names, testing::ElementsAre("gpu 3 out", "node 0 shared", "gpu 1 in"));
+  EXPECT_THAT(names, ::testing::ElementsAre("gpu 3 out", "node 0 shared", "gpu 1 in"));
   EXPECT_EQ(network.links()[route.links[1]].bytes_per_s, 15e9);
   EXPECT_TRUE(network.compute_speed_varies());
   EXPECT_EQ(network.processor_share(1), 1);
@@ -307,4 +196,4 @@ TEST(Network, SharesOfOneDevice) {
 }
 
 }  // namespace
-}  // namespace meshattn
+}  // namespace meshattn::testing

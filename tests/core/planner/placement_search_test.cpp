@@ -27,12 +27,6 @@ std::string refusal(Grid grid, Tile tile, int inner, int gpus_per_node) {
   return "accepted";
 }
 
-TEST(Placement, LinearIsRankOnGpuOfTheSameNumber) {
-  EXPECT_EQ(linear_placement(3).gpu, (std::vector<int>{0, 1, 2}));
-  EXPECT_THROW((void)linear_placement(0), InvalidInput);
-  EXPECT_THROW((void)linear_placement(65'537), InvalidInput);
-}
-
 TEST(Placement, GridsDivideTheTileAndFillANode) {
   EXPECT_THAT(grids_of({16, 16}, 1, 8), ElementsAre(Grid{1, 8}, Grid{2, 4}, Grid{4, 2}, Grid{8, 1}));
   EXPECT_THAT(grids_of({2, 128}, 1, 8), ElementsAre(Grid{1, 8}, Grid{2, 4}));
