@@ -5,7 +5,7 @@
 #include "core/cluster/cluster.h"
 #include "core/problem/problem.h"
 
-/// A GPU whose rates a test can work out, and problems to ask it about.
+// A GPU profile with known rates, and problems to apply it to.
 namespace meshattn::testing {
 
 inline Problem problem(std::int64_t seq, int ranks, Mask mask = Mask::kFull, Pass pass = Pass::kForward,
@@ -17,7 +17,7 @@ inline AttentionPoint point(Pass pass, KernelMask mask, std::int64_t tokens, dou
   return {pass, mask, Dtype::kBf16, tokens, tokens, 32, 8, 128, 1, tflops * 1e12, "test"};
 }
 
-/// Rates that grow with the length, other ones for each pass and mask.
+/// A profile whose rates grow with the length and differ by pass and mask.
 inline GpuProfile measured() {
   GpuProfile gpu;
   gpu.name = "test";

@@ -16,7 +16,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// An empty folder of its own.
+/// A temporary folder.
 class ReportFile : public testing::Test {
  protected:
   ReportFile() : folder_(fs::temp_directory_path() / ("meshattn_report_file_" + std::to_string(getpid()))) {
@@ -57,7 +57,7 @@ TEST_F(ReportFile, LeavesNothingBehindWhenWritingFails) {
   EXPECT_EQ(files(), 1);
 }
 
-/// A signal that ends a program comes when the file is whole.
+/// A signal that ends a program arrives after the file is complete.
 TEST_F(ReportFile, ASignalThatComesWhileItIsWrittenWaits) {
   for (int signal : {SIGINT, SIGTERM, SIGHUP}) {
     const std::string name = path(std::to_string(signal));

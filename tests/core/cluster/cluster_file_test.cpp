@@ -31,7 +31,7 @@ TEST_F(ClusterFile, UnitsAndEfficienciesAreMultipliedOut) {
   EXPECT_EQ(c.node.nic_startup_s, 0);
   EXPECT_EQ(c.fabric.kind, Fabric::Kind::kNonBlocking);
   EXPECT_DOUBLE_EQ(c.gpu.combine_bytes_per_s, 1500e9);     // 3000 · 0.5
-  EXPECT_DOUBLE_EQ(c.gpu.accumulate_bytes_per_s, 1500e9);  // as that
+  EXPECT_DOUBLE_EQ(c.gpu.accumulate_bytes_per_s, 1500e9);  // the same if not given
   EXPECT_EQ(c.node.link_efficiency_during_compute, 1);
   EXPECT_DOUBLE_EQ(c.gpu.launch_s, 4e-6);
   ASSERT_EQ(c.gpu.attention.size(), 1u);
@@ -52,7 +52,7 @@ TEST_F(ClusterFile, WindowsLineEndsAndNoLineEndAtTheEndAreRead) {
 }
 
 struct Mistake {
-  std::string_view from, to;           ///< in the cluster file, or, if not found there, in the GPU's
+  std::string_view from, to;           ///< in the cluster file or, if not found there, in the GPU profile
   std::vector<std::string_view> says;  ///< parts of the message
 };
 
@@ -143,7 +143,7 @@ TEST_F(ClusterFile, ASettingMakesAFabricNonBlocking) {
   const std::string tree = std::string(kCluster) + std::string(kNic) +
                            "[fabric]\nkind = rail\nnodes_per_leaf = 4 # s\noversubscription = 2 # s\n";
   EXPECT_EQ(read(tree, kGpu).fabric.kind, Fabric::Kind::kRail);
-  const Cluster c = read(tree, kGpu, {"fabric.kind=non-blocking"});  // what the file says of its leaves is moot
+  const Cluster c = read(tree, kGpu, {"fabric.kind=non-blocking"});  // its leaves in the file are ignored
   EXPECT_EQ(c.fabric.kind, Fabric::Kind::kNonBlocking);
   EXPECT_EQ(c.fabric.nodes_per_leaf, 0);
   EXPECT_THAT(error_of(tree, kGpu, {"fabric.paths=1025"}), HasSubstr("paths 1025 must be from 1 to 1024"));
@@ -242,7 +242,7 @@ TEST_F(ClusterFile, ExchangesMayTakeSms) {
   const std::string gpu = with(kGpu, "[attention]\n", "sms = 132  # sheet\n[attention]\n");
   EXPECT_EQ(read(kCluster, gpu, {"link.sms=16"}).node.link_sms, 16);
   EXPECT_EQ(read(kCluster, gpu, {"link.sms=0"}).node.link_sms, 0);  // a copy engine
-  EXPECT_EQ(read(kCluster, kGpu, {"link.sms=16"}).gpu.sms, 0);      // a GPU of which they are not known loses none
+  EXPECT_EQ(read(kCluster, kGpu, {"link.sms=16"}).gpu.sms, 0);      // unknown: it loses none
   EXPECT_EQ(read(fmt::format("{}{}", kCluster, kNic), gpu, {"nic.sms=2"}).node.nic_sms, 2);
   EXPECT_THAT(error_of(kCluster, gpu, {"link.sms=132"}), HasSubstr("take 132 SMs of the 132 that g has"));
   EXPECT_THAT(error_of(kCluster, gpu, {"link.sms=1.5"}), HasSubstr("'sms' must be a whole number from 0"));

@@ -34,7 +34,8 @@ TEST(Fabric, RailsCrossTheSpineBetweenRailsAndGroups) {
   EXPECT_EQ(network.links()[network.route(1, 6).links[1]].bytes_per_s, 25e9);
 }
 
-/// Every fabric: no link twice on a way, a way and its return share none, and every link has a name of its own.
+/// In every fabric a route has no link twice, a route and its return share none, every link is used and its name is
+/// unique.
 TEST(Fabric, DirectionsAreApart) {
   for (auto kind : {Fabric::Kind::kNonBlocking, Fabric::Kind::kFatTree, Fabric::Kind::kRail})
     for (int gpus_per_switch : {0, 1, 2, 4})
@@ -61,8 +62,8 @@ TEST(Fabric, DirectionsAreApart) {
       }
 }
 
-/// Leaves of a node of two NICs, with 8 spines: a message takes the same of them up and down, that of its two NICs. All
-/// of them together pass what a leaf did.
+/// Leaves of one node with two NICs, and 8 spines: a message goes up to and down from one spine, chosen by its NICs.
+/// All paths of a leaf together have the bandwidth of its trunk.
 TEST(Fabric, MessagesTakeOnePathEach) {
   Cluster c = cluster({Fabric::Kind::kFatTree, 1, 1});
   c.node.gpus_per_nic = 2;
@@ -84,8 +85,7 @@ TEST(Fabric, MessagesTakeOnePathEach) {
     }
 }
 
-/// 64 nodes of one NIC each, a leaf each: 4,032 pairs over 32 spines are 126 each, give or take 11 (a binomial's √(n
-/// p)).
+/// 64 nodes with one NIC and one leaf each: 4,032 pairs over 32 spines are 126 ± 11 each (binomial, √(n p)).
 TEST(Fabric, PathsAreTakenEvenly) {
   Cluster c = cluster({Fabric::Kind::kFatTree, 1, 1, 32});
   c.node.gpus = 1;

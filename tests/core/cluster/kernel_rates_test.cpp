@@ -30,9 +30,9 @@ TEST(KernelRates, EveryPointIsReproduced) {
   }
 }
 
-/// Points at 1,024, 4,096 and 32,768 tokens: 400, 480 and 600 TFLOP/s. Operations take 1/400 + k (1/L − 1/1,024), with
-/// k (1/1,024 − 1/4,096) = 1/400 − 1/480: at 2,048 tokens two thirds of the way, at 512 four thirds beyond it; and so
-/// on.
+/// Points at 1,024, 4,096 and 32,768 tokens: 400, 480 and 600 TFLOP/s. An operation takes 1/400 + k (1/L − 1/1,024)
+/// with k (1/1,024 − 1/4,096) = 1/400 − 1/480: 2,048 tokens are two thirds of the way to 4,096, and 512 tokens lie four
+/// thirds of it before the first point.
 TEST(KernelRates, TheTimeOfAnOperationIsLinearInTheInverseLength) {
   const GpuProfile gpu = measured();
   const CostModel cost(gpu, problem(1 << 20, 8));
@@ -41,18 +41,18 @@ TEST(KernelRates, TheTimeOfAnOperationIsLinearInTheInverseLength) {
   };
   EXPECT_NEAR(rate(cost, 2048, 2048), 1 / (1 / 400.0 - 2 / 3.0 * (1 / 400.0 - 1 / 480.0)), 1e-6);
   EXPECT_NEAR(rate(cost, 8192, 8192), 1 / (1 / 480.0 - 4 / 7.0 * (1 / 480.0 - 1 / 600.0)), 1e-6);
-  EXPECT_NEAR(rate(cost, 1024, 4096), 480, 1e-6);  // a tile runs over keys, whatever the queries
+  EXPECT_NEAR(rate(cost, 1024, 4096), 480, 1e-6);  // the length is the number of keys
   EXPECT_NEAR(rate(CostModel(gpu, problem(1 << 20, 8, Mask::kFull, Pass::kBackward)), 4096, 1024) * 2.5, 360, 1e-6);
-  EXPECT_NEAR(rate(cost, 1 << 20, 1 << 20), 600, 1e-6);  // the last point's
+  EXPECT_NEAR(rate(cost, 1 << 20, 1 << 20), 600, 1e-6);  // the rate of the last point
   EXPECT_NEAR(rate(cost, 512, 512), 1 / (1 / 400.0 + 4 / 3.0 * (1 / 400.0 - 1 / 480.0)), 1e-6);
   EXPECT_DOUBLE_EQ(cost.best_flops_per_s(), 600e12);
   EXPECT_DOUBLE_EQ(CostModel(gpu, problem(1 << 20, 8, Mask::kFull, Pass::kBackward)).best_flops_per_s(), 450e12);
   GpuProfile one = gpu;
   one.attention = {point(Pass::kForward, KernelMask::kFull, 1024, 400)};
-  EXPECT_NEAR(rate(CostModel(one, problem(1 << 20, 8)), 256, 256), 100, 1e-6);  // a quarter of the only point's
+  EXPECT_NEAR(rate(CostModel(one, problem(1 << 20, 8)), 256, 256), 100, 1e-6);  // a quarter of the only point's rate
 }
 
-/// 500, then 400, then 600 TFLOP/s: shorter than the first point it does not get faster than that.
+/// Points of 500, 400 and 600 TFLOP/s: a kernel shorter than the first point is not faster than it.
 TEST(KernelRates, BelowTheFirstPointRatesDoNotRise) {
   GpuProfile gpu;
   for (auto [tokens, rate] : {std::pair{1024, 500.0}, {4096, 400.0}, {16384, 600.0}})
@@ -61,8 +61,8 @@ TEST(KernelRates, BelowTheFirstPointRatesDoNotRise) {
   EXPECT_NEAR(flops(512.0 * 512 * 32, 128, Pass::kForward) / seconds / 1e12, 500, 1e-6);
 }
 
-/// A pair takes ∝ dim / rate: 64 / 400 = 0.16 and 128 / 480 = 0.2667, so 0.2133 at 96 and 0.1067 at 32. At 256 it would
-/// take 0.48: a rate of 533, which is above the best point.
+/// The time of a pair is ∝ dim / rate: 64 / 400 = 0.16 and 128 / 480 = 0.2667, so 0.2133 at 96 and 0.1067 at 32. At 256
+/// it would be 0.48, a rate of 533, above the best point.
 TEST(KernelRates, TheTimeOfAPairIsLinearInTheHeadDim) {
   GpuProfile gpu;
   gpu.attention = {point(Pass::kForward, KernelMask::kFull, 4096, 400),
@@ -76,8 +76,8 @@ TEST(KernelRates, TheTimeOfAPairIsLinearInTheHeadDim) {
   }
 }
 
-/// Of points of one head dim and dtype those of the nearest number of heads count, and only then those that share keys
-/// alike; of one length their mean.
+/// Among points of one head dim and dtype the nearest number of heads decides, then the nearest number of heads per
+/// kv-head. Points of equal length are averaged.
 TEST(KernelRates, PointsOfTheNearestHeadsCount) {
   GpuProfile gpu;
   for (auto [heads, kv_heads, queries, rate] :
@@ -115,9 +115,9 @@ TEST(KernelRates, TheNearestSeriesStandsForOneThatIsNotThere) {
   EXPECT_NEAR(rate(p, KernelMask::kFull), 480, 1e-6);
   p.shape.head_dim = 80;  // a quarter of the way from 64 to 128: a pair takes 3/4 · 64/100 + 1/4 · 128/480
   EXPECT_NEAR(rate(p, KernelMask::kFull), 80 / (0.75 * 64 / 100 + 0.25 * 128 / 480), 1e-6);
-  EXPECT_NEAR(rate(p, KernelMask::kCausal), 420, 1e-6);  // there is no causal point of 64: the mask comes first
-  p.shape.head_dim = 256;  // a pair that took less at 128 than at 64 does not take still less: as long as at 128
-  EXPECT_NEAR(rate(p, KernelMask::kFull), 600, 1e-6);  // which is beyond the best point
+  EXPECT_NEAR(rate(p, KernelMask::kCausal), 420, 1e-6);  // no causal point of 64: the mask comes first
+  p.shape.head_dim = 256;                              // a pair takes less at 128 than at 64, but not less still at 256
+  EXPECT_NEAR(rate(p, KernelMask::kFull), 600, 1e-6);  // limited by the best point
   p.shape = problem(1 << 20, 8).shape;
   p.shape.dtype = Dtype::kFp16;
   EXPECT_NEAR(rate(p, KernelMask::kFull), 222, 1e-6);
@@ -126,8 +126,8 @@ TEST(KernelRates, TheNearestSeriesStandsForOneThatIsNotThere) {
   EXPECT_NEAR(rate(p, KernelMask::kCausal), 222, 1e-6);  // full stands for causal
 }
 
-/// Causal rates are half of the full ones at 1,024 tokens and 0.9 of them at 4,096; 2,048 is two thirds of the way, so
-/// 0.7667 of the 500 there. Below the first point nothing is known of the full mask either: as the causal points go on.
+/// Causal rates are 0.5 of the full ones at 1,024 tokens and 0.9 of them at 4,096. At 2,048, two thirds of the way,
+/// they are 0.7667 of the 500 there. Below the first point they follow the causal points alone.
 TEST(KernelRates, CausalRatesFollowTheFullOnes) {
   GpuProfile gpu;
   for (auto [mask, tokens, rate] : {std::tuple{KernelMask::kFull, 1024, 400.0},
@@ -146,7 +146,8 @@ TEST(KernelRates, CausalRatesFollowTheFullOnes) {
   EXPECT_NEAR(rate(512), 1 / (1 / 200.0 + 4 / 3.0 * (1 / 200.0 - 1 / 540.0)), 1e-6);
 }
 
-/// 1,024 tiles on 100 SMs are 10.24 waves: as full blocks 11 of them; of others half a wave idles, or as many as said.
+/// 1,024 thread blocks on 100 SMs are 10.24 waves: 11 for full blocks; for others 10.24 and the idle tail, half a wave
+/// or the profile's.
 TEST(KernelRates, TheEndOfAKernelIdles) {
   GpuProfile gpu;
   gpu.attention_flops_per_s = 1e12;
@@ -154,11 +155,11 @@ TEST(KernelRates, TheEndOfAKernelIdles) {
   gpu.tails[Pass::kBackward] = 2;
   for (Pass pass : {Pass::kForward, Pass::kBackward}) {
     const CostModel cost(gpu, problem(1 << 20, 8, Mask::kFull, pass));
-    const double alone = flops(4096.0 * 4096 * 32, 128, pass) / 1e12;  // 4,096 / 128 tiles of 32 heads
+    const double alone = flops(4096.0 * 4096 * 32, 128, pass) / 1e12;  // 4,096 / 128 thread blocks of 32 heads
     EXPECT_NEAR(cost.attention_s(4096.0 * 4096, 4096, 4096, KernelMask::kFull), alone * 11 / 10.24, 1e-12);
     EXPECT_NEAR(cost.attention_s(4096.0 * 4096, 4096, 4096, KernelMask::kCausal),
                 alone * (1 + (pass == Pass::kForward ? 0.5 : 2) / 10.24), 1e-12);
-    // Tiles are of queries forward and of keys backward: twice as many of either do not change the other's.
+    // Queries forward and keys backward make thread blocks: twice as many of the others do not change their number.
     const double queries = cost.attention_s(8192.0 * 4096, 8192, 4096, KernelMask::kFull);
     EXPECT_NEAR(queries, 2 * alone * (pass == Pass::kForward ? 21 / 20.48 : 11 / 10.24), 1e-12);
   }
@@ -178,7 +179,7 @@ TEST(KernelRates, EveryPointIsReproducedWithItsOwnEnd) {
   }
 }
 
-/// Neither more queries nor more keys, with few heads or many, take less; nothing is faster than the best rate.
+/// More queries or keys never take less time, with few heads or many; nothing is faster than the best rate.
 TEST(KernelRates, MoreWorkNeverTakesLess) {
   for (const std::string& name : cluster_names(kTopologies))
     for (Pass pass : {Pass::kForward, Pass::kBackward})

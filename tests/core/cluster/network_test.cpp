@@ -76,7 +76,7 @@ TEST(Network, OneNodeMayBePartFilledAndOneGpuNeedsNoLinks) {
   EXPECT_THAT(refusal(one_node, 8), HasSubstr("has no network, it is one box of 4 GPUs"));
 }
 
-/// Ranks 0 … 7 on GPUs 7 … 0: what was said of GPU g holds of rank 7 − g, and links keep the names of GPUs.
+/// Ranks 0 … 7 on GPUs 7 … 0: rank r has the routes of GPU 7 − r. Links are named after GPUs.
 TEST(Network, SpeaksOfRanksWhereverTheySit) {
   const Network network(cluster(), Placement{"reversed", {7, 6, 5, 4, 3, 2, 1, 0}});
   EXPECT_THAT(names(network, 6, 5), ElementsAre("gpu 1 out", "gpu 2 in"));
@@ -122,8 +122,7 @@ TEST(Network, RefusesWhatDoesNotFit) {
   EXPECT_THAT(refusal(cluster({Fabric::Kind::kFatTree, 2, 0}), 8), HasSubstr("oversubscription 0"));
 }
 
-/// 1 µs to start, 5 µs for 1 MB, 2 µs for 3 MB: half of the way is 3 µs; beyond the largest as that; between nodes
-/// apart.
+/// Start-ups of 1 µs, 5 µs for 1 MB and 2 µs for 3 MB: 3 µs for 0.5 MB, 2 µs beyond 3 MB. Those between nodes differ.
 TEST(Network, StartUpMayDependOnTheSize) {
   Cluster c;
   c.node = {.gpus = 2, .link_bytes_per_s = 1e9, .link_startup_s = 1e-6, .nic_bytes_per_s = 1e9, .nic_startup_s = 7e-6};
@@ -138,8 +137,8 @@ TEST(Network, StartUpMayDependOnTheSize) {
   }
 }
 
-/// GPUs on the ports of two CPUs: a message crosses the roots of both ends, once where they are one. A root bears all
-/// its ports of as many pairs as two a GPU, and less of more.
+/// GPUs under two root complexes: a message crosses the roots of both ends, or the one root of both. A root serves two
+/// pairs per GPU at the rate of all its ports, and more pairs at a lower one.
 TEST(Network, GpusOnCpusMeetAtTheirRoots) {
   Cluster c;
   c.node = {.gpus = 4, .link_bytes_per_s = 10e9, .gpus_per_root = 2, .root_bytes_per_s = 3e9};
@@ -151,11 +150,11 @@ TEST(Network, GpusOnCpusMeetAtTheirRoots) {
   const Link& root = network.links()[route.links[1]];
   EXPECT_EQ(root.capacity(4, true), 40e9);
   EXPECT_EQ(root.capacity(5, true), 3e9);
-  c.node.root_bytes_per_s = 50e9;  // never less of few than of many
+  c.node.root_bytes_per_s = 50e9;  // few pairs are never slower than many
   EXPECT_EQ(Network(c, 4).links()[route.links[1]].capacity(1, false), 50e9);
 }
 
-/// Two switches on each of two CPUs: within a switch nothing gets to a CPU.
+/// Two switches under each of two roots: a message under one switch crosses no root.
 TEST(Network, SwitchesOnCpusMeetAtTheirRoots) {
   Cluster c;
   c.node = {.gpus = 8,
@@ -173,7 +172,7 @@ TEST(Network, SwitchesOnCpusMeetAtTheirRoots) {
                                                     "node 0 root 1", "node 0 root 0", "gpu 0 in"));
   c.node.gpus_per_switch = 4;
   c.node.gpus_per_root = 2;
-  EXPECT_THROW(Network(c, 8), InvalidInput);  // a switch hangs on one CPU
+  EXPECT_THROW(Network(c, 8), InvalidInput);  // a switch is under one root
 }
 
 TEST(Network, SharesOfOneDevice) {

@@ -15,7 +15,7 @@ namespace {
 
 const std::filesystem::path kTopologies = std::filesystem::path(MESHATTN_SOURCE_DIR) / "topologies";
 
-/// What the data sheets promise at most: of the GPU, of its link and of its NIC in each direction.
+/// Peak rates of the data sheets: of the GPU, of its link and of its NIC in each direction.
 struct Promise {
   double bf16_flops_per_s;  ///< dense, without sparsity
   double memory_bytes;
@@ -32,7 +32,7 @@ const std::map<std::string, Promise> kPromises = {
     {"pcie-a100", {312e12, 80e9, 2039e9, 31.6e9, 0}},
 };
 
-/// A cluster, or CLUSTER/PROFILE: with another profile of its GPU.
+/// A cluster by name, or "CLUSTER/PROFILE" with another profile of its GPU.
 Cluster cluster_of(const std::string& name) {
   const std::size_t slash = name.find('/');
   if (slash == std::string::npos) return read_cluster(name, kTopologies);

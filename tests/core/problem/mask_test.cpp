@@ -62,7 +62,7 @@ TEST(Mask, BlocksAreWhatTheDefinitionLeaves) {
   }
 }
 
-/// W keys for every query but the first W − 1, which see 1 … W − 1. D documents of L: L(L+1)/2 each.
+/// A window gives every query W keys, but the first W − 1 queries 1 … W − 1. A document of L tokens has L(L+1)/2 pairs.
 TEST(Mask, PairsOfAMillionTokensAreCountedInClosedForm) {
   constexpr std::int64_t kTokens = 1 << 20, kWindow = 4096, kLength = kTokens / 64;
   Problem p{{kTokens, kTokens, 1, 1, 1, 1, Dtype::kBf16}, {true, kWindow, {}}};
@@ -93,7 +93,8 @@ TEST(Documents, SpansHaveASixteenthOfTheTokensAndTheRestJoinsTheLast) {
   EXPECT_THAT(spans({9, 1, 150}), ElementsAre(10, 160));
   EXPECT_THAT(spans({9, 2, 140, 9}), ElementsAre(11, 160));  // 9 are too few for a span
   EXPECT_THAT(spans({}), ElementsAre());
-  EXPECT_EQ(Documents(Lengths(1000, 7)).span_ends().size(), 15u);  // 63 documents reach 437.5 tokens: 15 times, 55 left
+  EXPECT_EQ(Documents(Lengths(1000, 7)).span_ends().size(),
+            15u);  // 63 documents exceed 437.5 tokens: 15 spans, 55 documents left
 }
 
 std::string refusal(const Mask& mask, std::int64_t seq_q, std::int64_t seq_kv,

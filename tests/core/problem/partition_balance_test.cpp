@@ -28,28 +28,29 @@ double balance_of(Partition partition, Tile tile, const Mask& mask = Mask::kCaus
   return *std::ranges::max_element(pairs) * n / total_pairs(p);
 }
 
-/// Every off-diagonal block of zigzag chunks is half a block, and so is the diagonal but for its own tokens, of which
-/// every rank has one block: all ranks have the same.
+/// The mask leaves half of every off-diagonal block of zigzag chunks, and a little more of the diagonal blocks, one per
+/// rank: all ranks have equal work.
 TEST(PartitionBalance, ZigzagIsEvenForEveryTile) {
   for (int n : {2, 3, 8, 16})
     for (Tile tile : tiles_of(n)) EXPECT_DOUBLE_EQ(balance_of(Partition::kZigzag, tile), 1) << tile.rows;
 }
 
-/// The last of n contiguous chunks attends n − 1 full blocks and half its own; the mean is n/2: (2n − 1)/n, 1.94
-/// for 16. With a tile a×b it is rank n − a that attends as much: the last a chunks of queries to chunks 0, a, …, n − a
-/// of keys.
+/// The last of n contiguous chunks attends n − 1 full blocks and half its own, the mean is n/2 blocks: the ratio is
+/// (2n − 1)/n, 1.94 for 16. With a tile a×b rank n − a has as much work: the last a chunks of queries by chunks 0, a,
+/// …, n − a of keys.
 TEST(PartitionBalance, ContiguousLoadsTheLastRankTwiceTheMean) {
   EXPECT_NEAR(balance_of(Partition::kContiguous, {1, 16}), 31.0 / 16, 2e-3);
   for (Tile tile : tiles_of(16)) EXPECT_NEAR(balance_of(Partition::kContiguous, tile), 31.0 / 16, 2e-3) << tile.rows;
 }
 
-/// A striped block has half its pairs, more or less half its diagonal: 1 ± 1/tokens of a chunk (64 here).
+/// The mask leaves half of a striped block, give or take half its diagonal: a ratio within 1 ± 1/64 for 64-token
+/// chunks.
 TEST(PartitionBalance, StripedIsEvenUpToADiagonal) {
   for (Tile tile : tiles_of(16)) EXPECT_LE(balance_of(Partition::kStriped, tile), 1 + 1.0 / 64) << tile.rows;
 }
 
-/// Documents that are spans of their own are each a zigzag of their own. Two to a span fill the first and the second
-/// half of its 2n runs: run r of the one and run n−1−r of the other, together as long for every rank.
+/// Each document that is a span is a zigzag of its own. Two documents in a span fill the first and the second half of
+/// its 2n runs: run r of one and run n−1−r of the other, together equally long for every rank.
 TEST(PartitionBalance, DocumentZigzagIsEvenForEqualDocuments) {
   for (int n : {2, 4, 8})
     for (std::int64_t count : {1, 2, 4, 8, 16, 32})

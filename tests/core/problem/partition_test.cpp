@@ -10,7 +10,7 @@
 namespace meshattn {
 namespace {
 
-/// Whatever the partition, cuts, documents and prefix: every cell has a token, and every token one cell.
+/// For any partition, cuts, documents and prefix every cell has a token and every token is in one cell.
 TEST(Partition, EveryTokenIsInExactlyOneCell) {
   std::mt19937 random(1);
   for (int i = 0; i < 2000; ++i) {
@@ -35,8 +35,8 @@ TEST(Partition, EveryTokenIsInExactlyOneCell) {
   }
 }
 
-/// 24 tokens on 2 ranks: documents of 8 and 16 make two spans of 4 runs each; rank 0 has runs 0 and 3 of both. In order
-/// it has the first half of both.
+/// 24 tokens on 2 ranks: documents of 8 and 16 tokens are two spans. Contiguous: rank 0 has the first half of both.
+/// Zigzag: it has runs 0 and 3 of the 4 runs of both.
 TEST(Partition, DocumentsAreDealtEachForItself) {
   const std::vector<std::int64_t> lengths{8, 16};
   Problem p{{24, 24, 1, 1, 1, 1, Dtype::kBf16}, {true, 0, Documents(lengths)}, Partition::kDocumentContiguous};
@@ -51,7 +51,7 @@ TEST(Partition, DocumentsAreDealtEachForItself) {
   for (Cell cell = 0; cell < p.cells(); ++cell) EXPECT_EQ(p.q_run(cell), expected[cell]) << cell;
 }
 
-/// Cuts follow their piece, and a cut of a striped chunk keeps the stride.
+/// The cuts of a piece are consecutive cells. Those of a striped chunk keep its stride.
 TEST(Partition, CutsArePartsOfTheirPiece) {
   Problem p{{24, 24, 1, 1, 1, 1, Dtype::kBf16}, Mask::kCausal, Partition::kStriped, Pass::kForward, 2, 3};
   ASSERT_EQ(p.pieces(), 3);

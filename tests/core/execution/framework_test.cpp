@@ -18,7 +18,7 @@ using testing::problem;
 
 const std::filesystem::path kTopologies = std::filesystem::path(MESHATTN_SOURCE_DIR) / "topologies";
 
-/// A ring that passes keys on while it attends those that have come.
+/// A ring: each rank forwards keys while it attends those that have arrived.
 Schedule ring_of_four(const Problem& p) {
   OrderedTile plan{{1, 4}, p.pass, {}, 0, 0, 0};
   for (int column = 0; column < 4; ++column) {
@@ -29,8 +29,8 @@ Schedule ring_of_four(const Problem& p) {
   return mesh(p, plan, Dtype::kFp32);
 }
 
-/// Zigzag on 4 ranks: of another's keys, rank 0 uses all of what is left with its second cell, rank 3 some with both.
-/// So each of rank 0's merges is of half its tokens, a part, and each of rank 3's of all.
+/// Zigzag on 4 ranks: rank 0 attends the keys of another rank with its second cell only, rank 3 with both cells. So
+/// each merge covers half the tokens of rank 0, a part of its sum, but all tokens of rank 3.
 TEST(Framework, AFrameworkMovesItsBytes) {
   const Problem p = problem(4096, 4, Mask::kCausal, Pass::kForward, Partition::kZigzag);
   const Schedule s = ring_of_four(p);
@@ -42,7 +42,7 @@ TEST(Framework, AFrameworkMovesItsBytes) {
     for (OpId op = s.ops_begin(r); op < s.ops_end(r); ++op) more_s += with[op] - seconds[op];
     return more_s;
   };
-  const double elements = 1024.0 * 32 * 129;  // of an fp32 sum, its log-sum-exp included
+  const double elements = 1024.0 * 32 * 129;  // elements of an fp32 sum with its log-sum-exp
   gpu.framework.merge_bytes = 38;
   EXPECT_NEAR(more(0), 3 * 26 * elements / 2 / 1e12, 1e-15);
   EXPECT_NEAR(more(3), 3 * 26 * elements / 1e12, 1e-15);
@@ -50,7 +50,7 @@ TEST(Framework, AFrameworkMovesItsBytes) {
   EXPECT_NEAR(more(0), 3 * 8 * elements / 2 / 1e12, 1e-15);
   EXPECT_NEAR(more(3), 0, 1e-15);
   gpu.framework = {.output_bytes = 6};
-  EXPECT_NEAR(more(0), 6 * 1024.0 * 32 * 130 / 1e12, 1e-15);  // the output is in bf16, and has its log-sum-exp
+  EXPECT_NEAR(more(0), 6 * 1024.0 * 32 * 130 / 1e12, 1e-15);  // a bf16 output with its log-sum-exp
   gpu.framework = {.merge_kernels = 9};
   EXPECT_NEAR(more(3), 3 * 8 * gpu.launch_s, 1e-15);
   gpu.framework = {.gradient_kernels = 9};
@@ -59,15 +59,15 @@ TEST(Framework, AFrameworkMovesItsBytes) {
   EXPECT_EQ(more(0), 0);
 }
 
-/// A ring of 4: 1,024 queries of 32 heads are 256 tiles, three waves on 100 SMs, so that a message of the time T of a
-/// kernel starts 2 T / 3 after the kernel that it is beside and ends when the next one starts: 2 T / 3 and T each,
-/// three times, then the last kernel, its merge and the cast. On SMs of which nothing is said they start together.
+/// A ring of 4: 1,024 queries of 32 heads are 256 thread blocks, three waves on 100 SMs. A message that takes as long
+/// as a kernel, T, starts 2 T / 3 after the kernel beside it and ends T later, when the next kernel starts. Three of
+/// these precede the last kernel, its merge and the cast. If the number of SMs is unknown, both start together.
 TEST(Framework, ALateExchangeRunsBesideTheLastWave) {
   const Problem p = problem(4096, 4);
   const Schedule s = ring_of_four(p);
   Cluster c;
   c.gpu = measured();
-  c.gpu.combine_bytes_per_s = 5e12;  // so that merging takes less than two waves
+  c.gpu.combine_bytes_per_s = 5e12;  // merging takes less than two waves
   for (auto [sms, late] : {std::pair{100, true}, {256, true}, {0, true}, {100, false}}) {
     c.gpu.sms = sms;
     c.gpu.framework.late_exchanges = late;
@@ -82,9 +82,9 @@ TEST(Framework, ALateExchangeRunsBesideTheLastWave) {
   }
 }
 
-/// A ring of 4: four kernels and the cast of their sum, a second of the host each; of the last one all is issued after
-/// 5 s, to the nanosecond, whatever SMs exchanges take. A host that needs less than a kernel takes is ahead of all:
-/// nothing waits for it. Nothing that it does makes a kernel longer.
+/// A ring of 4: four kernels and the cast of their sum take the host a second each, so the last one is issued after 5
+/// s, to the nanosecond, whatever SMs exchanges take. A host that takes less than a kernel does is always ahead, and
+/// nothing waits for it. The host never makes a kernel longer.
 TEST(Framework, NothingStartsBeforeItsHostHasIssuedIt) {
   const Problem p = problem(4096, 4);
   const Schedule s = ring_of_four(p);
@@ -106,8 +106,8 @@ TEST(Framework, NothingStartsBeforeItsHostHasIssuedIt) {
   EXPECT_EQ(makespan_s(0.4 * free_s / 4, &ahead), free_s);
 }
 
-/// Stripes on 4 ranks: of a later rank's stripe no first query sees a key, and no last key is seen: all but one of the
-/// 1,024 tokens are merged, a part. Rank 3 sees something of all others with every query.
+/// Stripes on 4 ranks: the first query of a rank sees no key of a later rank's stripe, so that a merge covers 1,023 of
+/// 1,024 tokens, a part of the sum. Every query of rank 3 sees keys of all other ranks.
 TEST(Framework, AStripeIsMergedButForOneToken) {
   for (Pass pass : {Pass::kForward, Pass::kBackward}) {
     const Problem p = problem(4096, 4, Mask::kCausal, pass, Partition::kStriped);
@@ -119,13 +119,13 @@ TEST(Framework, AStripeIsMergedButForOneToken) {
     double more[4] = {};
     for (Rank r : {0, 3})
       for (OpId op = s.ops_begin(r); op < s.ops_end(r); ++op) more[r] += with[op] - seconds[op];
-    const double elements = 32.0 * 129;  // of a token: O and its log-sum-exp; gradients are summed in place
+    const double elements = 32.0 * 129;  // per token: O and its log-sum-exp; gradients are summed in place
     EXPECT_NEAR(more[0], pass == Pass::kForward ? 3 * 8 * 1023 * elements / 1e12 : 0, 1e-14) << name_of(pass);
     EXPECT_NEAR(more[3], 0, 1e-14) << name_of(pass);
   }
 }
 
-/// Two chunks of a Ulysses place are rows of one sum: merged together they are all of it, no parts.
+/// The two chunks of a Ulysses slot are rows of one sum: merged together they are the whole sum, not a part.
 TEST(Framework, RowsOfOneSumAreMergedTogether) {
   const Problem p = problem(8192, 8);
   const Cluster cluster = read_cluster("ideal-8x50", kTopologies);
@@ -137,10 +137,10 @@ TEST(Framework, RowsOfOneSumAreMergedTogether) {
   EXPECT_EQ(CostModel(gpu, p).times(s).seconds, seconds);
 }
 
-/// Ulysses on 4 ranks: of a rank's 1,024 tokens Q (32 heads) and KV (8 heads) of 256 bytes a head are copied before,
-/// and as much after; and of O (and its log-sum-exp) the three quarters that come back; all read and written. With 2
-/// heads of keys: both before, and after the one that a rank keeps, and one of each other rank. In a ring nothing is
-/// exchanged by heads, nor where heads go one slice after the other.
+/// Ulysses on 4 ranks: the Q (32 heads) and KV (8 heads) of a rank's 1,024 tokens, 256 bytes per head, are copied
+/// before the exchange and as much after it; of O with its log-sum-exp, the three quarters that come back. All is read
+/// and written. With 2 kv-heads both are copied before, and after it the one that a rank keeps and one of each other
+/// rank. A ring exchanges nothing by heads, nor does Ulysses that sends one slice of heads after the other.
 TEST(Framework, WhatIsExchangedByHeadsIsCopied) {
   constexpr double kHead = 1024.0 * 256, kOutputs = 2 * 32.0 * 3 / 4 * 1024 * (256 + 4);
   struct Case {
@@ -161,7 +161,7 @@ TEST(Framework, WhatIsExchangedByHeadsIsCopied) {
             .schedule;
     GpuProfile gpu = measured();
     const std::vector<double> seconds = CostModel(gpu, p).times(s).seconds;
-    for (auto [layout, rate] : {std::pair{0.5e12, 0.5e12}, {5e12, 1e12}}) {  // no faster than merging
+    for (auto [layout, rate] : {std::pair{0.5e12, 0.5e12}, {5e12, 1e12}}) {  // not faster than merging
       gpu.framework.layout_bytes_per_s = layout;
       const std::vector<double> with = CostModel(gpu, p).times(s).seconds;
       for (Rank rank = 0; rank < 4; ++rank) {
