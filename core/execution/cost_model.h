@@ -14,9 +14,12 @@ namespace meshattn {
 
 class AccumulatorTraffic;
 
-/// Turns the compute ops of a schedule into seconds on one GPU, and is the only place that does. The time of an
-/// exchange is not found here: `Network` has start-ups and bandwidths (a NIC's already times its efficiency),
-/// `LinkLoad` the capacity of a link at a moment, and the clock shares it between transfers.
+/// Turns the compute ops of a schedule into seconds on one GPU, and is the only place that does.
+///
+/// The time of an exchange is found while the schedule is stepped through: `Network` has the start-up of a message and
+/// the bandwidth of each link on its route, `LinkLoad` the bandwidth that a link has left at a moment, and the clock
+/// shares it between transfers. The efficiency of a link or NIC is a factor of its bandwidth from the reading of the
+/// cluster's file on (core/cluster/cluster_file.h).
 ///
 /// * Attend and AttendBackward are one kernel each: a launch, plus the floating-point operations of their blocks at the
 ///   profile's rates (`KernelRates`). Full blocks and blocks cut by the mask have rates of their own (`KernelWork`).

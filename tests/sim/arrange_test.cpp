@@ -18,7 +18,7 @@ double simulated_s(const Arrangement& arranged, const Cluster& cluster) {
   return testing::simulated_s(make_plan(chosen, network, cost).schedule, network, cost);
 }
 
-/// NICs from slow to fast, one to each GPU or to four: where slices gain much, little, and nothing.
+/// NICs from slow to fast, one for each GPU or one for four, so that slices gain much, little, and nothing.
 TEST(Arrange, SlicesAreNeverSlowerThanNone) {
   int sliced = 0, whole = 0;
   double best = 1;

@@ -17,7 +17,7 @@ namespace {
 using testing::cluster_of;
 using testing::request_of;
 
-/// Estimate over simulated time.
+/// Estimated over simulated makespan.
 double ratio(const PlanRequest& request, const Network& network, const GpuProfile& gpu) {
   const CostModel cost(gpu, request.problem);
   const Plan plan = make_plan(request, network, cost);
@@ -35,7 +35,7 @@ TEST(EstimateAndSimulation, AgreeOnEveryTileOfTheFullMask) {
           << name_of(pass) << ' ' << tile.rows << 'x' << tile.columns;
 }
 
-/// The estimate's worst deviation from the simulation, and whose it is.
+/// The largest deviation of an estimate from the simulation, and its request.
 struct Worst {
   double off = 0;
   std::string whose;
@@ -53,7 +53,8 @@ struct Worst {
   }
 };
 
-/// Not a law, for max-min is not equal shares: 0.00 % at worst when this was written. Causal: ranks differ.
+/// No law, for equal shares are not max-min fair: the worst deviation was 0.00 % when this was written. Under a causal
+/// mask ranks differ.
 TEST(EstimateAndSimulation, AgreeOnPlacementsOfAMaskThatMakesRanksDiffer) {
   const Cluster cluster = cluster_of("dgx-h100");
   Worst worst;
@@ -68,8 +69,8 @@ TEST(EstimateAndSimulation, AgreeOnPlacementsOfAMaskThatMakesRanksDiffer) {
   worst.tell();
 }
 
-/// Not a law either: +1.7 % at worst when this was written. Slices on lanes of their own, which meet on NICs of 16 GB/s
-/// that four GPUs share, not all in step.
+/// No law either: the worst deviation was +1.7 % when this was written. Slices have lanes of their own, which share
+/// NICs of 16 GB/s with those of three other GPUs, not all in step.
 TEST(EstimateAndSimulation, AgreeOnSlicesThatShareNics) {
   const Cluster cluster = cluster_of("dgx-h100", {"nic.bandwidth_GBps=16", "node.gpus_per_nic=4"});
   Worst worst;

@@ -14,7 +14,7 @@ namespace {
 
 constexpr double kNever = std::numeric_limits<double>::infinity();
 
-/// One transfer: waits for both exchanges, then for its start-up, then flows.
+/// A transfer. It waits for both of its exchanges, then for its start-up; then its bytes flow.
 struct Flow {
   int posted = 0;
   double flows_from = kNever;
@@ -36,7 +36,7 @@ class ReferenceSimulator {
     return started_[op] && !ended_[op] && !std::holds_alternative<Exchange>(s_.ops[op]);
   }
   [[nodiscard]] bool ready(Rank rank, OpId op) const;
-  /// Whether the host has issued all of an op that computes.
+  /// Whether the host has issued all of a compute op.
   [[nodiscard]] bool issued(OpId op) const {
     return times_.issued_s.empty() || now_ >= times_.issued_s[op] + times_.host_s - 1e-12;
   }
@@ -52,9 +52,9 @@ class ReferenceSimulator {
   const Schedule& s_;
   const Network& network_;
   const OpTimes times_;
-  std::vector<double> left_s_;  ///< by op: compute, at full speed
+  std::vector<double> left_s_;  ///< by op: compute left, in seconds at full speed
   std::vector<Flow> flows_;
-  std::vector<int> makers_left_;  ///< of each value: ops that have still to contribute
+  std::vector<int> makers_left_;  ///< by value: ops that have not contributed yet
   std::vector<bool> started_, ended_;
   Trace trace_;
   double now_ = 0;
@@ -90,14 +90,14 @@ bool ReferenceSimulator::ready(Rank rank, OpId op) const {
   return ready;
 }
 
-/// Of an op that computes: how long, at full speed, until all its tiles are on SMs, if exchanges wait for that.
+/// Time at full speed until the last wave of a compute op begins; 0 if it has, or exchanges do not wait for kernels.
 double ReferenceSimulator::before_last_wave_s(OpId op) const {
   if (times_.last_wave_s.empty()) return 0;
   const double left_s = left_s_[op] - (times_.seconds[op] - times_.last_wave_s[op]);
   return left_s < 1e-14 ? 0 : left_s;
 }
 
-/// Whether a kernel of the rank leaves an exchange no SM, or comes before it.
+/// Whether an exchange waits for a kernel: one listed before it, or one whose last wave has not begun.
 bool ReferenceSimulator::must_wait_for_kernel(Rank rank, OpId exchange) const {
   if (times_.last_wave_s.empty()) return false;
   for (OpId op = s_.ops_begin(rank); op < s_.ops_end(rank); ++op)
@@ -106,7 +106,7 @@ bool ReferenceSimulator::must_wait_for_kernel(Rank rank, OpId exchange) const {
   return false;
 }
 
-/// What is left to a rank's compute by the transfer that takes most of those that run.
+/// Speed of a rank's compute: the largest slow-down by a running transfer, times its share of processors.
 double ReferenceSimulator::speed(Rank rank) const {
   double speed = 1;
   for (OpId op = s_.ops_begin(rank); op < s_.ops_end(rank); ++op)
@@ -125,7 +125,7 @@ double ReferenceSimulator::speed(Rank rank) const {
   return speed * std::min(1.0, network_.processors() / std::max(1, computing));
 }
 
-/// Starts an op if it is time. @returns whether it did.
+/// Starts an op if it can start now. @returns whether it did.
 bool ReferenceSimulator::start(Rank rank, OpId op) {
   if (started_[op] || !ready(rank, op)) return false;
   started_[op] = true;
@@ -137,7 +137,7 @@ bool ReferenceSimulator::start(Rank rank, OpId op) {
   return true;
 }
 
-/// Ends an op if it is time. @returns whether it did.
+/// Ends an op if it can end now. @returns whether it did.
 bool ReferenceSimulator::end(Rank rank, OpId op) {
   if (!started_[op] || ended_[op]) return false;
   if (const auto* exchange = std::get_if<Exchange>(&s_.ops[op])) {
@@ -153,8 +153,8 @@ bool ReferenceSimulator::end(Rank rank, OpId op) {
   return true;
 }
 
-/// One round of what happens at this moment: what ends, then compute that starts, then exchanges. @returns whether
-/// anything did.
+/// One round of events of this moment: ends of ops, then starts of compute ops, then starts of exchanges. @returns
+/// whether there were any.
 bool ReferenceSimulator::settle() {
   bool changed = false;
   for (Flow& f : flows_)
@@ -169,9 +169,10 @@ bool ReferenceSimulator::settle() {
   return changed;
 }
 
-/// Max-min by progressive filling: the link with the least for each of its flows fixes them, and so on.
+/// Max-min fair rates by progressive filling: repeatedly, the link with the least bandwidth per open flow fixes them.
 void ReferenceSimulator::share() {
-  std::vector<std::set<std::pair<LinkId, LinkId>>> pairs(network_.links().size());  // by the ends of their routes
+  std::vector<std::set<std::pair<LinkId, LinkId>>> pairs(
+      network_.links().size());  // by first and last link of their routes
   for (const Flow& f : flows_)
     if (flowing(f))
       for (LinkId link : f.route.span()) pairs[link].insert({f.route.span().front(), f.route.span().back()});
@@ -228,7 +229,7 @@ Trace ReferenceSimulator::run() {
     for (Flow& f : flows_)
       if (flowing(f)) {
         f.bytes_left -= f.rate * (next - now_);
-        if (f.bytes_left < 1e-3) f.bytes_left = 0;  // rounding; a thousandth of a byte takes less than a picosecond
+        if (f.bytes_left < 1e-3) f.bytes_left = 0;  // rounding: a thousandth of a byte takes less than a picosecond
       }
     for (OpId op = 0; op < s_.ops.size(); ++op)
       if (computes(op)) {

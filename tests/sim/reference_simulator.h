@@ -6,8 +6,8 @@
 
 namespace meshattn {
 
-/// What `sim::simulate` should answer, worked out anew without SimGrid and without its passes: time goes from event to
-/// event, every flow at its max-min rate. Slow and plain. @throws SimulationError on a deadlock.
+/// Simulates a schedule by `sim::simulate`'s rules, but without SimGrid and without the engine: from event to event,
+/// every flow at its max-min fair rate. Slow and simple. @throws SimulationError on a deadlock.
 [[nodiscard]] Trace simulate_reference(const Schedule& schedule, const Network& network, const CostModel& cost);
 
 }  // namespace meshattn

@@ -21,7 +21,7 @@ double pick(Random& random, std::initializer_list<double> of) {
   return *(of.begin() + pick(random, 0, static_cast<int>(of.size()) - 1));
 }
 
-/// Any shape of cluster for so many GPUs; figures that make ties and that do not.
+/// A cluster of any shape for this many GPUs, with figures that make ties and figures that do not.
 Cluster random_cluster(Random& random, int gpus) {
   std::vector<int> per_node;
   for (int g = 1; g <= gpus; ++g)
@@ -60,7 +60,7 @@ Cluster random_cluster(Random& random, int gpus) {
   return c;
 }
 
-/// A tile with its two sides on lanes of their own, or on one.
+/// A tile with rows and columns on one lane or on two.
 Schedule random_mesh(Random& random, int ranks) {
   const std::vector<Tile> tiles = tiles_of(ranks);
   const Tile tile = tiles[static_cast<std::size_t>(pick(random, 0, static_cast<int>(tiles.size()) - 1))];
@@ -78,7 +78,7 @@ Schedule random_mesh(Random& random, int ranks) {
 }
 
 /// Rounds of messages of any size between any ranks on any of three lanes, forwarded or not, with blocks between them
-/// and waits upon earlier ops. All ranks list the rounds alike: no deadlock.
+/// and waits for earlier ops. All ranks list the rounds in the same order, so that there is no deadlock.
 Schedule random_rounds(Random& random, int ranks) {
   ScheduleBuilder b({{1000 * ranks, 1000 * ranks, 1, 16, 16, 50, Dtype::kBf16},
                      Mask::kFull,
@@ -118,7 +118,7 @@ Schedule random_rounds(Random& random, int ranks) {
   return s;
 }
 
-/// No schedule is faster than its busiest rank's blocks or its busiest link's bytes.
+/// Checks that no schedule is faster than the blocks of its busiest rank or the bytes of its busiest link.
 double bound(const Schedule& s, const Network& network, const CostModel& cost) {
   double bound = 0;
   const std::vector<double> compute_s = cost.times(s).seconds;

@@ -7,7 +7,7 @@ namespace meshattn {
 
 namespace {
 
-/// When compute is free, and when each hop so far has ended.
+/// The times at which compute is free and at which each hop so far has ended.
 using Ends = std::vector<double>;
 
 bool no_later(const Ends& x, const Ends& y) {
@@ -16,7 +16,7 @@ bool no_later(const Ends& x, const Ends& y) {
   return true;
 }
 
-/// All compute lists of one channel order: for every set of blocks done, the times that none beats in all.
+/// All orders of blocks for one order of hops: for each set of blocks that have run, the times that none dominates.
 class Lists {
  public:
   Lists(Tile tile, const TileCosts& costs, const std::vector<Hop>& channel)
@@ -43,7 +43,7 @@ class Lists {
       if (channel_[hop] == Hop::kRowIn && row > 0 && --row == 0) ends[0] = std::max(ends[0], ends[hop + 1]);
       if (channel_[hop] == Hop::kColumnIn && column > 0 && --column == 0) ends[0] = std::max(ends[0], ends[hop + 1]);
     }
-    if (row > 0 || column > 0) return;  // a hop that it needs waits for other blocks
+    if (row > 0 || column > 0) return;  // a hop that the block needs waits for other blocks
     ends[0] += costs_.block;
     add(done | std::size_t{1} << block, std::move(ends));
   }
@@ -54,7 +54,7 @@ class Lists {
     return true;
   }
 
-  /// Runs the hops that these blocks allow. The first of them waited for the last block, or it would have run before.
+  /// Runs the hops that these blocks allow. The first of them waited for the last block, or it would have run earlier.
   void add(std::size_t done, Ends ends) {
     int rows_out = 0, columns_out = 0;
     for (std::size_t hop = 0; hop < channel_.size(); ++hop) {
@@ -84,7 +84,7 @@ class Lists {
   std::vector<std::vector<Ends>> times_;
 };
 
-/// Calls visit(order) for all sequences of so many hops of each kind.
+/// Calls visit(order) for all sequences of this many hops of each kind.
 template <class Visit>
 void all_orders(std::vector<std::pair<Hop, int>>& left, std::vector<Hop>& order, Visit visit) {
   bool complete = true;
@@ -109,7 +109,7 @@ double exhaustive_makespan(Tile tile, Pass pass, const TileCosts& costs) {
   std::vector<Hop> order;
   double best = std::numeric_limits<double>::infinity();
   all_orders(left, order, [&](const std::vector<Hop>& channel) {
-    // A row leaves after all columns and its own hop (and the other way round): what else is tried cannot end.
+    // A row leaves after all columns and its own hop, a column after all rows: other orders cannot end.
     int rows = 0, columns = 0, rows_out = 0, columns_out = 0;
     for (Hop hop : channel) {
       rows += hop == Hop::kRowIn;

@@ -27,7 +27,7 @@ OrderedTile simple_plan(Tile tile, Pass pass) {
 
 namespace {
 
-/// What of a tile has been issued, and what could be next.
+/// The steps of a tile that have been issued, and those that could be next.
 class RandomPlanner {
  public:
   RandomPlanner(Tile tile, Pass pass, std::mt19937& random)

@@ -28,6 +28,7 @@ inline PlanRequest request_of(int ranks, Tile tile, Pass pass, const Mask& mask)
   return r;
 }
 
+/// Simulated makespan, seconds. @throws SimulationError if the simulation fails.
 inline double simulated_s(const Schedule& schedule, const Network& network, const CostModel& cost) {
   const auto result = sim::simulate_isolated(schedule, network, cost);
   if (const auto* failure = std::get_if<sim::Failure>(&result)) throw SimulationError(failure->reason);

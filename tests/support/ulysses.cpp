@@ -17,7 +17,7 @@ class Ulysses {
   Schedule backward();
 
  private:
-  using Values = std::vector<ValueId>;  ///< one for each rank or chunk
+  using Values = std::vector<ValueId>;  ///< by rank or chunk
 
   [[nodiscard]] Rank ranks() const { return b_.problem().ranks; }
   [[nodiscard]] Dtype dtype() const { return b_.problem().shape.dtype; }
@@ -43,7 +43,7 @@ class Ulysses {
   std::vector<Sent> sent_;  ///< since the last exchange
 };
 
-/// Heads of a slice; key/value heads that any of its query heads needs.
+/// Query heads of a slice, and the key/value heads that they need.
 HeadRange Ulysses::heads_of(Rank slice, Tensor tensor) const {
   const AttentionShape& shape = b_.problem().shape;
   const int size = shape.heads / ranks();
@@ -73,7 +73,7 @@ Ulysses::Values Ulysses::own(Tensor tensor) {
   return values;
 }
 
-/// [j][r]: chunk r as rank j has it: its own with all heads, of another its slice, which is there from the start.
+/// [j][r]: chunk r on rank j: its own with all heads, another one's slice, which is an input.
 std::vector<Ulysses::Values> Ulysses::keep_slices(const Values& own) {
   std::vector<Values> held(own.size(), own);
   const Tensor tensor = b_.value(own[0]).tensor;
@@ -83,7 +83,7 @@ std::vector<Ulysses::Values> Ulysses::keep_slices(const Values& own) {
   return held;
 }
 
-/// As above, but the slices come with the next exchange.
+/// The same, but slices of other chunks arrive with the next exchange.
 std::vector<Ulysses::Values> Ulysses::send_slices(const Values& own) {
   std::vector<Values> held(own.size(), own);
   const Tensor tensor = b_.value(own[0]).tensor;
@@ -93,21 +93,22 @@ std::vector<Ulysses::Values> Ulysses::send_slices(const Values& own) {
   return held;
 }
 
-/// A part of a value with the next exchange. @returns what is made of it.
+/// Sends a part of a value with the next exchange. @returns the value that it makes.
 ValueId Ulysses::send(ValueId source, RegionId part, Rank to) {
   const TransferId t = b_.transfer(source, part, to, 1);
   sent_.push_back({b_.value(source).rank, t});
   return b_.made(t);
 }
 
-/// Of each rank the accumulator of all cells × its slice of heads.
+/// By rank: the accumulator of all cells × its slice of heads.
 Ulysses::Values Ulysses::sums(Tensor tensor) {
   Values sums;
   for (Rank j = 0; j < ranks(); ++j) sums.push_back(b_.declare(j, tensor, all_but(-1, j, tensor), Dtype::kFp32));
   return sums;
 }
 
-/// [r][j]: slice j of chunk r at its owner r. A cast of what is not rank j's own goes home; the rest stays in the sum.
+/// [r][j]: slice j of chunk r at its owner r. Rank j sends a cast of other ranks' chunks; its own stays in the
+/// accumulator.
 std::vector<Ulysses::Values> Ulysses::send_home(const Values& sums) {
   std::vector<Values> home(sums.size(), sums);
   const Tensor tensor = b_.value(sums[0]).tensor;
@@ -119,7 +120,7 @@ std::vector<Ulysses::Values> Ulysses::send_home(const Values& sums) {
   return home;
 }
 
-/// Every rank takes part in what it sends or receives.
+/// Adds the exchanges of all ranks that send or receive.
 void Ulysses::exchange() {
   std::vector<TransferId> mine;
   for (Rank rank = 0; rank < ranks(); ++rank) {
@@ -131,7 +132,7 @@ void Ulysses::exchange() {
   sent_.clear();
 }
 
-/// Hands out what of the sums is each rank's own, and what came home of the rest.
+/// Makes the outputs: each rank's own part of its accumulator, and the parts that others sent to it.
 void Ulysses::hand_out(const Values& sums, const std::vector<Values>& home) {
   const Tensor tensor = b_.value(sums[0]).tensor;
   for (Rank r = 0; r < ranks(); ++r) {

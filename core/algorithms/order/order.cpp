@@ -28,7 +28,7 @@ void check(const TileProblem& problem) {
   const TileCosts& c = problem.costs;
   for (double cost : {c.row_in, c.column_in, c.row_out, c.column_out, c.block})
     if (!(cost >= 0) || cost == std::numeric_limits<double>::infinity())
-      throw InvalidInput("a cost of " + std::to_string(cost) + " orders nothing: costs are finite and not negative");
+      throw InvalidInput("a cost of " + std::to_string(cost) + ": costs must be finite and not negative");
 }
 
 OrderedTile ordered(const TileProblem& problem, const TileBytes& bytes, std::vector<TileStep> steps) {

@@ -48,7 +48,8 @@ struct Rectangle {
 
 using TileStep = std::variant<Hop, Rectangle>;
 
-/// A rule by which a tile is put in order: see order_tile.
+/// A rule by which a tile is put in order: see order_tile. The planner tries all of them unless one is asked for
+/// (core/planner/plan.h).
 enum class Order : std::uint8_t {
   kNaive,     ///< all rows, all columns, then all that leaves
   kGreedy,    ///< the next hop is the one that unlocks most blocks per unit of its cost (greedy.cpp)

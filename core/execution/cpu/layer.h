@@ -36,7 +36,8 @@ template <typename Layer>
     case Tensor::kDelta:
       break;
   }
-  throw InvalidSchedule(std::string(name_of(tensor)) + " is neither given to a layer nor its result");
+  throw InvalidSchedule(std::string(name_of(tensor)) +
+                        " is no tensor of a layer: a schedule neither takes nor returns it");
 }
 
 /// Number of rows (batch × tokens × heads) of a whole tensor.

@@ -25,7 +25,7 @@ std::string describe(Tile tile, Pass pass, const TileCosts& c) {
          std::to_string(c.column_out) + " block " + std::to_string(c.block);
 }
 
-/// Small whole numbers, so that ties and equal times are frequent, or any.
+/// Either small whole numbers, so that ties and equal times are frequent, or any numbers.
 TileCosts random_costs(std::mt19937& random) {
   const bool whole = random() % 2 == 0;
   const auto cost = [&] {
@@ -41,7 +41,7 @@ TileCosts random_costs(std::mt19937& random) {
   return c;
 }
 
-/// Everything happens once, and nothing before what it needs.
+/// Checks that every hop and block happens once, and none before the steps that it needs.
 void expect_complete(const OrderedTile& plan) {
   const auto [a, b] = plan.tile;
   std::vector<int> row_left(static_cast<std::size_t>(a), b), column_left(static_cast<std::size_t>(b), a);
@@ -85,10 +85,10 @@ TEST(Order, NamesGoBothWays) {
   EXPECT_THROW((void)parse_order("fast"), InvalidInput);
 }
 
-// Q 0–1, K 1–3 and Q 3–4 on the channel; row 1 is held for nothing else and runs from 1 to 5, so that O can travel from
-// 5 to 10 and from 10 to 15, while row 2 (5–9) and the own row (9–13) run. No O can leave earlier: its row needs Q and
-// K, and a block after them. To run the own block first, or to fetch both Q before K, delays it.
-TEST(Order, OptimalFindsWhatLeavingRowsFirstMisses) {
+// The channel carries Q 0–1, K 1–3 and Q 3–4. Row 1 runs from 1 to 5, so that O is sent 5–10 and 10–15, while row 2
+// (5–9) and the own row (9–13) run. No O can leave earlier, for its row needs Q and K and a block after them. It leaves
+// later if the own block runs first, or if both Q are fetched before K.
+TEST(Order, OptimalBeatsLeavingRowsFirst) {
   const OrderedTile plan = order_tile({3, 2}, Pass::kForward, Order::kOptimal, {1, 2, 5, 0, 2}, kBytes);
   EXPECT_EQ(plan.makespan, 15);
   EXPECT_EQ(plan.lower_bound, 15);
@@ -128,7 +128,7 @@ TEST(Order, NoBoundExceedsTheExhaustiveSearch) {
   }
 }
 
-TEST(Order, PlansAreCompleteAndOptimalIsTheShortest) {
+TEST(Order, OrdersAreCompleteAndOptimalIsTheShortest) {
   std::mt19937 random(6);
   for (int a = 1; a <= 64; ++a)
     for (int b = 1; a * b <= 64; ++b)
@@ -173,7 +173,7 @@ class Held {
   std::vector<Span> spans_;
 };
 
-/// What one side (rows or columns) holds, from where its lines are received, used and sent.
+/// Memory of the rows or of the columns, from the steps at which they are received, used and sent.
 void add_side(const OrderedTile& plan, bool rows, std::uint64_t in, std::uint64_t sum, std::uint64_t out, Held& held) {
   const auto lines = static_cast<std::size_t>(rows ? plan.tile.rows : plan.tile.columns);
   const std::size_t end = 2 * plan.steps.size();
@@ -194,7 +194,7 @@ void add_side(const OrderedTile& plan, bool rows, std::uint64_t in, std::uint64_
     held.add(received[s], std::max(last[s], s + 1 < lines ? received[s + 1] : 0), in);
   for (std::size_t s = 0; s < lines; ++s) {
     const bool leaves = s > 0 && s < sent.size();
-    const bool combined = s > 1 || out != sum;  // the first leaves as it is, unless it is cast
+    const bool combined = s > 1 || out != sum;  // the first one is not combined unless it is cast
     held.add(first[s], leaves ? sent[s] + (combined ? 0 : 1) : end, sum);
     if (!leaves) continue;
     if (combined) held.add(sent[s], sent[s] + 1, out);
@@ -240,9 +240,9 @@ TEST(Order, KeepsToAMemoryLimitDownToTheLeast) {
           for (int i = 0; i < 3; ++i) expect_limits_kept(tile, pass, order, random_costs(random), bytes);
 }
 
-// While the block of column t runs (in one of the two places), column t + 1 arrives from it in the other; column t + 2
-// need not start before block t has ended, for block t + 1 lasts at least as long as its hop. From the third column on
-// both places are used; beside them only the own row's sum is held.
+// While the block of column t runs, from one buffer, column t + 1 arrives in the other. Column t + 2 need not start
+// before block t has ended, for block t + 1 takes at least as long as its hop. From the third column on both buffers
+// are in use; only the own row's accumulator is held besides.
 TEST(Order, RingHoldsTwoReceivedColumns) {
   for (Order order : kOrders)
     for (double block : {2.0, 3.0, 7.5}) {
@@ -252,8 +252,8 @@ TEST(Order, RingHoldsTwoReceivedColumns) {
     }
 }
 
-// 64×64: neighbours are computed as one, at most about two rectangles for each of the 126 hops that bring something and
-// one for each of the 63 that leave.
+// 64×64: neighbours are computed as one. There are about two rectangles for each of the 126 arrivals and one for each
+// of the 63 departures, at most.
 TEST(Order, FewRectangles) {
   for (Order order : kOrders)
     for (double block : {0.05, 0.2, 0.5, 2.0}) {
@@ -264,17 +264,17 @@ TEST(Order, FewRectangles) {
     }
 }
 
-TEST(Order, RefusesNonsense) {
+TEST(Order, RefusesEmptyTilesAndNegativeCosts) {
   EXPECT_THROW((void)order_tile({0, 4}, Pass::kForward, Order::kNaive, {}, kBytes), InvalidInput);
   EXPECT_THROW((void)order_tile({2, 4}, Pass::kForward, Order::kNaive, {1, -1, 1, 1, 1}, kBytes), InvalidInput);
 }
 
-/// The paper's rule, by hand. 3x3, hops of 1 (Q), 2 (KV), 2 (O), blocks of 1: a Q unlocks as many blocks as there are
-/// KV and costs 1 + 2 with the O that it owes; a KV as many as there are Q and costs 2. With r Q and c KV received, Q
-/// goes first if (c + 1) · 2 ≥ (r + 1) · 3: 2 < 3 KV; 4 ≥ 3 Q; 4 < 6 KV; then the last Q and two O. 4x1, all of 1: at 2
-/// row 1 is done (its block ran from 1 to 2) and row 2's block covers the hop of its O: it leaves before the last Q. At
-/// 3 row 2 is done, but nothing is left to cover its O: the last Q comes first.
-TEST(Order, GreedyTakesWhatUnlocksMost) {
+/// The paper's rule, by hand. 3x3 with hops of 1 (Q), 2 (KV), 2 (O) and blocks of 1: a Q unlocks one block per received
+/// KV and costs 1, and 2 for its O; a KV unlocks one block per received Q and costs 2. With r Q and c KV received, Q
+/// goes first if (c + 1) · 2 ≥ (r + 1) · 3: 2 < 3 KV; 4 ≥ 3 Q; 4 < 6 KV; then the last Q and two O. 4x1 with all costs
+/// 1: at 2 row 1 is done (its block ran from 1 to 2) and row 2's block covers the hop of its O, which leaves before the
+/// last Q. At 3 row 2 is done, but no block covers the hop of its O: the last Q comes first.
+TEST(Order, GreedyTakesTheHopThatUnlocksMost) {
   using enum Hop;
   EXPECT_EQ(greedy_orders({{3, 3}, Pass::kForward, {1, 2, 2, 0, 1}}).front().hops,
             (std::vector{kColumnIn, kRowIn, kColumnIn, kRowIn, kRowOut, kRowOut}));

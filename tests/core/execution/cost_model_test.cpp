@@ -18,7 +18,7 @@ using testing::problem;
 
 const std::filesystem::path kTopologies = std::filesystem::path(MESHATTN_SOURCE_DIR) / "topologies";
 
-/// One kernel: the first `rows` q cells × the first `columns` kv cells, a value each.
+/// One kernel over the first `rows` q cells × the first `columns` kv cells, each a value of its own.
 Schedule one_kernel(const Problem& p, int rows, int columns, std::vector<HeadRange> q_heads = {}) {
   if (q_heads.empty()) q_heads = {{0, p.shape.heads}};
   ScheduleBuilder b(p);
@@ -53,7 +53,7 @@ Schedule one_kernel(const Problem& p, int rows, int columns, std::vector<HeadRan
 
 double kernel_s(const GpuProfile& gpu, const Schedule& s) { return CostModel(gpu, s.problem).times(s).seconds[0]; }
 
-TEST(Cost, TheIdealBlockTakesOneMillisecond) {
+TEST(CostModel, TheIdealBlockTakesOneMillisecond) {
   // 4 · 4,096² · 128 · 32 heads = 274,877,906,944 operations at 274.877906944 TFLOP/s; backward 2.5 times that.
   const Cluster ideal = read_cluster("ideal-8x50", kTopologies);
   Problem p = problem(4096 * 8, 8);
@@ -67,9 +67,9 @@ TEST(Cost, TheIdealBlockTakesOneMillisecond) {
   EXPECT_DOUBLE_EQ(CostModel(ideal.gpu, p).best_flops_per_s(), 274.877906944e12);
 }
 
-TEST(Cost, ARectangleIsOneKernel) {
-  // 4 × 2 cells of 4,096 tokens: one launch. Cut between its tiles it is as fast, but for one more; cut across them, so
-  // that each runs over half as much, slower.
+TEST(CostModel, ARectangleIsOneKernel) {
+  // 4 × 2 cells of 4,096 tokens are one launch. Two kernels of half the queries take as long, plus a launch; two
+  // kernels of half the keys take longer, for they are shorter.
   const GpuProfile gpu = measured();
   for (Pass pass : {Pass::kForward, Pass::kBackward}) {
     const Problem p = problem(4096 * 8, 8, Mask::kFull, pass);
@@ -84,7 +84,7 @@ TEST(Cost, ARectangleIsOneKernel) {
   }
 }
 
-TEST(Cost, HeadsThatAreCutAreCountedOnce) {
+TEST(CostModel, TokensWithSlicedHeadsCountOnce) {
   // The same rows as 32 heads, or as 8 + 24 heads of the same tokens; kv-head k serves q heads 4k … 4k + 3.
   const GpuProfile gpu = measured();
   for (Mask mask : {Mask::kFull, Mask::kCausal}) {
@@ -95,9 +95,9 @@ TEST(Cost, HeadsThatAreCutAreCountedOnce) {
   }
 }
 
-TEST(Cost, CausalBlocksTakeTheirPairsAtTheCausalRate) {
-  // One cell with itself: 4,096 · 4,097 / 2 pairs. Cells {0, 1} × {0, 1}: two such, one full block, one empty, 8,192
-  // long, of the way from 1 / 4,096 to 1 / 32,768 four sevenths: 1 / (1/12 − 4/7 (1/12 − 1/15)) = 420/31.
+TEST(CostModel, CausalBlocksTakeTheirPairsAtTheCausalRate) {
+  // One cell with itself has 4,096 · 4,097 / 2 pairs. Cells {0, 1} × {0, 1} have two such blocks, a full and an empty
+  // one. 1 / 8,192 is four sevenths of the way from 1 / 4,096 to 1 / 32,768: 1 / (1/12 − 4/7 (1/12 − 1/15)) = 420/31.
   const GpuProfile gpu = measured();
   const Problem p = problem(4096 * 8, 8, Mask::kCausal);
   const double half = 4096.0 * 4097 / 2, full = 4096.0 * 4096, operations = 4.0 * 128 * 32;
@@ -107,7 +107,7 @@ TEST(Cost, CausalBlocksTakeTheirPairsAtTheCausalRate) {
               1e-15);
 }
 
-TEST(Cost, OtherBlocksTakeTheirPairsAtTheCausalRate) {
+TEST(CostModel, OtherBlocksTakeTheirPairsAtTheCausalRate) {
   // A cell of 4,096 tokens with itself under a window of 1,024: the first 1,023 queries see 1 … 1,023 keys, the other
   // 3,073 see 1,024. Documents of half a cell under the full mask: two squares of 2,048.
   const GpuProfile gpu = measured();
@@ -118,7 +118,7 @@ TEST(Cost, OtherBlocksTakeTheirPairsAtTheCausalRate) {
   EXPECT_NEAR(kernel_s(gpu, one_kernel(p, 1, 1)), operations * squares / (35 * 12 * 1e12) + gpu.launch_s, 1e-15);
 }
 
-TEST(Cost, AllKernelsOfAMaskTogetherDoTheWholeProblem) {
+TEST(CostModel, AllKernelsOfAMaskTogetherDoTheWholeProblem) {
   GpuProfile gpu;
   gpu.attention_flops_per_s = 1e12;
   for (Partition partition : {Partition::kContiguous, Partition::kStriped, Partition::kZigzag})
@@ -131,7 +131,7 @@ TEST(Cost, AllKernelsOfAMaskTogetherDoTheWholeProblem) {
       }
 }
 
-TEST(Cost, MergingTakesItsBytes) {
+TEST(CostModel, MergingTakesItsBytes) {
   const Problem p = problem(4096, 4);
   ScheduleBuilder b(p);
   const RegionId region = b.chunk_region(0, Tensor::kO);
@@ -149,7 +149,7 @@ TEST(Cost, MergingTakesItsBytes) {
 }
 
 /// Two partial dQ of 1,024 tokens × 32 heads, 512 bytes each in fp32, into one of 256: at the rate of gradients.
-TEST(Cost, SummingGradientsHasARateOfItsOwn) {
+TEST(CostModel, SummingGradientsHasARateOfItsOwn) {
   const Problem p = problem(4096, 4, Mask::kFull, Pass::kBackward);
   ScheduleBuilder b(p);
   const RegionId region = b.chunk_region(0, Tensor::kDQ);
@@ -159,8 +159,9 @@ TEST(Cost, SummingGradientsHasARateOfItsOwn) {
   EXPECT_DOUBLE_EQ(CostModel(measured(), p).times(b.finish()).seconds[0], 1024 * 32 * (2 * 512 + 256) / 0.8e12 + 3e-6);
 }
 
-/// The second rectangle that contributes to a sum pays for merging: the sum is read and written, the contribution read.
-TEST(Cost, ContributingToASumThatHasBegunTakesAMerge) {
+/// The second rectangle that contributes to an accumulator pays for merging: it reads and writes the accumulator and
+/// reads the contribution.
+TEST(CostModel, LaterContributionsAreMerged) {
   for (Pass pass : {Pass::kForward, Pass::kBackward}) {
     const Problem p = problem(4096, 4, Mask::kFull, pass);
     const auto steps = [](std::vector<TileStep> compute) {
@@ -176,11 +177,12 @@ TEST(Cost, ContributingToASumThatHasBegunTakesAMerge) {
       if (std::holds_alternative<Attend>(s.ops[op]) || std::holds_alternative<AttendBackward>(s.ops[op]))
         rectangles.push_back(seconds[op]);
     ASSERT_EQ(rectangles.size(), 2u);
-    // 1,024 tokens × 32 heads: O of 512 bytes + 4 of log-sum-exp a row, dQ of 512; columns are new to both rectangles.
+    // 1,024 tokens × 32 heads: O of 512 bytes + 4 of log-sum-exp a row, dQ of 512; columns begin new accumulators in
+    // both rectangles.
     const double sum_bytes = 1024.0 * 32 * (pass == Pass::kForward ? 516 : 512);
     const double rate = pass == Pass::kForward ? 1e12 : 0.8e12;  // outputs are merged, gradients summed
     EXPECT_NEAR(rectangles[1] - rectangles[0], 3 * sum_bytes / rate + 3e-6, 1e-15);
-    // Merged in several kernels that move 38 bytes of an element of O, not 12; gradients are added as before.
+    // A framework that merges O with 38 bytes per element, not 12; gradients are added as before.
     GpuProfile by_op = measured();
     by_op.framework.merge_bytes = 38;
     const std::vector<double> slower = CostModel(by_op, p).times(s).seconds;
@@ -196,9 +198,9 @@ TEST(Cost, ContributingToASumThatHasBegunTakesAMerge) {
   }
 }
 
-/// The tiles of a rectangle: forward of its queries, backward of its keys, of every head and batch item. 2 × 3 cells of
-/// 1,024 tokens, 32 heads, 3 items on 100 SMs: 1,536 tiles are 15.36 waves, 2,304 are 23.04.
-TEST(Cost, TheTilesOfARectangleAreOfItsOwnSide) {
+/// Thread blocks of a rectangle are of its queries forward and of its keys backward, for every head and batch item. 2 ×
+/// 3 cells of 1,024 tokens, 32 heads, 3 items on 100 SMs: 1,536 are 15.36 waves, 2,304 are 23.04.
+TEST(CostModel, ThreadBlocksAreOfQueriesForwardAndOfKeysBackward) {
   GpuProfile gpu;
   gpu.attention_flops_per_s = 1e12;
   gpu.sms = 100;

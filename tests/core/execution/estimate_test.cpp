@@ -19,7 +19,7 @@ using ::testing::HasSubstr;
 
 constexpr Lane kFirst = 1, kSecond = 2;
 
-/// Two GPUs a node, which share a 50 GB/s NIC; 100 GB/s and 2 µs inside, 5 µs between nodes; 1e12 flop/s.
+/// Nodes of two GPUs that share a NIC of 50 GB/s; 100 GB/s and 2 µs in a node, 5 µs between nodes; 1e12 flop/s.
 Cluster cluster() {
   Cluster c;
   c.gpu.attention_flops_per_s = 1e12;
@@ -48,7 +48,7 @@ Trace estimated(const Schedule& s, Receive receive = Receive::kEarly) {
 
 double seconds_of(Ranks& r) { return estimated(r.finish()).makespan_s; }
 
-/// 2 µs + 10 MB / 100 GB/s inside a node, 5 µs + 10 MB / 50 GB/s between nodes; one lane's messages follow one another.
+/// 2 µs + 10 MB / 100 GB/s in a node, 5 µs + 10 MB / 50 GB/s between nodes. Messages of one lane follow one another.
 TEST(Estimate, AMessageTakesStartUpPlusBytesOverTheSlowestLink) {
   Ranks inside, between, after;
   inside.send(0, 1, kFirst);
@@ -66,8 +66,8 @@ TEST(Estimate, TransfersShareTheirLinks) {
   EXPECT_DOUBLE_EQ(seconds_of(r), 405e-6);
 }
 
-/// As in the simulation: a port of 100 GB/s passes 80 while its GPU computes, for 52 µs. Then 4 MB have come, and the
-/// other 6 take 60 µs more.
+/// As in the simulation: a port of 100 GB/s carries 80 while its GPU computes, for 52 µs. By then 4 MB have arrived;
+/// the other 6 take 60 µs more.
 TEST(Estimate, ComputeSlowsMessagesDown) {
   Cluster c = cluster();
   c.node.link_efficiency_during_compute = 0.8;
@@ -79,7 +79,7 @@ TEST(Estimate, ComputeSlowsMessagesDown) {
   EXPECT_NEAR(estimate(s, Network(c, 4), CostModel(c.gpu, s.problem).times(s)).makespan_s, 112e-6, 1e-12);
 }
 
-/// Two lanes of rank 0 share its NIC until both messages have come, after 5 µs + 20 MB / 50 GB/s; the third is alone.
+/// Two lanes of rank 0 share its NIC until both messages have arrived, at 5 µs + 20 MB / 50 GB/s; the third is alone.
 TEST(Estimate, LanesShareTheirLinksWhileBothSend) {
   Ranks r;
   r.send(0, 2, kFirst), r.send(0, 2, kSecond);
@@ -89,9 +89,9 @@ TEST(Estimate, LanesShareTheirLinksWhileBothSend) {
   EXPECT_DOUBLE_EQ(seconds_of(r), 405e-6 + 205e-6);
 }
 
-/// A (10 MB) flows from 5 µs on. B is behind 4 MB the other way, which take 5 + 80 µs, and its own 5 µs: it flows from
-/// 90 µs on. A has then moved 4.25 MB; both get 25 GB/s, and A's last 5.75 MB end at 90 + 230 = 320 µs. B has moved
-/// 5.75 MB too; its last 4.25 MB, alone, end at 320 + 85 = 405 µs.
+/// A (10 MB) flows from 5 µs on. B waits for 4 MB the other way, 5 + 80 µs, and for its own start-up of 5 µs: it flows
+/// from 90 µs on. A has then moved 4.25 MB. Both get 25 GB/s, and the last 5.75 MB of A arrive at 90 + 230 = 320 µs. B
+/// has moved 5.75 MB too; its last 4.25 MB, alone, arrive at 320 + 85 = 405 µs.
 TEST(Estimate, SharesChangeWhenTransfersComeAndGo) {
   testing::MessageSchedule m(4);
   m.send(0, 2, 10, kFirst), m.send(2, 0, 4, kSecond), m.send(0, 2, 10, kSecond);
@@ -101,10 +101,10 @@ TEST(Estimate, SharesChangeWhenTransfersComeAndGo) {
   EXPECT_DOUBLE_EQ(t.end_s[2], 405e-6);
 }
 
-/// What is not max-min: A and B (10 MB each) leave node 0 by one NIC; B, C and D enter node 2 by one. B, C and D get a
-/// third of 50 GB/s there. Max-min gives A the other two thirds of node 0's NIC; here it gets its half until B is done.
-/// B, C and D end after 5 + 600 µs, A, of 10 MB, after 5 + 400 µs (max-min: 5 + 300).
-TEST(Estimate, DoesNotGiveAwayWhatOthersCannotUse) {
+/// Equal shares are not max-min fair. A and B (10 MB each) leave node 0 by one NIC; B, C and D enter node 2 by one, and
+/// get a third of 50 GB/s there: they take 5 + 600 µs. Max-min fairness gives A the other two thirds of node 0's NIC, 5
+/// + 300 µs; here A gets half of it, 5 + 400 µs.
+TEST(Estimate, GivesUnusedBandwidthToNobody) {
   Ranks r(8);
   r.send(0, 2, kFirst), r.send(1, 4, kFirst), r.send(6, 5, kFirst), r.send(7, 4, kSecond);
   const Schedule s = r.finish();
@@ -113,9 +113,9 @@ TEST(Estimate, DoesNotGiveAwayWhatOthersCannotUse) {
   EXPECT_DOUBLE_EQ(t.end_s[s.ops_begin(1)], 605e-6);
 }
 
-/// Four GPUs on one CPU, each to the three others: 12 pairs, 10 GB/s in all: 2 µs + 12 · 10 MB / 10 GB/s. Round a ring,
-/// 2 µs + 10 MB / 100 GB/s.
-TEST(Estimate, ACpuServesManyPairsWorse) {
+/// Four GPUs under one root complex. All to all are 12 pairs, which share 10 GB/s: 2 µs + 12 · 10 MB / 10 GB/s. In a
+/// ring a message takes 2 µs + 10 MB / 100 GB/s.
+TEST(Estimate, RootComplexIsSlowerForManyPairs) {
   Cluster c = cluster();
   c.node.gpus = c.node.gpus_per_nic = c.node.gpus_per_root = 4;
   c.node.root_bytes_per_s = 10e9;
@@ -143,10 +143,10 @@ TEST(Estimate, AnExchangeEndsWithItsLastTransfer) {
   EXPECT_DOUBLE_EQ(t.end_s[1], 102e-6);  // rank 1
 }
 
-/// Rank 2 computes for a second before it lists the exchange. An executor starts it at once; planned, both ends wait
-/// for that if it brings keys, not if it brings partial results: O of 10 heads is 5 MB and 10,000 · 10 · 4 B of
-/// log-sum-exp.
-TEST(Estimate, PlansWhatBringsNoPartialResultsAfterTheComputeListedBefore) {
+/// Rank 2 computes for 1 s, listed before the exchange. The exchange starts at once if early. As listed, both ends wait
+/// for the compute if it receives keys, but not if it receives partial results: O of 10 heads is 5 MB and 10,000 · 10 ·
+/// 4 B of log-sum-exp.
+TEST(Estimate, AsListedKeysWaitForComputeAndPartialsDoNot) {
   for (const Receive receive : {Receive::kEarly, Receive::kAsListed})
     for (const bool partial : {false, true}) {
       Ranks r;
@@ -163,7 +163,7 @@ TEST(Estimate, PlansWhatBringsNoPartialResultsAfterTheComputeListedBefore) {
     }
 }
 
-TEST(Estimate, SaysWhoWaitsForEver) {
+TEST(Estimate, NamesADeadlock) {
   Ranks crossed;
   const TransferId one = crossed.message(0, 2, kFirst), two = crossed.message(0, 2, kFirst);
   crossed.exchange(0, {one}), crossed.exchange(0, {two});
@@ -176,7 +176,7 @@ TEST(Estimate, SaysWhoWaitsForEver) {
   }
 }
 
-/// If every rank did what rank 0 does, at one price a hop: what the estimate was before it knew any other schedule.
+/// Makespan if every rank ran the ops of rank 0 and every hop had one cost.
 Trace in_step(const Schedule& s, const TileCosts& hops, const CostModel& cost) {
   const auto price = [&](Tensor tensor) {
     if (on_kv_side(tensor)) return is_partial(tensor) ? hops.column_out : hops.column_in;
@@ -204,7 +204,7 @@ Trace in_step(const Schedule& s, const TileCosts& hops, const CostModel& cost) {
 }
 
 /// One node, full mask: all ranks are alike.
-TEST(Estimate, OfRanksThatAreAlikeIsThatOfOneOfThem) {
+TEST(Estimate, EqualsThatOfOneRankIfAllAreAlike) {
   Cluster c = cluster();
   c.node.gpus = 12;
   const Network network(c, 12);

@@ -39,8 +39,8 @@ TEST(TraceDifference, SumsUpKinds) {
   EXPECT_EQ(d.kinds[1].measured_s, 10);
 }
 
-/// The exchange ends last and waited for nothing; the way to it is that of one of its ends, and itself.
-TEST(TraceDifference, ThePathLeadsToWhatEndedLast) {
+/// The exchange ends last. The path to it is that of one of its ends, and the exchange itself.
+TEST(TraceDifference, PathLeadsToTheOpThatEndedLast) {
   const Schedule s = two_ranks();
   const TraceDifference d = difference(s, {{0, 0, 0, 0}, {2, 5, 5, 4}, 5}, {{0, 0, 0, 0}, {3, 4, 4, 3}, 4});
   ASSERT_EQ(d.path.size(), 1u);
@@ -49,7 +49,7 @@ TEST(TraceDifference, ThePathLeadsToWhatEndedLast) {
 }
 
 /// On one lane: rank 0 sends to rank 3 (ops 0 and 5, to 2), rank 1 to rank 2 (ops 2 and 4, to 4); then rank 0 sends to
-/// rank 1 (ops 1 and 3, to 9): that waited for what rank 1 was at, longer than for what its own rank was at.
+/// rank 1 (ops 1 and 3, to 9), which waits longer for the other op of rank 1 than for that of rank 0.
 TEST(TraceDifference, AnExchangeWaitsForBothItsEnds) {
   MessageSchedule m(4);
   m.send(0, 3, 10);
@@ -64,7 +64,7 @@ TEST(TraceDifference, AnExchangeWaitsForBothItsEnds) {
   EXPECT_EQ(ops, (std::vector<OpId>{2, 1}));
 }
 
-/// A compute op of the path had waited for the op before it, and for nothing that ended later.
+/// A compute op on the path waited for the op before it, and for no op that ended later.
 void expect_longest_waits(const Schedule& s, const Trace& measured, const std::vector<PathStep>& path) {
   const Dependencies dependencies(s);
   for (std::size_t i = 0; i < path.size(); ++i) {
@@ -78,9 +78,9 @@ void expect_longest_waits(const Schedule& s, const Trace& measured, const std::v
   }
 }
 
-/// On every schedule and any two clusters: measured steps add up to the makespan, simulated ones to the end of the last
-/// op; no step is negative as measured; a step waits for the one before, through a lane, a value or an exchange.
-TEST(TraceDifference, TheStepsAreAllOfTheDifference) {
+/// For every schedule and any two clusters: measured steps add up to the makespan, and simulated ones to the end of the
+/// last op; no measured step is negative; each step waits for the one before, by a lane, a value or an exchange.
+TEST(TraceDifference, StepsAddUpToTheDifference) {
   Cluster slow;
   slow.gpu.attention_flops_per_s = 1e12;
   slow.node = {.gpus = 4, .link_bytes_per_s = 20e9, .link_startup_s = 3e-6};

@@ -25,15 +25,15 @@ Schedule schedule_of(const Problem& problem, Tile tile, Dtype wire) {
   return mesh(problem, order_tile(tile, problem.pass, Order::kNaive, {1, 1, 1, 1, 1}, {}), wire);
 }
 
-/// Nodes of so many GPUs.
+/// A cluster with this many GPUs per node.
 Network network_of(int ranks, int gpus_per_node) {
   Cluster c;
   c.node = {.gpus = gpus_per_node, .link_bytes_per_s = 1, .nic_bytes_per_s = 1};
   return Network(c, ranks);
 }
 
-/// Chunks that a rank receives under the full mask, g query heads to a KV head. A partial that travels in fp32 counts
-/// twice, in bf16 once (w).
+/// Chunks that a rank receives under the full mask, with g query heads per KV head. A partial counts twice if it is
+/// sent in fp32, once in bf16 (w).
 ///   forward   a−1 hops of Q (1) and O (w), b−1 hops of KV (2/g)
 ///   backward  a−1 hops of Q, dO (2) and dQ (w), b−1 hops of KV (2/g) and dKV (2w/g)
 double closed_form(const Case& c, Tile tile) {
@@ -57,7 +57,7 @@ TEST(Volume, EqualsTheClosedFormForEveryTile) {
           }
 }
 
-/// The figures of the Mesh-Attention setting: 256 ranks, MHA.
+/// The setting of the Mesh-Attention paper: 256 ranks, MHA.
 TEST(Volume, OfTheSquareTileOn256Ranks) {
   const auto chunks = [](Tile tile, Pass pass, Dtype wire) {
     const Case c{pass, wire, 256, 8};
@@ -71,7 +71,7 @@ TEST(Volume, OfTheSquareTileOn256Ranks) {
   EXPECT_DOUBLE_EQ(chunks({1, 256}, Pass::kBackward, Dtype::kBf16), 1020);
 }
 
-/// Log-sum-exp and delta are bytes, not chunks: 4 B a row and head with each O, 8 B with each delta.
+/// Log-sum-exp and delta count as bytes, not in chunks: per row and head 4 B with each O, 8 B with each delta.
 TEST(Volume, CountsRowStatisticsAsBytes) {
   const Case forward{Pass::kForward, Dtype::kBf16, 4, 8}, backward{Pass::kBackward, Dtype::kBf16, 4, 8};
   const double rows = 8 * 8, chunk = rows * 4 * 2;  // tokens × heads; × head_dim × 2 B
@@ -83,8 +83,8 @@ TEST(Volume, CountsRowStatisticsAsBytes) {
   }
 }
 
-/// Ranks 0 … 3 of a ring in two nodes of two: KV comes from the other node to the last rank of each node (KV moves
-/// down), 3 chunks of 2 Q chunks over 4 ranks: half the ranks receive all of theirs across.
+/// A ring of ranks 0 … 3 in two nodes of two. KV moves down, so the last rank of each node receives all its 3 KV chunks
+/// (2 Q chunks each) from the other node, and the other ranks none.
 TEST(Volume, BetweenNodesCountsTransfersThatCross) {
   const Case c{Pass::kForward, Dtype::kBf16, 4, 8};
   const Problem p = problem_of(c, Mask::kFull, Partition::kContiguous);
@@ -93,11 +93,11 @@ TEST(Volume, BetweenNodesCountsTransfersThatCross) {
   EXPECT_EQ(v.inter_node_bytes_max, v.bytes_received_max);
 }
 
-/// 256 ranks, MHA, tile 16x16, partials in bf16, nodes of 8. With s places of a row group (Q and O move 15 hops up it)
-/// and t of a column group (KV, two chunks, 15 hops down it) on a node, one rank in s receives Q and O from another
-/// node, one in t KV: 15·2/s + 15·2/t chunks on average. Linear is 8x1: 3.75 + 30 = 33.75; 2x4: 15 + 7.5 = 22.5. The
-/// rank where both rings enter receives all its 60 from other nodes, in both.
-TEST(Volume, BetweenNodesFallsWithAGridOfPlaces) {
+/// 256 ranks, MHA, tile 16x16, partials in bf16, nodes of 8. If a node holds s slots of a row group (Q and O move 15
+/// hops up it) and t of a column group (KV, two chunks, 15 hops down it), one rank in s receives Q and O from another
+/// node and one in t KV: 15·2/s + 15·2/t chunks on average. Linear is 8x1: 3.75 + 30 = 33.75; 2x4: 15 + 7.5 = 22.5. A
+/// rank at which both rings enter the node receives all its 60 chunks from other nodes, in either grid.
+TEST(Volume, BetweenNodesFallsWithAGridOfSlots) {
   const Case c{Pass::kForward, Dtype::kBf16, 256, 8};
   const Schedule s = schedule_of(problem_of(c, Mask::kFull, Partition::kContiguous), {16, 16}, c.wire);
   Cluster nodes_of_8;
@@ -119,8 +119,8 @@ std::uint64_t received(const Schedule& s, Tensor tensor) {
   return bytes;
 }
 
-/// The second half of a zigzag chunk j is needed only by ranks i ≤ j; KV moves down from rank to rank, so the half is
-/// dropped once it has passed rank 0. Over all chunks exactly one half in two goes: 75 % stays (algorithms.md, 2).
+/// The second half of a zigzag chunk j is needed only by ranks i ≤ j. KV moves down, so the half is dropped after rank
+/// 0. Over all chunks every other hop of a second half is dropped: 75 % remains.
 TEST(Prune, ZigzagCausalMovesThreeQuartersOfTheKeys) {
   for (int ranks : {2, 3, 4, 6, 8, 12})
     for (Tile tile : tiles_of(ranks)) {
@@ -133,8 +133,8 @@ TEST(Prune, ZigzagCausalMovesThreeQuartersOfTheKeys) {
     }
 }
 
-/// Contiguous chunks and a causal mask: chunk j is needed by ranks i > j only, and moves up to the last of them: n−1−j
-/// hops, n(n−1)/2 in all of n(n−1). Of n² blocks n(n+1)/2 remain.
+/// Contiguous chunks, causal mask: only ranks i > j need chunk j, which moves up to the last of them in n−1−j hops.
+/// That is n(n−1)/2 of n(n−1) hops in all. n(n+1)/2 of n² blocks remain.
 TEST(Prune, ContiguousCausalDropsEmptyBlocksAndHopsToThem) {
   const Case c{Pass::kForward, Dtype::kBf16, 6, 8};
   const Schedule s = prune(schedule_of(problem_of(c, Mask::kCausal, Partition::kContiguous), {1, 6}, c.wire));
@@ -145,10 +145,10 @@ TEST(Prune, ContiguousCausalDropsEmptyBlocksAndHopsToThem) {
   EXPECT_EQ(s.transfers.size(), 15u);
 }
 
-/// Backward they move down: chunk j passes ranks j − 1 … 0, then n − 1 … j + 1, which see it: n − 1 hops, none for the
-/// last chunk, which only its owner sees. Its dKV begins at rank n − 1 and comes home down the ranks that see it:
-/// n − 1 − j hops. n = 6: 5 · 5 and 15.
-TEST(Prune, ContiguousCausalBackwardSendsGradientsNoFurtherThanTheyMust) {
+/// Backward KV moves down: chunk j passes ranks j − 1 … 0 and then n − 1 … j + 1, which see it, in n − 1 hops; only its
+/// owner sees the last chunk, which does not move. dKV begins at rank n − 1 and moves down the ranks that see the chunk
+/// to its owner, in n − 1 − j hops. n = 6: 5 · 5 and 15.
+TEST(Prune, ContiguousCausalBackwardSendsGradientsOnlyToTheirOwner) {
   const Case c{Pass::kBackward, Dtype::kBf16, 6, 8};
   const Schedule s = prune(schedule_of(problem_of(c, Mask::kCausal, Partition::kContiguous), {1, 6}, c.wire));
   std::size_t kv = 0, dkv = 0;
@@ -157,9 +157,9 @@ TEST(Prune, ContiguousCausalBackwardSendsGradientsNoFurtherThanTheyMust) {
   EXPECT_EQ(dkv, 15u);
 }
 
-/// Under a window of at most a chunk, contiguous chunk j is seen by ranks j and j + 1 only (by j + 1 from a window of 2
-/// on): one hop each, none into rank 0. Queries and outputs stay at home: a ring.
-TEST(Prune, AWindowMovesTheHaloOnly) {
+/// Under a window of at most a chunk, only ranks j and j + 1 see contiguous chunk j (rank j + 1 if the window is at
+/// least 2): one hop per chunk, none into rank 0. Queries and outputs do not move: a ring.
+TEST(Prune, WindowMovesOnlyTheHalo) {
   for (std::int64_t window : {2, 5, 8})  // a chunk has 8 tokens
     for (int ranks : {2, 5, 16}) {
       const Case c{Pass::kForward, Dtype::kBf16, ranks, 2};
@@ -170,16 +170,16 @@ TEST(Prune, AWindowMovesTheHaloOnly) {
     }
 }
 
-/// Chunks of 64 tokens, cut so that what moves is at most an eighth more than what the window shows, W − 1 keys: 16 in
-/// a cell of 16; 13 in seven cells of 2, for of 4 it were 16; 65 in a chunk and a cell of 8, so that 8 more come from
-/// the chunk before, but to rank 1; 200 in three chunks and half a fourth, 224, which
-/// is less than an eighth more.
-TEST(Prune, WhatAWindowShowsIsCutOut) {
+/// Chunks of 64 tokens, cut into cells so that at most an eighth more keys move than the W − 1 that the window shows.
+/// 16 keys are one cell of 16. 13 keys are seven cells of 2; cells of 4 would be 16 keys. 65 keys are a chunk and a
+/// cell of 8, which rank 1 does not receive. 200 keys are three chunks and half a fourth, 224, less than an eighth
+/// more.
+TEST(Prune, ChunksAreCutToTheWindow) {
   constexpr int kRanks = 8;
   struct Cut {
     std::int64_t window;
     int cuts;
-    std::int64_t keys;  ///< that all receive together
+    std::int64_t keys;  ///< received by all ranks together
   };
   for (const Cut& cut : {Cut{17, 4, 7 * 16},
                          {14, 32, 7 * 14},
@@ -200,12 +200,13 @@ TEST(Prune, WhatAWindowShowsIsCutOut) {
   }
 }
 
-/// Chunks of keys are longer than those of queries behind a cached prefix: 96, of which 16 are shown, to 64.
-/// What deals documents has pieces of any length, and one place for all has nothing to move.
+/// Behind a cached prefix, chunks of keys are longer than chunks of queries: 96 tokens, of which the window shows 16,
+/// and
+/// 64. Partitions by document have pieces of any length and are not cut; a single slot moves nothing.
 TEST(Cuts, AreOfKeysAndWhereTheyServe) {
   Problem p{{64 * 8, 96 * 8, 1, 8, 2, 4, Dtype::kBf16}, {true, 17, {}}, Partition::kContiguous, Pass::kForward, 8};
   const auto cuts = [&](std::string_view algorithm) { return cut_for(method_of(algorithm, p, {}, 8), p).cuts; };
-  EXPECT_EQ(cuts("ring"), 16);  // cells of 6: 18 is an eighth more; of 12 it were 24
+  EXPECT_EQ(cuts("ring"), 16);  // cells of 6: 18 keys are an eighth more; cells of 12 would be 24
   EXPECT_EQ(cuts("ulysses"), 1);
   p.shape.seq_kv = p.shape.seq_q;
   EXPECT_EQ(cuts("ring"), 4);
@@ -214,7 +215,7 @@ TEST(Cuts, AreOfKeysAndWhereTheyServe) {
   EXPECT_EQ(cuts("ring"), 1);
 }
 
-/// Whatever the shape, cells have tokens, and are no more than can be looked through two by two.
+/// For any shape, cells have tokens, and there are few enough to check all pairs.
 TEST(Cuts, AreOfShapesThatCanBeCut) {
   for (int ranks : {1, 3, 8, 100, 4096, 65536})
     for (std::int64_t seq : {1L << 17, 1L << 20, 1L << 24})
@@ -230,9 +231,9 @@ TEST(Cuts, AreOfShapesThatCanBeCut) {
           }
 }
 
-/// 16 documents on n = 16·m ranks, one m chunks long. Contiguous, the i-th chunk of a document is seen by the m − 1 − i
-/// after it: m(m−1)/2 hops a document, of n(n−1) in all under the full mask. Dealt by document zigzag each rank has a
-/// part of every document, and each of them is a causal zigzag: 75 % of K and V move, as without documents.
+/// 16 documents on n = 16·m ranks, each m chunks long. Contiguous: the i-th chunk of a document is seen by the m − 1 −
+/// i chunks after it, m(m−1)/2 hops per document, of n(n−1) in all under the full mask. Zigzag by document: each rank
+/// has a part of every document, and each document is a causal zigzag: 75 % of K and V move, as without documents.
 TEST(Prune, DocumentsOfASixteenthMoveWithinThemselvesOnly) {
   for (int m : {1, 2, 3}) {
     const int n = 16 * m;
@@ -258,7 +259,7 @@ TEST(Prune, LeavesTheFullMaskAlone) {
   EXPECT_EQ(after.values.size(), before.values.size());
 }
 
-/// What is combined from one partial of the same type is that partial.
+/// A Combine of one partial of the same type is dropped.
 TEST(Prune, LeavesNoCopies) {
   const Case c{Pass::kForward, Dtype::kFp32, 8, 8};
   const Problem p = problem_of(c, Mask::kCausal, Partition::kContiguous);

@@ -14,7 +14,7 @@
 namespace meshattn::cpu {
 namespace {
 
-/// Greatest deviation of any number over the greatest one; not a number where one is missing.
+/// Sum of all deviations over the largest number; NaN if a number is missing.
 double error_of(const std::vector<double>& is, const std::vector<double>& should) {
   double deviation = is.size() == should.size() ? 0 : NAN, greatest = 1e-300;
   for (std::size_t i = 0; i < is.size(); ++i) {
@@ -29,7 +29,8 @@ double error_of(const Tensors& is, const Tensors& should, Pass pass) {
   return error_of(is.dq, should.dq) + error_of(is.dk, should.dk) + error_of(is.dv, should.dv);
 }
 
-/// Every tile of so many ranks, in any order: proved, what dense attention gives, and the same from its text.
+/// Every tile of the problem's ranks, in any order: it is proved, equals dense attention, and is the same from its
+/// text.
 void expect_exact(const Problem& p, std::mt19937& random) {
   Tensors dense = random_tensors(p.shape, 5);
   dense_forward(p.shape, p.mask, dense);
@@ -47,15 +48,15 @@ void expect_exact(const Problem& p, std::mt19937& random) {
   }
 }
 
-/// Windows shorter and longer than a chunk, documents of many lengths, both, also under the full mask; every partition,
-/// cuts, cached prefixes, lengths that do not divide, primes of ranks.
-TEST(CpuMasks, AnyMaskGivesWhatDenseAttentionGives) {
+/// Windows shorter and longer than a chunk, documents of many lengths, both, also under the full mask; all partitions,
+/// cuts, cached prefixes, lengths that ranks do not divide, prime numbers of ranks.
+TEST(CpuMasks, AnyMaskEqualsDenseAttention) {
   std::mt19937 random(9);
   for (int i = 0; i < 500 && !HasFailure(); ++i) expect_exact(testing::random_problem(random, 8), random);
 }
 
-/// Queries and keys are each dealt by their own length: chunk r of the queries does not see chunk r of the keys alone.
-TEST(CpuMasks, ACachedPrefixIsAttendedUnderZigzag) {
+/// Queries and keys are partitioned by their own lengths: chunk r of the queries sees more than chunk r of the keys.
+TEST(CpuMasks, AttendsACachedPrefix) {
   std::mt19937 random(2);
   for (int ranks : {1, 2, 3, 4, 6})
     for (std::int64_t prefix : {1, 13, 100})

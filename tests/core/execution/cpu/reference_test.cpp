@@ -30,7 +30,7 @@ TEST(Reference, OneKeyGivesItsValueAndTheScaledProductAsLogSumExp) {
   EXPECT_THAT(t.lse, testing::ElementsAre(35));
 }
 
-TEST(Reference, KeysWeighByTheExponentialOfTheirScore) {
+TEST(Reference, KeysHaveTheExponentialOfTheirScoreAsWeight) {
   // d = 1: scores 0 and ln 3, exponentials 1 and 3, weights ¼ and ¾: O = ¼·8 + ¾·16 = 14, LSE = ln 4.
   Tensors t = given({0, 1}, {0, std::log(3.0)}, {8, 16});
   dense_forward({2, 2, 1, 1, 1, 1, Dtype::kFp32}, Mask::kFull, t);
