@@ -25,8 +25,8 @@ std::vector<Verb> verbs() {
 
 std::string help(const std::vector<Verb>& all) {
   std::string text =
-      "meshattn plans, proves and simulates exact distributed attention.\n\nusage: meshattn VERB [options]\n\n";
-  for (const Verb& verb : all) text += fmt::format("  {:<10}{}\n", verb.name, verb.summary);
+      "meshattn plans, proves, simulates and runs exact distributed attention.\n\nusage: meshattn VERB [options]\n\n";
+  for (const Verb& verb : all) text += fmt::format("  {:<12}{}\n", verb.name, verb.summary);
   return text +
          "\nmeshattn VERB --help lists a verb's options; meshattn --version says what was built in.\n\nexample:\n"
          "  meshattn compare --cluster dgx-h100 --gpus 64 --model llama-3.1-8b --seq 256K --mask causal\n";
@@ -71,8 +71,7 @@ int run(const std::vector<std::string>& arguments) {
     std::cout << (first == "--version" ? version() : help(all));
     return 0;
   }
-  if (first.starts_with("-"))
-    throw InvalidInput(fmt::format("'{}' stands where a verb is needed: meshattn --help lists them", first));
+  if (first.starts_with("-")) throw InvalidInput(fmt::format("'{}' is not a verb: meshattn --help lists them", first));
   const Verb& verb = find(all, first);
   const po::variables_map given = parse_arguments(verb, std::span(arguments).subspan(1));
   if (given.count("help")) {
@@ -83,8 +82,8 @@ int run(const std::vector<std::string>& arguments) {
   return verb.run(given);
 }
 
-/// At once: other processes may say something, too.
-void say(const std::string& error) { fmt::print(stderr, "meshattn: {}\n", one_line(error)); }
+/// In one write, as other processes may print, too.
+void print_error(const std::string& error) { fmt::print(stderr, "meshattn: {}\n", one_line(error)); }
 
 }  // namespace
 
@@ -94,13 +93,13 @@ int main(int argc, char** argv) {
     meshattn::flush_output();
     return status;
   } catch (const meshattn::InvalidInput& e) {
-    say(e.what());
+    print_error(e.what());
     return 2;
   } catch (const std::bad_alloc&) {
-    say("not enough memory");
+    print_error("not enough memory");
     return 1;
   } catch (const std::exception& e) {
-    say(e.what());
+    print_error(e.what());
     return 1;
   }
 }

@@ -75,7 +75,7 @@ CalibrationRequest read_calibration(const po::variables_map& given) {
   shape.head_dim = count_of(given, "head-dim", cpu ? 64 : 128);
   shape.dtype = parse_dtype(optional(given, "dtype", "bf16"));
   if (shape.heads % shape.kv_heads != 0)
-    throw InvalidInput(fmt::format("--heads {} is no multiple of --kv-heads {}", shape.heads, shape.kv_heads));
+    throw InvalidInput(fmt::format("--heads {} is not a multiple of --kv-heads {}", shape.heads, shape.kv_heads));
   request.ctas = ctas_of(given, request.options);
   if (request.options.transport == gpu::Transport::kNccl && (cpu || request.devices.count < 2 || shares))
     throw InvalidInput("--transport nccl needs several GPUs, with one rank each");
@@ -85,7 +85,7 @@ CalibrationRequest read_calibration(const po::variables_map& given) {
   for (std::int64_t tokens : request.message_tokens)
     if (const std::int64_t most = request.message_tokens.back(); most % tokens != 0 || most / tokens > kMaxCuts)
       throw InvalidInput(
-          fmt::format("--message-tokens: {} is no part of {}, or less than 1 of {} parts", tokens, most, kMaxCuts));
+          fmt::format("--message-tokens: {} must divide {} into at most {} parts", tokens, most, kMaxCuts));
   request.source = fmt::format("measured: {}, {}, median repeat of {}", request.devices.description, today(),
                                request.options.repeats);
   return request;

@@ -49,7 +49,7 @@ struct LinkCalibration {
   double message_slowdown = 0;  ///< time of the largest message during attention relative to that alone, less 1
   double efficiency_during_compute = 1;  ///< fraction of the bandwidth left during attention, by the two largest sizes
   double overlap_delay_s = 0;            ///< what a message takes longer during attention, beyond its lower bandwidth
-  int overlapped_messages = 0;  ///< of kRepetitions, those that came while all ranks attended; results are from these
+  int overlapped_messages = 0;           ///< number that came while all ranks attended; the fields above are theirs
 
   [[nodiscard]] bool has_few_overlapped_messages() const { return overlapped_messages <= kRepetitions / 2; }
 };

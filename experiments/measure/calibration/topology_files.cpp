@@ -121,7 +121,7 @@ std::string cluster_text(const CalibrationRequest& request, const Calibration& m
   if (request.ranks == 1)
     return text +
            "\n[link]\nbandwidth_GBps = 1  # assumed: no link, one rank\n"
-           "efficiency = 1  # assumed: likewise\nstartup_us = 0  # assumed: likewise\n";
+           "efficiency = 1  # assumed: no link, one rank\nstartup_us = 0  # assumed: no link, one rank\n";
   const LinkCalibration& links = m.links.at(ctas);
   // Ports that are slower both ways at once are not a limit of the node.
   if (shared || links.shared_bytes_per_s < 0.95 * request.ranks * links.bytes_per_s * links.both_ways)
