@@ -257,7 +257,7 @@ int compare(const po::variables_map& given) {
 }  // namespace
 
 Verb compare_verb() {
-  Verb verb{"compare", "the algorithms side by side on one cluster: which, with which tile, how long, how much traffic",
+  Verb verb{"compare", "the algorithms side by side on one cluster: which tile, how long, how much traffic",
             "  meshattn compare --cluster dgx-h100 --gpus 64 --model llama-3.1-8b --seq 256K --mask causal\n",
             po::options_description(), compare};
   add_request_options(verb.options);

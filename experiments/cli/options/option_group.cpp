@@ -12,8 +12,8 @@ po::options_description option_group(const std::string& caption) {
 po::typed_value<std::string>* text_value(const char* name) { return po::value<std::string>()->value_name(name); }
 
 void add_output_options(po::options_description& options, po::options_description output) {
-  output.add_options()                                                                                             //
-      ("log-level", text_value("LEVEL"), "messages on standard error: debug, info, warn (default), error or off")  //
+  output.add_options()                                                                                  //
+      ("log-level", text_value("LEVEL"), "on standard error: debug, info, warn (default), error, off")  //
       ("help,h", "this text");
   options.add(output);
 }

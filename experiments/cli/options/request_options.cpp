@@ -35,17 +35,17 @@ void add_request_options(po::options_description& options) {
   options.add(problem);
   add_cluster_options(options);
   po::options_description algorithm = option_group("algorithm");
-  algorithm.add_options()                                                                                         //
-      ("algorithm", text_value("NAME"), algorithm_names().c_str())                                                //
-      ("tile", text_value("AxB"), "A query chunks by B key/value chunks a GPU; A * B = GPUs, or GPUs / ulysses")  //
-      ("tile-backward", text_value("AxB"), "tile of the backward pass, if another")                               //
-      ("ulysses", text_value("U"), "usp, ulysses-mesh, double-ring: neighbours that split the heads")             //
-      ("inner", text_value("N"), "double-ring, burst: GPUs of an inner ring (those of a node)")                   //
-      ("exchange", text_value("STYLE"), "ring (default: from neighbour to neighbour), direct (from the owner)")   //
-      ("slices", text_value("N"), "lanes, each with an Nth of the heads (1); auto: the fastest number")           //
-      ("order", text_value("NAME"), "of exchanges and blocks: naive, greedy, optimal, topology (the fastest)")    //
-      ("wire-dtype", text_value("TYPE"), "of partial results that travel: fp32 (default), bf16")                  //
-      ("placement", text_value("RULE"), "of ranks on GPUs: linear (default), grid:SxT on each node, search")      //
+  algorithm.add_options()                                                                                        //
+      ("algorithm", text_value("NAME"), algorithm_names().c_str())                                               //
+      ("tile", text_value("AxB"), "A query by B key/value chunks a GPU; A * B = GPUs, or GPUs / ulysses")        //
+      ("tile-backward", text_value("AxB"), "tile of the backward pass, if another")                              //
+      ("ulysses", text_value("U"), "usp, ulysses-mesh, double-ring: neighbours that split the heads")            //
+      ("inner", text_value("N"), "double-ring, burst: GPUs of an inner ring (those of a node)")                  //
+      ("exchange", text_value("STYLE"), "ring (default: from neighbour to neighbour), direct (from the owner)")  //
+      ("slices", text_value("N"), "lanes, each with an Nth of the heads (1); auto: the fastest number")          //
+      ("order", text_value("NAME"), "of exchanges and blocks: naive, greedy, optimal, topology (the fastest)")   //
+      ("wire-dtype", text_value("TYPE"), "of partial results that travel: fp32 (default), bf16")                 //
+      ("placement", text_value("RULE"), "of ranks on GPUs: linear (default), grid:SxT on each node, search")     //
       ("memory-limit", text_value("BYTES"), "of attention values on a GPU, such as 80G (the GPU's memory)");
   options.add(algorithm);
 }
