@@ -91,8 +91,8 @@ struct OrderedTile {
 ///   less, in the proportion in which two lanes finish earlier: when the longer of them and `busiest_link` do. Its
 ///   makespan and bound are those of that lane.
 ///
-/// `lower_bound` always holds. Backward it is that of a tile of which only rows or only columns leave; for tiles too
-/// large to search, the time of the channel and of the compute alone.
+/// `lower_bound` always holds. Backward it is the bound of a tile whose rows alone, or whose columns alone, leave; for
+/// tiles too large to search, the time of the channel and of the compute alone.
 /// @throws InvalidInput if the tile has no row or column, or a cost is negative or infinite.
 [[nodiscard]] OrderedTile order_tile(Tile tile, Pass pass, Order order, const TileCosts& costs, const TileBytes& bytes);
 

@@ -32,7 +32,8 @@ TEST(LinkLoad, ARootComplexServesManyPairsMoreSlowly) {
   EXPECT_EQ(root(), 40e9);
 }
 
-/// Ports of 10 GB/s pass 8 while their GPU computes; what a node's messages share 15, then 12; NICs as ever.
+/// While a GPU computes, its port of 10 GB/s carries 8, and the shared link of its node 12 instead of 15. NICs carry as
+/// much as before.
 TEST(LinkLoad, ComputeSlowsPortsDown) {
   Cluster c;
   c.node = {.gpus = 2,
