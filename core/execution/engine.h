@@ -41,7 +41,7 @@ struct LanePosition {
 /// * A transfer starts when both of its exchanges have started. Its start-up passes, then its bytes flow.
 /// * An exchange ends with its last transfer.
 /// * A rank computes one op at a time, at the speed that `ComputeContention` finds.
-/// * An op starts only after its host has issued it, and a compute op ends only after its host has issued all of it
+/// * An op starts only once its host begins to issue it, and a compute op ends only after its host has issued all of it
 ///   (`OpTimes::issued_s`). Until then the rank counts as computing.
 /// * Where exchanges wait for kernels (`OpTimes::last_wave_s`), an exchange waits for all compute ops listed before it,
 ///   and for the last wave of a kernel that runs then or starts at that moment.
