@@ -17,13 +17,13 @@ namespace {
 namespace s4u = simgrid::s4u;
 namespace routing = simgrid::kernel::routing;
 
-/// A zone whose routes are computed when asked: no table. Hosts are created in order of their ranks.
+/// A zone that computes routes when asked, without a table. Hosts are created in the order of their ranks.
 class ComputedZone : public routing::NetZoneImpl {
  public:
   ComputedZone(const Network& network, const std::vector<s4u::Link*>& links)
       : NetZoneImpl("cluster"), network_(network), links_(links) {}
 
-  // Without latency: SimGrid would share links in proportion to its inverse. Start-ups are the simulator's.
+  // Without latency: SimGrid would share links in proportion to its inverse. Start-ups are the engine's.
   void get_local_route(const routing::NetPoint* from, const routing::NetPoint* to, routing::Route* into,
                        double* /*latency*/) override {
     for (LinkId link : network_.route(static_cast<Rank>(from->id()), static_cast<Rank>(to->id())))
@@ -43,7 +43,7 @@ std::string once_per_process() {
   return "meshattn";
 }
 
-/// Shares links equally and adds nothing of TCP. A flow ends within `surf/precision` seconds of its exact time.
+/// Shares links equally, without effects of TCP. A flow ends within `surf/precision` seconds of its exact time.
 void configure() {
   for (const char* setting :
        {"network/model:CM02", "network/TCP-gamma:0", "network/crosstraffic:0", "network/latency-factor:1",
@@ -65,19 +65,19 @@ Platform::Platform(const Network& network) : network_(network), link_load_(netwo
   for (auto* model : engine_.get_all_models())
     if (model->get_name() == "Network_CM02") model_ = model;
   if (model_ == nullptr) throw SimulationError("SimGrid has no network model CM02");
-  s4u::Engine::on_time_advance_cb([this](double) { collect(); });
+  s4u::Engine::on_time_advance_cb([this](double) { end_finished_flows(); });
 }
 
 std::uint32_t Platform::make_flow(Rank from, Rank to) {
   const auto flow = static_cast<std::uint32_t>(flows_.size());
-  // SimGrid bounds a communication by its links' bandwidths when it is made, for good: they must be as they are at best
-  // then.
+  // SimGrid limits a communication by the bandwidths that its links have when it is made, forever. So links have their
+  // highest bandwidth meanwhile.
   const Route route = network_.route(from, to);
   for (LinkId link : route) links_[link]->set_bandwidth(network_.links()[link].bytes_per_s);
   const s4u::CommPtr comm =
       s4u::Comm::sendto_async(hosts_[static_cast<std::size_t>(from)], hosts_[static_cast<std::size_t>(to)], 1);
-  comm->set_state(s4u::Activity::State::FINISHED);  // nobody will wait for it
-  // What has just been started is the last in the model's list.
+  comm->set_state(s4u::Activity::State::FINISHED);  // no actor waits for it
+  // The action that was just started is the last in the model's list.
   Action* action = &model_->get_started_action_set()->back();
   action->suspend();
   for (LinkId link : route) set_capacity(link);
@@ -101,7 +101,7 @@ void Platform::send(Rank from, Rank to, double bytes, Event arrived) {
   flow.action->set_last_update();
   flow.action->resume();
   link_load_.add_message(from, to, flow.route);
-  // `resume` has only the first link shared anew, and not even what lies behind it if that is due already.
+  // `resume` shares only the first link anew, and not always the links behind it.
   for (LinkId link : flow.route) set_capacity(link);
 }
 
@@ -112,8 +112,8 @@ void Platform::set_computing(Rank rank, bool computes) {
 
 void Platform::set_capacity(LinkId link) { links_[link]->set_bandwidth(link_load_.capacity(link)); }
 
-/// Takes the flows that have ended from SimGrid, before it would end their communications too, and puts them by.
-void Platform::collect() {
+/// Suspends flows that have ended before SimGrid ends their communications, and delivers their events.
+void Platform::end_finished_flows() {
   auto* ended = model_->get_finished_action_set();
   while (!ended->empty()) {
     Action& action = ended->front();
@@ -129,13 +129,13 @@ void Platform::collect() {
       link_load_.remove_message(flow.from, flow.to, flow.route);
       for (LinkId link : flow.route) set_capacity(link);
     }
-    happened_(arrived);
+    handle_(arrived);
   }
   finished_.clear();
 }
 
-void Platform::run(std::function<void(Event)> happened) {
-  happened_ = std::move(happened);
+void Platform::run(std::function<void(Event)> handle) {
+  handle_ = std::move(handle);
   engine_.run();
 }
 
