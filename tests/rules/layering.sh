@@ -2,11 +2,13 @@
 # layering.sh ROOT: fails when a file of the tree at ROOT includes what it must not know, and prints each such line.
 #   experiments -> sim, gpu -> core; core headers include the standard library and core alone.
 #   Public headers (<meshattn/...>) are for users of the libraries, of whom the examples are some.
-#   Within core a room includes only itself and rooms before it in `rooms`. No includes go in a circle.
+#   Within core a room includes only itself and rooms before it in `rooms`; so do the folders of gpu in `gpu_folders`.
+#   No includes go in a circle.
 set -euo pipefail
 cd "$1"
 
 rooms=(base problem cluster schedule algorithms execution planner report)
+gpu_folders=(base kernels issue fused device job)
 violations=0
 
 # forbid WHY REGEX GLOB FOLDER: no file below the folder that matches the glob has an include that matches the regex.
@@ -36,15 +38,25 @@ for files in '*.h' '*.cpp' '*.cu' '*.cuh'; do
     above=$(IFS='|'; echo "${rooms[*]:i+1}")
     forbid "core/${rooms[i]} knows only rooms before it" "[\"<](\\.\\./|core/)+($above)/" "$files" "core/${rooms[i]}"
   done
+  for ((i = 0; i < ${#gpu_folders[@]}; ++i)); do
+    above=$(IFS='|'; echo "(${gpu_folders[*]:i+1})/|[^/]*\"")  # the files of gpu itself stand above its folders
+    forbid "gpu/${gpu_folders[i]} knows only folders before it" "\"(\\.\\./|gpu/)+($above)" "$files" "gpu/${gpu_folders[i]}"
+  done
 done
 # Standard headers have neither a dot nor a slash in their names.
 forbid 'core headers include the standard library and core alone' '<[^>]*[./]' '*.h' core
 
-strangers=$(find core -mindepth 2 -type f | cut -d/ -f2 | grep -vx include | sort -u | grep -vxF "$(printf '%s\n' "${rooms[@]}")" || true)
-if [[ -n $strangers ]]; then
-  echo "not a room of core: $strangers" >&2
+# strangers PACKAGE FOLDER...: the package has no other folders (core/include is for users of the library).
+strangers() {
+  local package=$1 found
+  shift
+  found=$(find "$package" -mindepth 2 -type f | cut -d/ -f2 | grep -vx include | sort -u | grep -vxF "$(printf '%s\n' "$@")" || true)
+  [[ -n $found ]] || return 0
+  echo "not a room of $package: $found" >&2
   violations=1
-fi
+}
+strangers core "${rooms[@]}"
+strangers gpu "${gpu_folders[@]}"
 
 includes() {
   grep -rnoE --include='*.h' --include='*.cuh' '^[[:space:]]*#[[:space:]]*include[[:space:]]*"[^"]+"' core sim gpu experiments |

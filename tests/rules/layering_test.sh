@@ -53,6 +53,15 @@ for ((i = 0; i + 1 < ${#rooms[@]}; ++i)); do
   expect_refused "core/${rooms[i]}/planted.cpp" "#include \"../${rooms[i + 1]}/planted.h\""
 done
 
+# Each folder of gpu: the folder after it and the files above all folders.
+folders=(base kernels issue fused device job)
+for ((i = 0; i < ${#folders[@]}; ++i)); do
+  if ((i + 1 < ${#folders[@]})); then
+    expect_refused "gpu/${folders[i]}/planted.h" "#include \"gpu/${folders[i + 1]}/planted.h\""
+  fi
+  expect_refused "gpu/${folders[i]}/planted.cu" '#include "gpu/run.h"'
+done
+
 expect_refused_saying() {
   local what=$1 output
   if output=$(bash "$here/layering.sh" "$copy" 2>&1) || [[ $output != *"$what"* ]]; then
@@ -64,6 +73,10 @@ fresh_copy
 mkdir "$copy/core/attic"
 echo >"$copy/core/attic/planted.h"
 expect_refused_saying 'not a room of core: attic'
+fresh_copy
+mkdir "$copy/gpu/attic"
+echo >"$copy/gpu/attic/planted.h"
+expect_refused_saying 'not a room of gpu: attic'
 fresh_copy
 printf '#include "core/base/there.h"\n' >"$copy/core/base/here.h"
 printf '#include "core/base/here.h"\n' >"$copy/core/base/there.h"
