@@ -7,17 +7,19 @@
 
 namespace meshattn::gpu {
 
-/// How one thread of several, each of which serves a rank, leaves when something has failed: the others see it and
-/// leave too, each with a last resort of its own. To be made before anything that must be given back, and to be
-/// destroyed once that is: what others take to leave is not counted.
+/// Cancels the threads of one process, each of which serves a rank, when one of them fails. Each thread has a
+/// Cancellation with a watchdog of its own, so that the time other threads take to clean up does not count. Construct
+/// it before the resources whose release may block.
 class Cancellation {
  public:
-  /// @param failed whether any of the threads has failed; theirs together
+  /// @param failed whether any thread has failed; shared by all threads
+  /// @param seconds that this thread may take to clean up
   explicit Cancellation(std::atomic<bool>& failed, double seconds = 10) : failed_(failed), watchdog_(seconds) {}
 
-  /// Nothing is to be waited for any more.
+  /// Whether a thread has failed, so that nothing should wait any more.
   [[nodiscard]] bool is_requested() const { return failed_; }
-  /// Overlap anything is given back; what the last resort would say is the error of the first time.
+  /// Tells all threads to stop and arms the watchdog. Call it before releasing resources.
+  /// @param error the message of the watchdog; the first call counts
   void request(const std::string& error) {
     failed_ = true;
     watchdog_.arm(error);
@@ -28,7 +30,7 @@ class Cancellation {
   Watchdog watchdog_;
 };
 
-/// The error of who leaves because another did.
+/// The error of a rank that stops because another one has failed.
 inline constexpr const char* kOtherFailed = "another rank of this process has failed";
 
 }  // namespace meshattn::gpu

@@ -20,9 +20,9 @@ bool wait_for(cudaStream_t stream, Deadline deadline) {
     std::this_thread::yield();
     status = cudaStreamQuery(stream);
   }
-  (void)cudaGetLastError();  // where not being ready counts as an error, it is not the next call's
+  (void)cudaGetLastError();  // "not ready" must not be reported as the error of a later call
   if (status == cudaErrorNotReady) return false;
-  check(status, "what a stream was given");
+  check(status, "the work of a stream");
   return true;
 }
 
@@ -52,7 +52,7 @@ int device_count() {
   const cudaError_t status = cudaGetDeviceCount(&count);
   if (status != cudaSuccess || count == 0)
     throw InvalidInput(
-        fmt::format("no CUDA device ({}): nvidia-smi lists those that the driver sees; --device cpu needs none",
+        fmt::format("no CUDA device ({}): nvidia-smi lists the devices of the driver; --device cpu needs none",
                     status == cudaSuccess ? "none is there" : cudaGetErrorString(status)));
   return count;
 }

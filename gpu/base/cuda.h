@@ -11,13 +11,13 @@
 
 namespace meshattn::gpu {
 
-/// @throws DeviceError that says what failed and why, unless `status` is success.
+/// @throws DeviceError naming `what` and the reason, unless `status` is success
 void check(cudaError_t status, std::string_view what);
 
-/// Waits until a stream has done all that it was given. @returns false if the deadline passed before.
+/// Waits until a stream is idle. @returns false if the deadline passes first
 [[nodiscard]] bool wait_for(cudaStream_t stream, Deadline deadline);
 
-/// Bytes on the current device, freed with their owner.
+/// Memory of the current device, freed by the destructor.
 class DeviceBytes {
  public:
   DeviceBytes() = default;
@@ -34,10 +34,10 @@ class DeviceBytes {
   std::size_t size_ = 0;
 };
 
-/// A stream of the current device that does not wait for the default one.
+/// A stream of the current device that does not synchronize with the default stream.
 class Stream {
  public:
-  enum class Priority { kUsual, kHigh };
+  enum class Priority { kNormal, kHigh };
   explicit Stream(Priority priority);
 
   [[nodiscard]] cudaStream_t get() const { return stream_.get(); }
@@ -49,7 +49,7 @@ class Stream {
   std::unique_ptr<CUstream_st, Destroy> stream_;
 };
 
-/// An event of the current device; keeps the time if `timed`.
+/// An event of the current device. It records the time if `timed`.
 class Event {
  public:
   explicit Event(bool timed);
@@ -63,8 +63,8 @@ class Event {
   std::unique_ptr<CUevent_st, Destroy> event_;
 };
 
-/// Devices of this machine.
-/// @throws InvalidInput if there is none, saying why
+/// The number of CUDA devices that this process sees.
+/// @throws InvalidInput with the reason if there is none
 [[nodiscard]] int device_count();
 
 }  // namespace meshattn::gpu

@@ -4,7 +4,7 @@
 
 namespace meshattn::gpu {
 
-/// When to give up waiting.
+/// The time at which a wait ends with an error.
 using Deadline = std::chrono::steady_clock::time_point;
 
 [[nodiscard]] inline Deadline deadline_in(double seconds) {
@@ -12,7 +12,7 @@ using Deadline = std::chrono::steady_clock::time_point;
          std::chrono::duration_cast<std::chrono::steady_clock::duration>(std::chrono::duration<double>(seconds));
 }
 
-/// Of this machine's steady clock.
+/// Seconds of this machine's steady clock.
 [[nodiscard]] inline double now_s() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }

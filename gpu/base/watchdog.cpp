@@ -11,9 +11,9 @@ namespace meshattn::gpu {
 Watchdog::~Watchdog() {
   {
     const std::lock_guard lock(mutex_);
-    is_left_ = true;
+    is_destroyed_ = true;
   }
-  left_.notify_all();
+  destroyed_.notify_all();
   if (thread_.joinable()) thread_.join();
 }
 
@@ -24,8 +24,8 @@ void Watchdog::arm(const std::string& error) {
 
 void Watchdog::wait(const std::string& error) {
   std::unique_lock lock(mutex_);
-  if (left_.wait_for(lock, std::chrono::duration<double>(seconds_), [this] { return is_left_; })) return;
-  fmt::print(stderr, "meshattn: {}; nor can it be left: ending at once\n", error);
+  if (destroyed_.wait_for(lock, std::chrono::duration<double>(seconds_), [this] { return is_destroyed_; })) return;
+  fmt::print(stderr, "meshattn: {}; cleaning up does not end, so the process ends now\n", error);
   std::fflush(stderr);
   std::_Exit(1);
 }

@@ -7,17 +7,19 @@
 
 namespace meshattn::gpu {
 
-/// For a device that may never answer again: giving back its memory then waits for ever, and the error that should be
-/// told is not. Once armed, and if it is not destroyed in time, this says the error and ends the process with status 1.
-/// To be made before anything that must be given back.
+/// Ends the process if cleaning up after an error hangs: freeing the memory of a device that never answers again blocks
+/// for ever, and the error would not be reported. Once armed, a watchdog that is not destroyed in time prints the error
+/// and exits with status 1. Construct it before the resources whose release may block.
 class Watchdog {
  public:
+  /// @param seconds from arm() until the process ends
   explicit Watchdog(double seconds = 10) : seconds_(seconds) {}
   ~Watchdog();
   Watchdog(const Watchdog&) = delete;
   Watchdog& operator=(const Watchdog&) = delete;
 
-  /// From any thread; what is said is that of the first time.
+  /// Starts the time. Only the first call counts. Any thread may call it.
+  /// @param error the message if the time runs out
   void arm(const std::string& error);
 
  private:
@@ -25,8 +27,8 @@ class Watchdog {
 
   double seconds_;
   std::mutex mutex_;
-  std::condition_variable left_;
-  bool is_left_ = false;
+  std::condition_variable destroyed_;
+  bool is_destroyed_ = false;
   std::thread thread_;
 };
 

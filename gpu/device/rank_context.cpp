@@ -17,7 +17,7 @@ RankContext::RankContext(const Schedule& s, Rank rank, int device, Kernels kerne
                                      sum->summands.size(), kMaxSummands));
   use();
   for (int lane = 0; lane < s.lanes(); ++lane)
-    streams_.emplace_back(lane == kComputeLane ? Stream::Priority::kUsual : Stream::Priority::kHigh);
+    streams_.emplace_back(lane == kComputeLane ? Stream::Priority::kNormal : Stream::Priority::kHigh);
   const std::uint64_t scratch = Arena::aligned(s.peak_bytes);
   if (kernels != Kernels::kReference) fused_.emplace(calls_.all(), scratch, kernels == Kernels::kRepeatable);
   memory_ = DeviceBytes(scratch + (fused_ ? fused_->scratch_bytes() : 0) + 256);

@@ -4,7 +4,7 @@
 
 namespace meshattn::gpu {
 
-/// Which keys a query of a block sees: the query with index i those with index i + lower ≤ j ≤ i + upper, within the
+/// The keys that the queries of a block see: query i sees key j if i + lower ≤ j ≤ i + upper. Indices are within the
 /// block.
 struct Band {
   static constexpr std::int64_t kUnbounded = std::int64_t{1} << 40;

@@ -9,14 +9,14 @@
 
 namespace meshattn::gpu {
 
-/// A cell's tokens within a list of cells that an op works on.
+/// The tokens of a cell, in a list of the cells of an op.
 struct CellSpan {
   Cell cell;
-  bool contiguous = false;  ///< follows the span before without a gap, in every value that the op reads or adds to
+  bool contiguous = false;  ///< no gap to the span before, in any value that the op reads or adds to
 };
 
-/// A rectangle of queries × keys, contiguous in memory on both sides, and what the mask leaves of it. Indices count the
-/// tokens of all spans. No query and no key of it at either end is without a pair.
+/// A rectangle of queries × keys, both contiguous in memory, and the band that the mask leaves of it. Queries and keys
+/// are counted over the tokens of all spans. The first and last query and the first and last key have pairs.
 struct BandBlock {
   std::int64_t first_query;
   std::int64_t queries;
@@ -27,9 +27,9 @@ struct BandBlock {
   friend bool operator==(const BandBlock&, const BandBlock&) = default;
 };
 
-/// Everything that the mask leaves of queries × keys, each pair once, in few blocks: neighbouring queries whose keys
-/// are one interval each, with ends that stand still or move with the query. A chunk with itself under a causal mask is
-/// one block, however it is cut; a window or a document one, or a few.
+/// All pairs that the mask leaves of queries × keys, each in exactly one block. In a block each query sees an interval
+/// of keys, whose ends stay or advance by one key from query to query. Under a causal mask a chunk with itself is one
+/// block, however it is cut into cells; a window or a document takes one block or a few.
 [[nodiscard]] std::vector<BandBlock> bands_of(const Problem& problem, std::span<const CellSpan> queries,
                                               std::span<const CellSpan> keys);
 

@@ -8,27 +8,27 @@
 
 namespace meshattn::gpu {
 
-/// Sets all numbers of rows.
+/// Sets every number of a matrix.
 struct Clear {
   MatrixView rows;
   float to = 0;
 };
 
-/// Attention of a block of queries × keys. Of the heads of q, o and lse, `q.heads / k.heads` neighbours share one of k
-/// and v. Softmax scale 1/√width; log-sum-exp (natural) and sums in fp32.
+/// Attention of a block of queries × keys. Each head of k and v serves `q.heads / k.heads` neighbouring heads of q, o
+/// and lse. The softmax scale is 1/√width; log-sum-exps (natural) and sums are in fp32.
 struct AttendCall {
   MatrixView q, k, v;
   MatrixView o, lse;
   Band band;
-  bool merge = false;  ///< into what o and lse hold (log-sum-exp merge); else written over it
+  bool merge = false;  ///< merge into o and lse by log-sum-exp; else overwrite them
 };
 
-/// The gradients of such a block, from the log-sum-exp and delta of the whole sequence.
+/// The gradients of a block, from the log-sum-exp and delta of the whole sequence.
 struct BackwardCall {
   MatrixView q, d_o, lse, delta, k, v;
   MatrixView dq, dk, dv;
   Band band;
-  bool add_dq = false, add_dkv = false;  ///< to what dq, dk and dv hold; else written over it
+  bool add_dq = false, add_dkv = false;  ///< add to dq, or to dk and dv; else overwrite them
 };
 
 /// made_lse = lse, made_delta = rowsum(dO∘O).
@@ -37,24 +37,25 @@ struct DeltaCall {
   MatrixView made_lse, made_delta;
 };
 
-/// made = an O' of which dO has the row sum delta, as it has of O: for kernels that make delta from O themselves.
+/// made = a surrogate O' with rowsum(dO∘O') = delta, for kernels that compute delta from O and dO themselves.
 struct SurrogateCall {
   MatrixView d_o, delta;
   MatrixView made;
 };
 
-/// One of the summands of a CombineCall; `lse` has no width for gradients.
+/// A summand of a CombineCall. The width of `lse` is 0 for gradients.
 struct Summand {
   MatrixView rows, lse;
 };
 
-/// made = the summands, in this order: log-sum-exp merge if there is a log-sum-exp, sum if not; in fp32, rounded once.
+/// made = the summands, combined in this order: merged by log-sum-exp if they have one, else added up. Computed in fp32
+/// and rounded once.
 struct CombineCall {
   std::vector<Summand> summands;
   MatrixView made, made_lse;
 };
 
-/// One kernel on one rank's arena.
+/// A kernel on one rank's arena.
 using Call = std::variant<Clear, AttendCall, BackwardCall, DeltaCall, SurrogateCall, CombineCall>;
 
 }  // namespace meshattn::gpu

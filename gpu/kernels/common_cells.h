@@ -9,17 +9,17 @@
 
 namespace meshattn::gpu {
 
-/// The cells that several values all have, one after the other, and where their tokens are in each value.
+/// The cells that several values have in common, and the positions of their tokens in each value.
 class CommonCells {
  public:
   CommonCells(const Schedule& schedule, const std::vector<ValueId>& values);
-  /// Only those of `cells`, which must be ascending.
+  /// The common cells among `cells`, which must be ascending.
   CommonCells(const Schedule& schedule, const std::vector<ValueId>& values, std::span<const Cell> cells);
 
   [[nodiscard]] const std::vector<CellSpan>& spans() const { return spans_; }
-  /// Where a token, counted over the spans, is in the v-th value.
+  /// The index in the v-th value of a token, counted over the spans.
   [[nodiscard]] std::int64_t token_in(std::size_t v, std::int64_t token) const;
-  /// Rows of tokens that are contiguous in the v-th value, of some of its heads.
+  /// A range of heads and of tokens, which must be contiguous in the v-th value.
   [[nodiscard]] MatrixView rows(std::size_t v, int matrix, HeadRange heads, std::int64_t first,
                                 std::int64_t tokens) const {
     return values_[v]
@@ -43,8 +43,8 @@ class CommonCells {
 
   std::vector<ValueLayout> values_;
   std::vector<CellSpan> spans_;
-  std::vector<std::int64_t> first_;            ///< by span: tokens of the spans before
-  std::vector<std::vector<std::int64_t>> at_;  ///< by span and value: its first token there
+  std::vector<std::int64_t> first_;            ///< by span: its first token, counted over the spans
+  std::vector<std::vector<std::int64_t>> at_;  ///< by span and value: its first token in the value
   std::int64_t tokens_ = 0;                    ///< of all spans
 };
 

@@ -6,7 +6,7 @@ namespace meshattn::gpu {
 
 namespace {
 
-/// One thread has the whole row.
+/// The team of a CPU: one thread computes a whole row.
 struct SingleThread {
   static constexpr int kMembers = 1;
   [[nodiscard]] constexpr int member() const { return 0; }

@@ -6,7 +6,7 @@
 
 namespace meshattn::gpu {
 
-/// The reference kernels on this CPU, one thread: what devices run of the same source.
+/// Runs the reference kernels of a call on one CPU thread: the source that devices run, too.
 void run_on_cpu(const Call& call, std::byte* arena);
 
 }  // namespace meshattn::gpu

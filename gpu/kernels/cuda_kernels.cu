@@ -11,7 +11,7 @@ namespace {
 
 constexpr int kWarp = 32, kWarpsOfBlock = 8;
 
-/// A warp has a row.
+/// The team of a device: a warp computes a row.
 struct Warp {
   static constexpr int kMembers = kWarp;
   __device__ int member() const { return static_cast<int>(threadIdx.x) % kWarp; }
@@ -22,7 +22,7 @@ struct Warp {
   __device__ void sync() const { __syncwarp(); }
 };
 
-/// Which row a warp of a grid over `rows` has: neighbours have neighbouring tokens.
+/// The row of a warp in a grid over `rows`. Neighbouring warps have neighbouring tokens.
 struct WarpRow {
   int item, head;
   std::int64_t token;
@@ -82,9 +82,10 @@ __global__ void combine(const __grid_constant__ Summands<kMax> summands, MatrixV
     combine_row(Warp{}, summands.summand, summands.count, made, made_lse, arena, p.item, p.head, p.token);
 }
 
-/// Launches a kernel with a warp for each row.
+/// Launches a kernel with one warp for each row.
 template <typename... Parameters, typename... Arguments>
-void over(const MatrixView& rows, cudaStream_t stream, void (*kernel)(Parameters...), const Arguments&... arguments) {
+void launch_over(const MatrixView& rows, cudaStream_t stream, void (*kernel)(Parameters...),
+                 const Arguments&... arguments) {
   const std::int64_t blocks = (rows.row_count() + kWarpsOfBlock - 1) / kWarpsOfBlock;
   if (blocks == 0) return;
   kernel<<<static_cast<unsigned>(blocks), kWarpsOfBlock * kWarp, 0, stream>>>(arguments...);
@@ -95,21 +96,21 @@ struct OnDevice {
   std::byte* arena;
   cudaStream_t stream;
 
-  void operator()(const Clear& call) const { over(call.rows, stream, clear, call, arena); }
+  void operator()(const Clear& call) const { launch_over(call.rows, stream, clear, call, arena); }
   void operator()(const AttendCall& call) const {
-    with_type(call.q.dtype, [&]<typename T>(T) { over(call.q, stream, attend<T>, call, arena); });
+    with_type(call.q.dtype, [&]<typename T>(T) { launch_over(call.q, stream, attend<T>, call, arena); });
   }
   void operator()(const BackwardCall& call) const {
     with_type(call.q.dtype, [&]<typename T>(T) {
-      over(call.q, stream, backward_queries<T>, call, arena);
-      over(call.k, stream, backward_keys<T>, call, arena);
+      launch_over(call.q, stream, backward_queries<T>, call, arena);
+      launch_over(call.k, stream, backward_keys<T>, call, arena);
     });
   }
   void operator()(const DeltaCall& call) const {
-    with_type(call.o.dtype, [&]<typename T>(T) { over(call.o, stream, delta<T>, call, arena); });
+    with_type(call.o.dtype, [&]<typename T>(T) { launch_over(call.o, stream, delta<T>, call, arena); });
   }
   void operator()(const SurrogateCall& call) const {
-    with_type(call.d_o.dtype, [&]<typename T>(T) { over(call.made, stream, surrogate<T>, call, arena); });
+    with_type(call.d_o.dtype, [&]<typename T>(T) { launch_over(call.made, stream, surrogate<T>, call, arena); });
   }
   void operator()(const CombineCall& call) const {
     if (call.summands.size() <= 4) return sum<4>(call);
@@ -124,7 +125,7 @@ struct OnDevice {
   void sum(const CombineCall& call) const {
     Summands<kMax> summands{};
     for (const Summand& s : call.summands) summands.summand[summands.count++] = s;
-    over(call.made, stream, combine<kMax>, summands, call.made, call.made_lse, arena);
+    launch_over(call.made, stream, combine<kMax>, summands, call.made, call.made_lse, arena);
   }
 };
 

@@ -6,11 +6,11 @@
 
 namespace meshattn::gpu {
 
-/// The most summands of a CombineCall on a device: they travel as arguments of its kernel.
+/// The most summands of a CombineCall on a device: they are passed as kernel arguments.
 inline constexpr int kMaxSummands = 256;
 
 /// Launches the reference kernels of a call on the current device.
-/// @throws DeviceError if a launch is refused, or a call has too many summands.
+/// @throws DeviceError if a launch fails or a call has too many summands
 void launch(const Call& call, std::byte* arena, cudaStream_t stream);
 
 }  // namespace meshattn::gpu

@@ -7,10 +7,10 @@
 
 namespace meshattn::gpu {
 
-// The functions of this header and of row_kernels.h are constexpr so that they run on devices, too (nvcc
-// --expt-relaxed-constexpr): one source for both.
+// The functions of this header and of row_kernels.h are constexpr, so that one source serves the CPU and devices (nvcc
+// --expt-relaxed-constexpr).
 
-/// The upper half of an fp32 number.
+/// bfloat16: the upper half of an fp32 number.
 struct Bf16 {
   std::uint16_t bits;
 };
@@ -37,7 +37,7 @@ struct Fp16 {
   return std::bit_cast<float>(sign | rebiased << 23 | mantissa << 13);
 }
 
-/// The nearest number of a type, ties to even; too large becomes infinite, not-a-number stays so.
+/// The nearest number of type T, ties to even. Numbers that are too large become infinite; NaN stays NaN.
 template <typename T>
 [[nodiscard]] constexpr T from_float(float x);
 
@@ -68,7 +68,7 @@ template <>
   return with_sign((magnitude - (112u << 23) + 0xFFFu + (magnitude >> 13 & 1u)) >> 13);
 }
 
-/// Calls f(a number of the type).
+/// Calls f with a value of the C++ type of a dtype.
 template <typename F>
 void with_type(Dtype dtype, F&& f) {
   if (dtype == Dtype::kFp32)

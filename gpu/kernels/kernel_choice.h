@@ -2,11 +2,11 @@
 
 namespace meshattn::gpu {
 
-/// Which kernels compute attention.
+/// The kernels that compute attention.
 enum class Kernels {
-  kFast,        ///< cuDNN's, the reference kernels where it does not
-  kRepeatable,  ///< the same, but every run gives the same bits
-  kReference,   ///< the reference kernels alone
+  kFast,        ///< cuDNN; the reference kernels for blocks that cuDNN does not support
+  kRepeatable,  ///< as kFast, with bitwise repeatable results
+  kReference,   ///< the reference kernels
 };
 
 }  // namespace meshattn::gpu

@@ -8,7 +8,7 @@ namespace meshattn::gpu {
 namespace {
 
 struct Format {
-  std::int32_t width = 0;  ///< 0: there is no such matrix
+  std::int32_t width = 0;  ///< 0: no such matrix
   Dtype dtype = Dtype::kFp32;
 };
 
@@ -61,14 +61,14 @@ std::optional<std::int64_t> ValueLayout::first_token(Cell cell) const {
 
 namespace {
 
-/// Tokens of neighbouring cells that follow each other in two values.
+/// Tokens of neighbouring cells that are contiguous in both values.
 struct TokenSpan {
   std::int64_t source = 0, made = 0, tokens = 0;
 };
 
-/// Adds one, to the last if it follows it on both sides.
+/// Appends `next`, or extends the last element if `next` follows it on both sides.
 template <typename T, typename Length>
-void join(std::vector<T>& all, const T& next, Length T::*length) {
+void append(std::vector<T>& all, const T& next, Length T::*length) {
   if (!all.empty() && all.back().source + all.back().*length == next.source &&
       all.back().made + all.back().*length == next.made)
     all.back().*length += next.*length;
@@ -80,7 +80,7 @@ std::vector<TokenSpan> token_spans(const ValueLayout& source, const ValueLayout&
   std::vector<TokenSpan> spans;
   for (Cell cell : made.region().cells) {
     const TokenSpan span{source.first_token(cell).value(), made.first_token(cell).value(), made.tokens_of(cell)};
-    if (span.tokens > 0) join(spans, span, &TokenSpan::tokens);
+    if (span.tokens > 0) append(spans, span, &TokenSpan::tokens);
   }
   return spans;
 }
@@ -100,10 +100,10 @@ std::vector<ByteRun> byte_runs_of(const Schedule& s, TransferId transfer) {
           const auto at = [&](const MatrixView& rows, int h, std::int64_t token) {
             return rows.offset + static_cast<std::uint64_t>(rows.row_index(item, h, token)) * rows.row_bytes();
           };
-          join(runs,
-               ByteRun{at(from, first_head + head, span.source), at(to, head, span.made),
-                       static_cast<std::uint64_t>(span.tokens) * to.row_bytes()},
-               &ByteRun::bytes);
+          append(runs,
+                 ByteRun{at(from, first_head + head, span.source), at(to, head, span.made),
+                         static_cast<std::uint64_t>(span.tokens) * to.row_bytes()},
+                 &ByteRun::bytes);
         }
   }
   return runs;

@@ -9,12 +9,13 @@
 
 namespace meshattn::gpu {
 
-/// How a value's rows lie in its bytes: its matrices one after the other (K, V; O, its log-sum-exp; the log-sum-exp of
-/// delta, delta), in each matrix batch items, in these heads, in these the tokens of its cells. So a range of heads is
-/// in one piece for each matrix and batch item, and all of a value in one.
+/// The order of a value's rows in memory: its matrices one after the other (KV: K, V; O: O, log-sum-exp; delta:
+/// log-sum-exp, delta; dKV: dK, dV; the others have one). A matrix consists of batch items, an item of heads, a head of
+/// the tokens of the value's cells. A whole value is contiguous; a range of heads is contiguous within a matrix and
+/// item.
 class ValueLayout {
  public:
-  /// The schedule must have its memory assigned and outlive this.
+  /// @param schedule with memory assigned; must outlive this
   ValueLayout(const Schedule& schedule, ValueId v);
 
   [[nodiscard]] int matrices() const { return matrix_[1].width > 0 ? 2 : 1; }
@@ -22,18 +23,18 @@ class ValueLayout {
   [[nodiscard]] const MatrixView& matrix(int k) const { return matrix_[static_cast<std::size_t>(k)]; }
   [[nodiscard]] const Region& region() const { return region_; }
   [[nodiscard]] std::int64_t tokens_of(Cell cell) const;
-  /// Tokens before those of a cell; none if the value does not have it.
+  /// The index of a cell's first token in the value; nothing if the value does not have the cell.
   [[nodiscard]] std::optional<std::int64_t> first_token(Cell cell) const;
 
  private:
   const Schedule* s_;
   Region region_;
   bool kv_;
-  std::vector<std::int64_t> first_tokens_;  ///< of the region's cells
+  std::vector<std::int64_t> first_tokens_;  ///< by cell of the region
   MatrixView matrix_[2];
 };
 
-/// A run of bytes of a transfer that is in one piece on both ranks: offsets into the sender's and the receiver's arena.
+/// Bytes of a transfer that are contiguous on both ranks: offsets into the sender's and the receiver's arena.
 struct ByteRun {
   std::uint64_t source = 0;
   std::uint64_t made = 0;
@@ -42,8 +43,8 @@ struct ByteRun {
   friend bool operator==(const ByteRun&, const ByteRun&) = default;
 };
 
-/// @returns the pieces of a transfer, ascending in both arenas, as few as there can be; all of their bytes together are
-/// those of the made value. The schedule must have its memory assigned.
+/// The fewest contiguous runs that make up the value that a transfer makes, ascending in both arenas.
+/// @param schedule with memory assigned
 [[nodiscard]] std::vector<ByteRun> byte_runs_of(const Schedule& schedule, TransferId transfer);
 
 }  // namespace meshattn::gpu

@@ -7,10 +7,11 @@
 
 namespace meshattn::gpu {
 
-/// The longest row that kernels take.
+/// The longest row that kernels support, in numbers.
 inline constexpr int kMaxWidth = 512;
 
-/// Rows of one matrix of a value, or of some of its heads and tokens, where they lie in an arena. Token follows token.
+/// One matrix of a value in an arena, or a range of its heads and tokens. A row belongs to a batch item, a head and a
+/// token; the tokens of a head are contiguous.
 struct MatrixView {
   std::uint64_t offset = 0;      ///< of the first row, bytes
   std::int64_t item_stride = 0;  ///< rows from a batch item to the next
@@ -22,7 +23,7 @@ struct MatrixView {
   Dtype dtype = Dtype::kFp32;
 
   [[nodiscard]] constexpr int bytes_of_number() const { return dtype == Dtype::kFp32 ? 4 : 2; }
-  /// Row of a token, a head and a batch item, counted from the first.
+  /// The distance from the first row, in rows.
   [[nodiscard]] constexpr std::int64_t row_index(int item, int head, std::int64_t token) const {
     return item * item_stride + head * head_stride + token;
   }
@@ -53,7 +54,7 @@ struct MatrixView {
   friend bool operator==(const MatrixView&, const MatrixView&) = default;
 };
 
-/// Rows one after the other.
+/// A matrix without gaps between heads and batch items.
 [[nodiscard]] constexpr MatrixView packed_matrix(std::uint64_t offset, std::int32_t items, std::int32_t heads,
                                                  std::int64_t tokens, std::int32_t width, Dtype dtype) {
   return {offset, heads * tokens, tokens, items, heads, tokens, width, dtype};

@@ -10,14 +10,14 @@
 
 namespace meshattn::gpu {
 
-// The reference kernels, a row at a time: one source for CPU threads and for devices. A team works on a row together:
-// its member m of n has the numbers m, m + n, … of the row. A team has
+// The reference kernels, one row at a time, in one source for CPU threads and devices. A row is the work of a team: one
+// CPU thread or the 32 threads of a warp. Member m of n has the numbers m, m + n, … of the row. A team has
 //   static constexpr int kMembers;
 //   int member() const;
-//   float sum(float x) const;   // over the members, the same for all, in a fixed order
-//   void sync() const;          // none goes on before all have come here
+//   float sum(float x) const;   // over all members, in a fixed order; every member gets it
+//   void sync() const;          // a barrier of the members
 
-/// The log-sum-exp of no keys.
+/// The log-sum-exp of a query without keys.
 inline constexpr float kNoKeys = -std::numeric_limits<float>::infinity();
 
 template <typename T>
@@ -25,14 +25,14 @@ template <typename T>
   return reinterpret_cast<T*>(arena + rows.offset) + rows.row_index(item, head, token) * rows.width;
 }
 
-/// A row spread over the members of a team, in registers.
+/// One member's share of a row, in registers.
 template <typename Team>
 struct RowFragment {
   static constexpr int kMax = (kMaxWidth + Team::kMembers - 1) / Team::kMembers;
   float number[kMax];
 
-  /// Calls f(number, index in the row) for each number of this member. A team of several keeps them in registers: its
-  /// loop has a constant number of turns.
+  /// Calls f(number, index in the row) for each number of this member. For a warp the loop has a constant number of
+  /// iterations, so that the compiler keeps the numbers in registers.
   template <typename F>
   constexpr void for_each(const Team& team, int width, F&& f) {
     for (int n = 0; n < (Team::kMembers == 1 ? width : kMax); ++n)
@@ -58,8 +58,8 @@ constexpr void add(const Team& team, RowFragment<Team>& row, float factor, const
   row.for_each(team, width, [&](float& sum, int c) { sum += factor * to_float(x[c]); });
 }
 
-/// Merges attention over other keys, (x, x_lse), into (o, lse): what weighs less is scaled by log1p of its share.
-/// Either may have seen no keys.
+/// Merges attention over other keys, (x, x_lse), into (o, lse): the new log-sum-exp is max + log1p(exp(−|difference|)).
+/// Either may have no keys.
 template <typename T, typename Team>
 constexpr void merge(const Team& team, RowFragment<Team>& o, float& lse, const T* x, float x_lse, int width) {
   if (x_lse == kNoKeys) return;
@@ -73,7 +73,7 @@ constexpr void merge(const Team& team, RowFragment<Team>& o, float& lse, const T
   lse = merged;
 }
 
-/// One query row of an AttendCall. T: of q, k and v; o is fp32.
+/// One query row of an AttendCall. T is the type of q, k and v; o is fp32.
 template <typename T, typename Team>
 constexpr void attend_row(const Team& team, const AttendCall& call, std::byte* arena, int item, int head,
                           std::int64_t i) {
@@ -98,13 +98,13 @@ constexpr void attend_row(const Team& team, const AttendCall& call, std::byte* a
   if (call.merge) {
     const float before = *o_lse;
     merge(team, sum, lse, o, before, d);
-    team.sync();  // all have read o_lse before one writes it
+    team.sync();  // one member writes o_lse once all have read it
   }
   sum.for_each(team, d, [&](float& x, int c) { o[c] = x; });
   if (team.member() == 0) *o_lse = lse;
 }
 
-/// One query row of a BackwardCall: dq.
+/// dq of one query row of a BackwardCall.
 template <typename T, typename Team>
 constexpr void backward_query_row(const Team& team, const BackwardCall& call, std::byte* arena, int item, int head,
                                   std::int64_t i) {
@@ -124,7 +124,7 @@ constexpr void backward_query_row(const Team& team, const BackwardCall& call, st
   sum.for_each(team, d, [&](float& x, int c) { dq[c] = call.add_dq ? dq[c] + x : x; });
 }
 
-/// One key row of a BackwardCall: dk and dv, of all query heads that share it, in order.
+/// dk and dv of one key row of a BackwardCall, summed over the query heads that share it, in order.
 template <typename T, typename Team>
 constexpr void backward_key_row(const Team& team, const BackwardCall& call, std::byte* arena, int item, int kv_head,
                                 std::int64_t j) {
@@ -147,7 +147,7 @@ constexpr void backward_key_row(const Team& team, const BackwardCall& call, std:
   sum_v.for_each(team, d, [&](float& x, int c) { dv[c] = call.add_dkv ? dv[c] + x : x; });
 }
 
-/// One row of a DeltaCall. T: of o and dO.
+/// One row of a DeltaCall. T is the type of o and dO.
 template <typename T, typename Team>
 constexpr void delta_row(const Team& team, const DeltaCall& call, std::byte* arena, int item, int head,
                          std::int64_t i) {
@@ -159,7 +159,7 @@ constexpr void delta_row(const Team& team, const DeltaCall& call, std::byte* are
   *at<float>(arena, call.made_delta, item, head, i) = delta;
 }
 
-/// O' = delta · dO / |dO|², zero where dO is. T: of dO and O'.
+/// O' = delta · dO / |dO|², or zero if dO is zero. T is the type of dO and O'.
 template <typename T, typename Team>
 constexpr void surrogate_row(const Team& team, const SurrogateCall& call, std::byte* arena, int item, int head,
                              std::int64_t i) {
@@ -172,18 +172,18 @@ constexpr void surrogate_row(const Team& team, const SurrogateCall& call, std::b
   row.for_each(team, call.d_o.width, [&](float& x, int c) { to[c] = from_float<T>(factor * x); });
 }
 
-/// Calls f(a pointer of the type that the rows hold).
+/// Calls f with a pointer, of the matrix's number type, to a row.
 template <typename F>
-constexpr void visit_row(std::byte* arena, const MatrixView& rows, int item, int head, std::int64_t i, F&& f) {
-  if (rows.dtype == Dtype::kFp32)
-    f(at<float>(arena, rows, item, head, i));
-  else if (rows.dtype == Dtype::kBf16)
-    f(at<Bf16>(arena, rows, item, head, i));
+constexpr void visit_row(std::byte* arena, const MatrixView& matrix, int item, int head, std::int64_t i, F&& f) {
+  if (matrix.dtype == Dtype::kFp32)
+    f(at<float>(arena, matrix, item, head, i));
+  else if (matrix.dtype == Dtype::kBf16)
+    f(at<Bf16>(arena, matrix, item, head, i));
   else
-    f(at<Fp16>(arena, rows, item, head, i));
+    f(at<Fp16>(arena, matrix, item, head, i));
 }
 
-/// One row of a sum of `count` summands.
+/// One row of a CombineCall with `count` summands.
 template <typename Team>
 constexpr void combine_row(const Team& team, const Summand* summands, int count, const MatrixView& made,
                            const MatrixView& made_lse, std::byte* arena, int item, int head, std::int64_t i) {
@@ -196,7 +196,7 @@ constexpr void combine_row(const Team& team, const Summand* summands, int count,
       else
         add(team, sum, 1, x, made.width);
     });
-  team.sync();  // made may be one of the summands
+  team.sync();  // `made` may be one of the summands
   visit_row(arena, made, item, head, i, [&]<typename T>(T* to) {
     sum.for_each(team, made.width, [&](float& x, int c) { to[c] = from_float<T>(x); });
   });

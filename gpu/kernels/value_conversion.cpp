@@ -16,7 +16,8 @@ namespace meshattn::gpu {
 
 namespace {
 
-/// Calls f(matrix, its rows counted from the value's first byte, item, head, token, row in the tensors of the layer).
+/// Calls f(k, matrix, item, head, token, row in the layer's tensors) for each row of a value; the offset of the k-th
+/// matrix is relative to the value.
 template <typename F>
 void for_each_row(const Schedule& s, ValueId v, F&& f) {
   const ValueLayout layout(s, v);
@@ -43,7 +44,7 @@ auto matrices_of(Layer& tensors, Tensor tensor) {
 }
 
 std::vector<std::byte> random_bytes(const Schedule& s, ValueId v) {
-  constexpr std::size_t kNumbers = 4093;  // a prime, so that rows are unlike
+  constexpr std::size_t kNumbers = 4093;  // prime, so that rows differ
   std::mt19937 generator(v);
   std::normal_distribution<float> normal;
   const float lse = std::log(static_cast<float>(s.problem.shape.seq_kv));

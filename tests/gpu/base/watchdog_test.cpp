@@ -24,7 +24,7 @@ TEST(WatchdogDeathTest, EndsTheProcessWithTheFirstError) {
         last.arm("rank 4 is stuck");
         std::this_thread::sleep_for(std::chrono::seconds(30));  // a device that does not answer
       },
-      ::testing::ExitedWithCode(1), "meshattn: rank 3 is stuck; nor can it be left");
+      ::testing::ExitedWithCode(1), "meshattn: rank 3 is stuck; cleaning up does not end");
 }
 
 /// The first thread fails and has left at once; the second sees it, and takes longer than any last resort to leave, for
@@ -52,7 +52,7 @@ TEST(CancellationDeathTest, HasAWatchdog) {
         cancellation.request("rank 3 is stuck");
         std::this_thread::sleep_for(std::chrono::seconds(30));
       },
-      ::testing::ExitedWithCode(1), "rank 3 is stuck; nor can it be left");
+      ::testing::ExitedWithCode(1), "rank 3 is stuck; cleaning up does not end");
 }
 
 }  // namespace
