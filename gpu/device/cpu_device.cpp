@@ -15,7 +15,7 @@ namespace meshattn::gpu {
 CpuDevice::CpuDevice(const Schedule& s, const cpu::Tensors* given) : s_(s) {
   for (Rank rank = 0; rank < s.problem.ranks; ++rank) {
     calls_.emplace_back(s, rank);
-    arenas_.emplace_back(s.peak_bytes, std::byte{0xFF});  // not a number in every type
+    arenas_.emplace_back(s.peak_bytes, std::byte{0xFF});  // NaN in every dtype
   }
   for (ValueId v : s.inputs) std::ranges::copy(input_bytes(s, v, given), arena(s.values[v].rank) + s.offset[v]);
   times_ = {std::vector<double>(s.ops.size()), std::vector<double>(s.ops.size()), 0};
@@ -29,8 +29,8 @@ CpuDevice::~CpuDevice() {
   }
 }
 
-/// Threads begin with their streams, and sleep while there is nothing to do.
-void CpuDevice::give(Rank rank, Lane lane, std::function<void()> work) {
+/// Appends work to a stream, whose thread starts with its first work.
+void CpuDevice::enqueue(Rank rank, Lane lane, std::function<void()> work) {
   const std::lock_guard lock(mutex_);
   Stream& stream = streams_[{rank, lane}];
   stream.work.push(std::move(work));
@@ -54,21 +54,21 @@ void CpuDevice::serve(Stream& stream, const std::stop_token& stop) {
 }
 
 void CpuDevice::launch(Rank rank, Lane lane, OpId op) {
-  give(rank, lane, [=, this] {
+  enqueue(rank, lane, [=, this] {
     for (const Call& call : calls_[static_cast<std::size_t>(rank)].of(op)) run_on_cpu(call, arena(rank));
   });
 }
 
 void CpuDevice::copy(Rank rank, Lane lane, const Message& m) {
-  give(rank, lane, [=, this] { std::memcpy(arena(rank) + m.offset, arena(m.peer) + m.peer_offset, m.bytes); });
+  enqueue(rank, lane, [=, this] { std::memcpy(arena(rank) + m.offset, arena(m.peer) + m.peer_offset, m.bytes); });
 }
 
 void CpuDevice::exchange(Rank rank, Lane, OpId, std::span<const Message>) {
-  throw DeviceError(fmt::format("rank {} has no communicator: a CPU as device has copies only", rank));
+  throw DeviceError(fmt::format("rank {} has no communicator: a CPU device has copies only", rank));
 }
 
 void CpuDevice::mark(Rank rank, Lane lane, Mark mark) {
-  give(rank, lane, [=, this] {
+  enqueue(rank, lane, [=, this] {
     const std::lock_guard lock(mutex_);
     const double now = now_s();
     passed_[mark] = now;
@@ -78,7 +78,7 @@ void CpuDevice::mark(Rank rank, Lane lane, Mark mark) {
 }
 
 void CpuDevice::wait(Rank rank, Lane lane, Mark mark) {
-  give(rank, lane, [=, this] {
+  enqueue(rank, lane, [=, this] {
     std::unique_lock lock(mutex_);
     const std::stop_token stop = streams_[{rank, lane}].thread.get_stop_token();
     changed_.wait(lock, stop, [&] { return passed_.contains(mark); });

@@ -18,27 +18,28 @@
 
 namespace meshattn::gpu {
 
-/// This machine's CPU as the device of all ranks: a thread for each lane of each rank, memory of bytes, the reference
-/// kernels. Exchanges are copies.
+/// This machine's CPU as the device of all ranks: a thread for each lane of each rank, and the reference kernels.
+/// Exchanges are copies.
 class CpuDevice final : public Device {
  public:
-  /// Arenas full of NaN, but for the inputs.
+  /// Fills the arenas with the inputs, and all other bytes with NaN.
+  /// @param given the tensors, or null for random inputs
   CpuDevice(const Schedule& schedule, const cpu::Tensors* given);
   ~CpuDevice() override;
 
   void launch(Rank rank, Lane lane, OpId op) override;
   void copy(Rank rank, Lane lane, const Message& message) override;
-  /// @throws DeviceError: there are no communicators
+  /// @throws DeviceError always: a CPU has no communicators
   void exchange(Rank rank, Lane lane, OpId op, std::span<const Message> messages) override;
   void mark(Rank rank, Lane lane, Mark mark) override;
   void wait(Rank rank, Lane lane, Mark mark) override;
 
-  /// Waits until all streams have done what they were given, and forgets the marks: what is issued next begins anew.
-  /// @throws DeviceError naming what each rank is at, if the deadline passes.
+  /// Waits until all streams are idle, and clears the marks for the next repeat.
+  /// @throws DeviceError naming the first unfinished op of each rank, if the deadline passes
   void finish(Deadline deadline);
-  /// Writes when each op ran last: seconds of the steady clock. Must be finished.
+  /// Copies the times of the last run of each op: seconds of the steady clock. Call finish() first.
   void read_times(Trace& trace) const;
-  /// It has this machine's clock.
+  /// Empty: a CPU has no clock of its own.
   [[nodiscard]] static std::vector<double> clock_uncertainties_s() { return {}; }
   [[nodiscard]] cpu::Tensors outputs() const;
 
@@ -50,7 +51,7 @@ class CpuDevice final : public Device {
   };
 
   [[nodiscard]] std::byte* arena(Rank rank) { return arenas_[static_cast<std::size_t>(rank)].data(); }
-  void give(Rank rank, Lane lane, std::function<void()> work);
+  void enqueue(Rank rank, Lane lane, std::function<void()> work);
   void serve(Stream& stream, const std::stop_token& stop);
   [[nodiscard]] bool idle() const;
   [[nodiscard]] std::string unfinished_ops() const;
@@ -58,9 +59,9 @@ class CpuDevice final : public Device {
   const Schedule& s_;
   std::vector<Calls> calls_;
   std::vector<std::vector<std::byte>> arenas_;
-  std::map<Mark, double> passed_;  ///< and when
+  std::map<Mark, double> passed_;  ///< recorded marks and their times
   Trace times_;
-  mutable std::mutex mutex_;  ///< of everything below and of passed_ and times_
+  mutable std::mutex mutex_;  ///< guards passed_, times_ and all members below
   std::condition_variable_any changed_;
   std::map<std::pair<Rank, Lane>, Stream> streams_;
 };

@@ -13,7 +13,7 @@ namespace meshattn::gpu {
 
 namespace {
 
-constexpr std::size_t kPoints = 3;
+constexpr std::size_t kPoints = 3;  ///< of Mark::Point
 
 }  // namespace
 
@@ -45,11 +45,11 @@ CudaDevice::CudaDevice(const Schedule& s, std::span<const RankContext> ranks, st
 
 std::size_t CudaDevice::index_of(Rank rank) const {
   const auto found = std::ranges::find(ranks_, rank, &RankContext::rank);
-  if (found == ranks_.end()) throw DeviceError(fmt::format("rank {} is not served here", rank));
+  if (found == ranks_.end()) throw DeviceError(fmt::format("rank {} is not served by this process", rank));
   return static_cast<std::size_t>(found - ranks_.begin());
 }
 
-/// Copies wait for both ends of an exchange; a group of messages does that by itself.
+/// Copies wait for the begin of both exchanges and for all receivers; NCCL's groups need no such marks.
 bool CudaDevice::is_needed(Mark mark) const {
   const bool copies = lanes_.empty() && std::holds_alternative<Exchange>(s_.ops[mark.op]);
   if (mark.point == Mark::Point::kReceived) return copies;
@@ -100,8 +100,8 @@ void CudaDevice::wait(Rank rank, Lane lane, Mark mark) {
   check(cudaStreamWaitEvent(at(rank).stream(lane), event(mark).get(), 0), "waiting for an event");
 }
 
-/// The host's time just before and just after an event that a waiting device meets at once: of several tries the one
-/// that took least, halfway.
+/// An idle device executes an event at once, between the host's times just before and just after. The zero of a clock
+/// is the middle of the shortest of ten such intervals.
 void CudaDevice::set_clocks() {
   for (std::size_t i = 0; i < ranks_.size(); ++i) {
     if (clock_[i] != i) continue;
@@ -151,7 +151,7 @@ void CudaDevice::finish(Deadline deadline) {
   issued_.assign(issued_.size(), false);
 }
 
-/// Waits a little. An error of the device is one of the op that it is at.
+/// Waits at most 20 ms. An error of the device is reported with the unfinished ops.
 bool CudaDevice::has_finished(cudaStream_t stream) {
   try {
     return wait_for(stream, std::chrono::steady_clock::now() + std::chrono::milliseconds(20));
@@ -164,7 +164,7 @@ std::string CudaDevice::unfinished_ops() const {
   std::vector<Rank> ranks;
   for (const RankContext& rank : ranks_) ranks.push_back(rank.rank());
   return unfinished_ops_text(s_, ranks, [&](OpId op) {
-    // What has been issued and has no event (untimed, nobody waits for it) counts as ended: its lane's next one tells.
+    // An issued op without an event counts as ended: the next op of its lane with an event tells.
     const Event* end = find({op, Mark::Point::kEnd});
     return issued_[op] && (end == nullptr || cudaEventQuery(end->get()) == cudaSuccess);
   });

@@ -14,13 +14,13 @@
 
 namespace meshattn::gpu {
 
-/// Streams and events of some ranks of a schedule, each on a device of this machine.
+/// Issues to the streams of the ranks that this process, or one of its threads, serves.
 class CudaDevice final : public Device {
  public:
-  /// @param ranks those that are served, in the order of `programs`; must outlive this
-  /// @param lanes their communicators, in the same order; none if exchanges are copies
-  /// @param cancellation of the thread that issues
-  /// @param timed every op is timed; else only what others wait for is marked
+  /// @param ranks the ranks served, in the order of `programs`; must outlive this
+  /// @param lanes their communicators, in the same order; empty if exchanges are copies
+  /// @param cancellation of the calling thread; must outlive this
+  /// @param timed whether every op is timed; otherwise only the marks that streams wait for are recorded
   CudaDevice(const Schedule& schedule, std::span<const RankContext> ranks, std::span<const Program> programs,
              std::span<NcclLanes* const> lanes, Cancellation& cancellation, bool timed);
 
@@ -30,16 +30,17 @@ class CudaDevice final : public Device {
   void mark(Rank rank, Lane lane, Mark mark) override;
   void wait(Rank rank, Lane lane, Mark mark) override;
 
-  /// Sets every device's clock against this host's; devices must have nothing to do.
+  /// Relates every device's clock to the host's. Devices must be idle.
   void set_clocks();
-  /// Waits until all streams have done what they were given.
-  /// @throws DeviceError naming what each rank is at, if the deadline passes, NCCL reports an error or another rank of
-  /// this process has failed; NCCL is aborted.
+  /// Waits until all streams are idle.
+  /// @throws DeviceError naming the first unfinished op of each rank, if the deadline passes, NCCL reports an error or
+  /// another rank of this process has failed; communicators are aborted first
   void finish(Deadline deadline);
+  /// Sets the deadline of the exchanges issued from now on.
   void set_deadline(Deadline deadline) { deadline_ = deadline; }
-  /// Writes when each op of these ranks ran: seconds of this host's steady clock. Must be timed and finished.
+  /// Writes the times of these ranks' ops: seconds of this host's steady clock. Needs `timed`; call finish() first.
   void read_times(Trace& trace) const;
-  /// By device: how far its clock, as it was set last, may be off this host's.
+  /// By device: the greatest error of its clock against the host's, as last set.
   [[nodiscard]] std::vector<double> clock_uncertainties_s() const;
 
  private:
@@ -50,7 +51,7 @@ class CudaDevice final : public Device {
   [[nodiscard]] const Event* find(Mark mark) const;
   [[nodiscard]] bool has_finished(cudaStream_t stream);
   [[nodiscard]] std::string unfinished_ops() const;
-  /// Aborts NCCL. @throws DeviceError: why, and what each rank is at
+  /// Aborts the communicators. @throws DeviceError with the reason and the first unfinished op of each rank
   [[noreturn]] void abort(const std::string& why);
 
   const Schedule& s_;
@@ -59,13 +60,13 @@ class CudaDevice final : public Device {
   Cancellation& cancellation_;
   bool timed_;
   Deadline deadline_ = Deadline::max();
-  std::vector<bool> awaited_;                 ///< by op: whether another stream of its rank waits for its end
-  std::vector<bool> issued_;                  ///< by op: all of it, since the last finish
+  std::vector<bool> awaited_;                 ///< by op: whether another stream waits for its end
+  std::vector<bool> issued_;                  ///< by op: whether all of it was issued since the last finish()
   std::vector<std::optional<Event>> events_;  ///< by op and point
-  std::vector<std::size_t> clock_;            ///< by rank served: its device's, which is that of the first rank on it
-  std::vector<Event> zero_;                   ///< by clock: where it was set
-  std::vector<double> zero_s_;                ///< and the host's time then
-  std::vector<double> zero_uncertainty_s_;    ///< which is no further off
+  std::vector<std::size_t> clock_;            ///< by rank served: the first rank served on the same device
+  std::vector<Event> zero_;                   ///< by clock: the event to which its times are relative
+  std::vector<double> zero_s_;                ///< by clock: the host's time of that event
+  std::vector<double> zero_uncertainty_s_;    ///< by clock: the greatest error of that time
 };
 
 }  // namespace meshattn::gpu

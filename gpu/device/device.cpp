@@ -12,7 +12,7 @@ namespace {
 
 using Point = Mark::Point;
 
-/// Which exchange sends a transfer and which receives it; kNone where none does.
+/// The exchanges that send and receive a transfer, or kNone.
 struct Ends {
   OpId sender = kNone;
   OpId receiver = kNone;
@@ -54,7 +54,7 @@ class CopyIssuer {
   }
   [[nodiscard]] bool sends(Rank rank, TransferId t) const { return s_.values[s_.transfers[t].source].rank == rank; }
 
-  /// Issues the next command of a rank, or a part of it. @returns whether anything was done.
+  /// Issues the next command of the i-th program, or a part of it. @returns whether anything was issued
   bool step(std::size_t i) {
     const Program& program = programs_[i];
     if (next_[i] == program.commands.size()) return false;
@@ -96,7 +96,7 @@ class CopyIssuer {
     return true;
   }
 
-  /// Copies a message if its sender has begun.
+  /// Copies a message if its sender's exchange has begun. @returns whether it has
   bool receive(std::size_t i, Lane lane, const Message& message) {
     const Rank rank = programs_[i].rank;
     const OpId sender = ends_[message.transfer].sender;
@@ -144,9 +144,9 @@ class CopyIssuer {
   Device& device_;
   std::vector<Ends> ends_;                  ///< by transfer
   std::vector<std::size_t> next_;           ///< by program: its next command
-  std::vector<Progress> progress_;          ///< by op: of exchanges
-  std::vector<std::vector<OpId>> met_;      ///< by program: exchanges whose begin its exchange has waited for
-  std::vector<std::vector<Message>> left_;  ///< by program: of its exchange that has begun, not received yet
+  std::vector<Progress> progress_;          ///< by op; exchanges only
+  std::vector<std::vector<OpId>> met_;      ///< by program: exchanges for whose begin its exchange has waited
+  std::vector<std::vector<Message>> left_;  ///< by program: messages that its current exchange has not received
 };
 
 }  // namespace

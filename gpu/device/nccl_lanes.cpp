@@ -14,7 +14,7 @@ namespace {
 
 bool is_error(ncclResult_t result) { return result != ncclSuccess && result != ncclInProgress; }
 
-/// What NCCL last complained of, in words: it says more than a result. Empty if of nothing.
+/// " (NCCL's last message)", which says more than a result code; empty if there is none.
 std::string last_error(ncclComm_t communicator) {
   const char* text = ncclGetLastError(communicator);
   std::string words = text == nullptr ? "" : text;
@@ -30,7 +30,7 @@ void check(ncclResult_t result, const char* what, ncclComm_t communicator = null
   if (is_error(result)) throw DeviceError(fmt::format("NCCL: {}: {}", what, text_of(result, communicator)));
 }
 
-/// "rank 1, rank 3": whom messages come from or go to.
+/// "rank 1, rank 3": the peers of messages.
 std::string peers_text(std::span<const Message> messages) {
   std::vector<std::string> texts;
   for (const Message& m : messages)
@@ -42,12 +42,12 @@ std::string peers_text(std::span<const Message> messages) {
 }  // namespace
 
 void require_small_groups(const Program& program) {
-  constexpr std::uint32_t kMax = 2048;  // release notes of 2.11
+  constexpr std::uint32_t kMax = 2048;  // NCCL release notes, 2.11
   for (const Command& command : program.commands)
     if (const auto* group = std::get_if<Group>(&command); group != nullptr && group->message_count > kMax)
       throw InvalidInput(
-          fmt::format("an exchange of rank {} has {} messages, and NCCL takes {} in a group: parts of "
-                      "chunks or of heads are one for each head and batch item; use fewer, or --transport copies",
+          fmt::format("an exchange of rank {} has {} messages, and NCCL takes {} in a group: a part of a "
+                      "chunk or of its heads takes one for each head and batch item; use fewer or --transport copies",
                       program.rank, group->message_count, kMax));
 }
 
@@ -58,11 +58,11 @@ void NcclLanes::initialize(int ranks, std::span<const ncclUniqueId> ids, int max
     config.blocking = 0;
     config.maxCTAs = max_ctas;
 #if NCCL_VERSION_CODE >= NCCL_VERSION(2, 28, 0)
-    config.nChannelsPerNetPeer = max_ctas;  // else 2, or 1 where ranks are many, also within a node (nccl issue 1272)
+    config.nChannelsPerNetPeer = max_ctas;  // default 2, or 1 with many ranks, also within a node (NCCL issue 1272)
 #endif
     communicators_.push_back(nullptr);
     const ncclResult_t result = ncclCommInitRankConfig(&communicators_.back(), ranks, id, rank_.rank(), &config);
-    wait_until_done(static_cast<Lane>(communicators_.size()), result, "meeting the other ranks", deadline);
+    wait_until_done(static_cast<Lane>(communicators_.size()), result, "initialization", deadline);
   }
 }
 
@@ -72,7 +72,6 @@ void NcclLanes::fail(Lane lane, const char* what, const std::string& why) const 
   throw DeviceError(fmt::format("NCCL: {} on lane {} of rank {}: {}", what, lane, rank_.rank(), why));
 }
 
-/// Waits until NCCL has done with a call that does not block.
 void NcclLanes::wait_until_done(Lane lane, ncclResult_t result, const char* what, Deadline deadline) const {
   ncclComm_t communicator = communicators_[lane - 1u];
   while (result == ncclInProgress) {
@@ -108,7 +107,7 @@ void NcclLanes::exchange(Lane lane, std::span<const Message> messages, Deadline 
                    ? ncclSend(at, m.bytes, ncclInt8, m.peer, communicator, rank_.stream(lane))
                    : ncclRecv(at, m.bytes, ncclInt8, m.peer, communicator, rank_.stream(lane));
   }
-  const ncclResult_t ended = ncclGroupEnd();  // whatever came before: a group that was begun must end
+  const ncclResult_t ended = ncclGroupEnd();  // also after an error: a group that was started must end
   check(result, "a send or receive", communicator);
   wait_until_done(lane, ended, "a group", deadline);
 }
@@ -130,7 +129,7 @@ void NcclLanes::warm_up(const Program& program, Deadline deadline) const {
       exchange(lane, pairs, deadline);
       synchronize(lane, deadline);
     } catch (const DeviceError& e) {
-      throw DeviceError(fmt::format("{}; connecting with {}", e.what(), peers_text(pairs)));
+      throw DeviceError(fmt::format("{}; while connecting to {}", e.what(), peers_text(pairs)));
     }
   }
 }
@@ -148,12 +147,12 @@ std::string NcclLanes::async_error() const {
 void NcclLanes::finalize(Deadline deadline) {
   rank_.use();
   for (Lane lane = 1; lane <= communicators_.size(); ++lane) {
-    wait_until_done(lane, ncclCommFinalize(communicators_[lane - 1u]), "parting", deadline);
+    wait_until_done(lane, ncclCommFinalize(communicators_[lane - 1u]), "finalization", deadline);
     check(ncclCommDestroy(std::exchange(communicators_[lane - 1u], nullptr)), "destroying a communicator");
   }
 }
 
-/// As a group: a lane's abort may wait for the device, and so for what another lane's stuck kernel does.
+/// Aborts all lanes in a group: the abort of one alone may wait for the stuck kernel of another.
 void NcclLanes::abort() {
   if (std::ranges::all_of(communicators_, [](ncclComm_t c) { return c == nullptr; })) return;
   (void)ncclGroupStart();

@@ -13,9 +13,10 @@
 
 namespace meshattn::gpu {
 
-/// A communicator for each communication lane of one rank. Send and receive with few CTAs leave the SMs to attention.
-/// Left without `close`, what is under way is aborted. All that waits throws DeviceError at its deadline, or soon after
-/// another rank of this process has failed: then the way out is to be taken before this is destroyed.
+/// A communicator for each communication lane of one rank. With few CTAs, send and receive leave the SMs to attention.
+/// Every function that waits throws DeviceError when its deadline passes, or soon after another rank of this process
+/// has failed. After an error call Cancellation::request before this is destroyed: without finalize() the destructor
+/// aborts the communicators, which may block.
 class NcclLanes {
  public:
   /// @param cancellation of this rank's thread; must outlive this
@@ -24,35 +25,36 @@ class NcclLanes {
   NcclLanes(const NcclLanes&) = delete;
   NcclLanes& operator=(const NcclLanes&) = delete;
 
-  /// Meets all other ranks: blocks until they come, or the deadline.
+  /// Creates the communicators. Waits for all other ranks.
   /// @param ids one for each communication lane, the same on all ranks
   void initialize(int ranks, std::span<const ncclUniqueId> ids, int max_ctas, Deadline deadline);
-  /// One group of sends and receives on a lane's stream.
+  /// Issues a group of sends and receives to a lane's stream.
   void exchange(Lane lane, std::span<const Message> messages, Deadline deadline) const;
-  /// Sends and receives one byte over every pair of ranks and every lane of the program: connections are made then, not
-  /// while something is timed.
+  /// Sends and receives one byte between all ranks that a lane of the program connects, so that NCCL makes its
+  /// connections before anything is timed.
   void warm_up(const Program& program, Deadline deadline) const;
-  /// What NCCL noticed in the background; empty: nothing. @see abort()
+  /// The asynchronous error that NCCL reports; empty if there is none.
   [[nodiscard]] std::string async_error() const;
-  /// Parts from the other ranks, all of which must have done all that they were given.
+  /// Destroys the communicators in the regular way. All ranks must be idle.
   void finalize(Deadline deadline);
-  /// Ends what is under way on all lanes, so that streams go on and can be destroyed.
+  /// Aborts all communicators, so that their streams can be destroyed.
   void abort();
 
  private:
+  /// Waits until a non-blocking call has succeeded. @throws DeviceError if it fails
   void wait_until_done(Lane lane, ncclResult_t result, const char* what, Deadline deadline) const;
-  /// Waits until a lane's stream has done all that it was given.
+  /// Waits until a lane's stream is idle.
   void synchronize(Lane lane, Deadline deadline) const;
-  /// Why nothing is to be waited for any more; none: it is.
+  /// The reason to stop waiting, or null.
   [[nodiscard]] const char* stop_reason(Deadline deadline) const;
   [[noreturn]] void fail(Lane lane, const char* what, const std::string& why) const;
 
   const RankContext& rank_;
   const Cancellation& cancellation_;
-  std::vector<ncclComm_t> communicators_;  ///< of lane 1, 2, …
+  std::vector<ncclComm_t> communicators_;  ///< of lanes 1, 2, …
 };
 
-/// @throws InvalidInput if NCCL does not take as many messages in a group as the program has.
+/// @throws InvalidInput if a group of the program has more messages than NCCL supports
 void require_small_groups(const Program& program);
 
 [[nodiscard]] ncclUniqueId new_unique_id();

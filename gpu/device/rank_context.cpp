@@ -25,7 +25,7 @@ RankContext::RankContext(const Schedule& s, Rank rank, int device, Kernels kerne
 }
 
 void RankContext::use() const {
-  // Overlap every call: nothing is written that is only for an error.
+  // Called often: the text of an error is made only if there is one.
   if (const cudaError_t status = cudaSetDevice(device_); status != cudaSuccess)
     check(status, fmt::format("device {}", device_));
 }
@@ -38,7 +38,7 @@ void RankContext::load(const cpu::Tensors* given) {
     const std::vector<std::byte> bytes = input_bytes(s_, v, given);
     check(cudaMemcpy(arena() + s_.offset[v], bytes.data(), bytes.size(), cudaMemcpyHostToDevice), "copying an input");
   }
-  check(cudaDeviceSynchronize(), "copying inputs");  // streams of kernels do not wait for the default one
+  check(cudaDeviceSynchronize(), "copying inputs");  // the lanes' streams do not wait for the default stream
 }
 
 void RankContext::store(cpu::Tensors& to) const {

@@ -12,24 +12,26 @@
 
 namespace meshattn::gpu {
 
-/// One rank's share of a device: its arena, scratch memory and a stream for each lane. Communication lanes have high
-/// priority, so that what they launch does not queue behind attention.
+/// One rank's memory, streams and kernels on a device: its arena, scratch memory and a stream for each lane.
+/// Communication lanes have high priority, so that their kernels do not queue behind attention.
 class RankContext {
  public:
-  /// Allocates everything on a device and makes the plans of all kernels.
+  /// Allocates the memory and makes the plans of all kernels.
   RankContext(const Schedule& schedule, Rank rank, int device, Kernels kernels);
 
   [[nodiscard]] Rank rank() const { return rank_; }
   [[nodiscard]] int device() const { return device_; }
-  /// Makes its device the current one.
+  /// Makes this rank's device the current device.
   void use() const;
   [[nodiscard]] cudaStream_t stream(Lane lane) const { return streams_[lane].get(); }
   [[nodiscard]] std::byte* arena() const { return memory_.data(); }
 
-  /// The inputs of this rank, made-up ones if none are given; all other bytes become NaN.
+  /// Copies this rank's inputs to the device and fills all other bytes with NaN.
+  /// @param given the tensors, or null for random inputs
   void load(const cpu::Tensors* given);
-  /// Puts this rank's outputs where they belong.
+  /// Copies this rank's outputs into the tensors.
   void store(cpu::Tensors& to) const;
+  /// Launches the kernels of a compute op.
   void launch(OpId op, Lane lane) const;
 
  private:

@@ -13,7 +13,7 @@ namespace meshattn::gpu {
 
 namespace {
 
-/// Cuts query heads where they must be, so that in each range every key/value head serves as many of them.
+/// Cuts query heads into ranges in each of which every key/value head serves the same number of query heads.
 std::vector<HeadRange> even_heads(HeadRange heads, int group) {
   std::vector<HeadRange> ranges;
   for (std::int32_t begin = heads.begin; begin < heads.end;) {
@@ -25,8 +25,9 @@ std::vector<HeadRange> even_heads(HeadRange heads, int group) {
   return ranges;
 }
 
-/// Writes the calls of one rank. A block that is the first to touch its rows of a sum writes them; where rows would be
-/// left over, or touched in part, the sum is cleared first and every block adds to it.
+/// Writes the calls of one rank. The first block of a row of an accumulator overwrites it and later blocks add to it.
+/// If a block covers rows some of which are written, or if rows are never written, the accumulator is cleared first and
+/// every block adds to it.
 class Lowering {
  public:
   Lowering(const Schedule& s, Rank rank) : s_(s), of_op_(s.ops_end(rank) - s.ops_begin(rank)), cleared_(of_op_.size()) {
@@ -56,7 +57,8 @@ class Lowering {
 
   void add(Call call) { of_op_[op_].push_back(std::move(call)); }
 
-  /// Notes that the next call of this op adds to these rows of a sum. @returns whether they hold something already.
+  /// Notes that the next call of this op contributes to these rows of an accumulator.
+  /// @returns whether they have been written
   bool touch(ValueId v, HeadRange heads, std::int64_t first, std::int64_t tokens) {
     const std::int32_t base = s_.region(v).heads.begin;
     Sum& sum = sums_.try_emplace(v, Sum{Coverage(ValueLayout(s_, v).matrix(0)), op_, false, {}}).first->second;
@@ -92,7 +94,7 @@ class Lowering {
       for (const BackwardColumn& column : s_.columns_of(op)) attend(row, column);
   }
 
-  /// Calls f(block, query heads, their key/value heads) for all that the mask leaves of queries × keys.
+  /// Calls f(block, query heads, their key/value heads) for every block that the mask leaves of queries × keys.
   template <typename F>
   void for_each_block(const CommonCells& queries, const CommonCells& keys, HeadRange heads, F&& f) {
     const int group = s_.problem.shape.group();
@@ -137,12 +139,12 @@ class Lowering {
   void combine(ValueId made, HeadRange heads, const std::vector<ValueId>& sources, const std::vector<Cell>& cells);
 
   const Schedule& s_;
-  std::size_t op_ = 0;  ///< that is being lowered, counted from the rank's first
+  std::size_t op_ = 0;  ///< the op being lowered, counted from the rank's first
   std::vector<std::vector<Call>> of_op_, cleared_;
   std::map<ValueId, Sum> sums_;
 };
 
-/// A sum whose sources have different rows is cut where their heads or cells begin or end.
+/// Sources may differ in heads and cells: one call for each set of rows that have the same sources.
 void Lowering::lower(const Combine& op) {
   const Region made = s_.region(op.made);
   std::vector<std::int32_t> cuts{made.heads.begin, made.heads.end};

@@ -8,10 +8,11 @@
 
 namespace meshattn::gpu {
 
-/// The kernels of a rank's compute ops, to be run in this order.
+/// The kernels of a rank's compute ops, in the order in which they run.
 class Calls {
  public:
-  /// The schedule must have its memory assigned. @throws InvalidInput if heads are longer than kMaxWidth
+  /// @param schedule with memory assigned
+  /// @throws InvalidInput if head_dim exceeds kMaxWidth
   Calls(const Schedule& schedule, Rank rank);
 
   [[nodiscard]] std::span<const Call> of(OpId op) const& {
@@ -25,7 +26,7 @@ class Calls {
  private:
   OpId first_op_;
   std::vector<Call> calls_;
-  std::vector<std::size_t> first_;  ///< by op of the rank, and one more
+  std::vector<std::size_t> first_;  ///< by op of the rank: its first call; one more at the end
 };
 
 }  // namespace meshattn::gpu

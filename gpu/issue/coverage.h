@@ -8,18 +8,19 @@
 
 namespace meshattn::gpu {
 
-/// Which rows of a sum have been written.
+/// The rows of an accumulator that have been written.
 class Coverage {
  public:
+  /// How many of the rows that are added were written before.
   enum class Overlap { kNone, kFull, kPartial };
 
-  explicit Coverage(const MatrixView& rows) : of_head_(static_cast<std::size_t>(rows.heads)), tokens_(rows.tokens) {}
+  explicit Coverage(const MatrixView& rows) : by_head_(static_cast<std::size_t>(rows.heads)), tokens_(rows.tokens) {}
 
-  /// What had been written of these rows (heads counted from the first); from now on all of them are.
+  /// Adds rows; heads are counted from the accumulator's first. @returns how many were written before
   Overlap add(HeadRange heads, Interval tokens) {
     bool any = false, all = true;
     for (std::int32_t h = heads.begin; h < heads.end; ++h) {
-      std::vector<Interval>& written = of_head_[static_cast<std::size_t>(h)];
+      std::vector<Interval>& written = by_head_[static_cast<std::size_t>(h)];
       bool inside = false;
       for (const Interval& w : written) {
         any |= w.begin < tokens.end && tokens.begin < w.end;
@@ -32,7 +33,7 @@ class Coverage {
   }
 
   [[nodiscard]] bool is_complete() const {
-    return std::ranges::all_of(of_head_, [this](const std::vector<Interval>& written) {
+    return std::ranges::all_of(by_head_, [this](const std::vector<Interval>& written) {
       return written.size() == 1 && written.front() == Interval{0, tokens_};
     });
   }
@@ -47,7 +48,7 @@ class Coverage {
     written.push_back(more);
   }
 
-  std::vector<std::vector<Interval>> of_head_;  ///< disjoint, not touching
+  std::vector<std::vector<Interval>> by_head_;  ///< disjoint, not adjacent
   std::int64_t tokens_;
 };
 

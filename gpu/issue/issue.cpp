@@ -13,25 +13,25 @@ namespace meshattn::gpu {
 
 namespace {
 
-/// For each lane the last op of it that is known to have ended; kNone: none is.
-using Clock = std::vector<OpId>;
+/// A vector clock: by lane, the last op known to have ended, or kNone.
+using VectorClock = std::vector<OpId>;
 
-bool is_known(const Clock& clock, Lane lane, OpId op) { return clock[lane] != kNone && clock[lane] >= op; }
+bool is_known(const VectorClock& clock, Lane lane, OpId op) { return clock[lane] != kNone && clock[lane] >= op; }
 
-void learn(Clock& clock, const Clock& from) {
+void learn(VectorClock& clock, const VectorClock& from) {
   for (std::size_t lane = 0; lane < clock.size(); ++lane)
     if (from[lane] != kNone && (clock[lane] == kNone || clock[lane] < from[lane])) clock[lane] = from[lane];
 }
 
-/// Writes the program of one rank. A wait for an op teaches a stream all that the op's stream knew when it ended: what
-/// follows from that needs no wait of its own.
+/// Writes the program of one rank. A stream that waits for an op learns the vector clock of the op's end, so that a
+/// wait which an earlier wait implies is left out.
 class Issuer {
  public:
   Issuer(const Schedule& schedule, const Dependencies& dependencies, Rank rank)
       : s_(schedule), dependencies_(dependencies), begin_(schedule.ops_begin(rank)) {
     program_.rank = rank;
     const auto lanes = static_cast<std::size_t>(schedule.lanes());
-    known_.assign(lanes, Clock(lanes, kNone));
+    known_.assign(lanes, VectorClock(lanes, kNone));
     at_end_of_.resize(schedule.ops_end(rank) - begin_);
     awaited_.resize(at_end_of_.size());
   }
@@ -48,8 +48,8 @@ class Issuer {
  private:
   void add(OpId op) {
     const Lane lane = s_.lane(s_.ops[op]);
-    Clock& known = known_[lane];
-    // The latest first: what it knew may make waits for others needless.
+    VectorClock& known = known_[lane];
+    // The latest first: its vector clock may imply the others.
     std::vector<OpId> after(dependencies_.of(op).begin(), dependencies_.of(op).end());
     std::ranges::sort(after, std::greater{});
     for (OpId before : after) {
@@ -86,20 +86,20 @@ class Issuer {
   const Dependencies& dependencies_;
   OpId begin_;
   Program program_;
-  std::vector<Clock> known_;      ///< by lane: what its stream knows at this point
-  std::vector<Clock> at_end_of_;  ///< by op of the rank
-  std::vector<bool> awaited_;     ///< by op of the rank
+  std::vector<VectorClock> known_;      ///< by lane: the clock of its stream at this point
+  std::vector<VectorClock> at_end_of_;  ///< by op of the rank
+  std::vector<bool> awaited_;           ///< by op of the rank: whether a stream waits for its event
 };
 
 }  // namespace
 
 std::vector<Program> issue(const Schedule& s) {
   if (s.offset.size() != s.values.size())
-    throw InvalidSchedule(fmt::format("{} of {} values have a place in memory", s.offset.size(), s.values.size()));
+    throw InvalidSchedule(fmt::format("{} of {} values have an offset in memory", s.offset.size(), s.values.size()));
   for (ValueId v = 0; v < s.values.size(); ++v)
     if (s.offset[v] % Arena::kAlignment != 0)
       throw InvalidSchedule(
-          fmt::format("value {} lies at byte {}: devices need multiples of {}", v, s.offset[v], Arena::kAlignment));
+          fmt::format("value {} has offset {}: devices need multiples of {}", v, s.offset[v], Arena::kAlignment));
   if (s.lanes() > kMaxStreams)
     throw InvalidSchedule(fmt::format("{} lanes: a rank has at most {} streams", s.lanes(), kMaxStreams));
   const Dependencies dependencies(s);

@@ -11,7 +11,7 @@
 
 namespace meshattn::gpu {
 
-/// A stream waits until an earlier op of another stream of the rank has ended.
+/// The lane's stream waits until an earlier op of another stream of the rank has ended.
 struct Wait {
   Lane lane;
   OpId after;
@@ -19,7 +19,7 @@ struct Wait {
   friend bool operator==(const Wait&, const Wait&) = default;
 };
 
-/// The kernels of a compute op.
+/// Launches the kernels of a compute op.
 struct Launch {
   Lane lane;
   OpId op;
@@ -27,7 +27,7 @@ struct Launch {
   friend bool operator==(const Launch&, const Launch&) = default;
 };
 
-/// A grouped send/receive on the communicator of the lane: all its messages make progress together.
+/// A group of sends and receives on the lane's communicator. All its messages make progress together.
 struct Group {
   Lane lane;
   OpId op;
@@ -37,7 +37,7 @@ struct Group {
   friend bool operator==(const Group&, const Group&) = default;
 };
 
-/// Marks the end of an op on its stream, for others to wait for.
+/// Records an event at the end of an op, for other streams to wait for.
 struct Record {
   Lane lane;
   OpId op;
@@ -47,21 +47,21 @@ struct Record {
 
 using Command = std::variant<Wait, Launch, Group, Record>;
 
-/// A send or a receive of a run of bytes that is in one piece on both ranks. Messages between two ranks have no tag: of
-/// a communicator the k-th send from one to the other is what the k-th receive gets.
+/// A send or a receive of bytes that are contiguous on both ranks. Messages have no tags: the k-th receive from a rank
+/// on a communicator gets that rank's k-th send.
 struct Message {
   enum class Direction : std::uint8_t { kSend, kReceive };
   Direction direction;
   Rank peer;
   TransferId transfer;
   std::uint64_t offset;       ///< in the arena of this rank
-  std::uint64_t peer_offset;  ///< in that of its peer
+  std::uint64_t peer_offset;  ///< in the arena of its peer
   std::uint64_t bytes;
 };
 
-/// What a host does for one rank, in this order and without waiting for the device: a stream for each lane, an event
-/// for each op that another stream waits for. Streams run what they are given in order. Nothing else is needed to keep
-/// every order that the schedule asks for, and nothing less does.
+/// The commands that a host issues for one rank, in this order and without waiting for the device. Each lane has a
+/// stream, which runs its commands in order; each op that another stream waits for has an event. The waits are
+/// sufficient for every order that the schedule asks for, and each is necessary.
 struct Program {
   Rank rank = 0;
   std::vector<Command> commands;
@@ -72,16 +72,16 @@ struct Program {
   }
 };
 
-/// Streams of a rank, and so communicators less one.
+/// The most streams of a rank. A rank has one communicator less, for the compute lane has none.
 inline constexpr int kMaxStreams = 64;
 
-/// The programs of all ranks of a schedule that `verify` has proved and that has its memory assigned. An event is
-/// recorded before it is waited for, as a device needs it (a wait for one that never was recorded is no wait), and is
-/// waited for once a stream at most.
-/// @throws InvalidSchedule if memory is not assigned or not aligned, or there are too many lanes.
+/// The programs of all ranks of a schedule that `verify` has proved and whose memory is assigned. An event is recorded
+/// before a stream waits for it (CUDA ignores a wait for an event that was never recorded), and a stream waits for an
+/// event at most once.
+/// @throws InvalidSchedule if memory is not assigned or not aligned, or there are too many lanes
 [[nodiscard]] std::vector<Program> issue(const Schedule& schedule);
 
-/// One command a line, a group's messages below it.
+/// One command per line, followed by the messages of a group.
 [[nodiscard]] std::string to_text(const Program& program, const Schedule& schedule);
 
 }  // namespace meshattn::gpu
