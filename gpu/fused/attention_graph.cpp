@@ -19,8 +19,8 @@ cudnnDataType_t type_of(Dtype dtype) {
   return dtype == Dtype::kBf16 ? CUDNN_DATA_BFLOAT16 : dtype == Dtype::kFp16 ? CUDNN_DATA_HALF : CUDNN_DATA_FLOAT;
 }
 
-/// Builds either pass; follows the pattern of matmul, pointwise and reduction nodes that NVIDIA documents for fused
-/// attention (cuDNN developer guide, graph patterns).
+/// Builds the graph of either pass in the pattern of matmul, pointwise and reduction nodes that cuDNN recognizes as
+/// fused attention (cuDNN developer guide, graph patterns).
 class Builder {
  public:
   explicit Builder(const FusedKey& key) : k_(key), io_(type_of(key.dtype)) {}
@@ -28,7 +28,7 @@ class Builder {
   Graph forward() {
     const Tensor q = rows(kGraphQ, k_.heads, k_.queries, k_.q, io_), v = rows(kGraphV, k_.kv_heads, k_.keys, k_.k, io_);
     const Tensor o = rows(kGraphO, k_.heads, k_.queries, k_.o, CUDNN_DATA_FLOAT);
-    const Tensor scores = seen(scaled(q, transposed(kGraphK, k_.k)));
+    const Tensor scores = masked(scaled(q, transposed(kGraphK, k_.k)));
     const Tensor highest = per_query(), sum = per_query(), log = per_query();
     const Tensor shifted = like(scores), weights = like(scores);
     g_.reduce(CUDNN_REDUCE_TENSOR_MAX, scores, highest);
@@ -52,20 +52,21 @@ class Builder {
     g_.matmul(q, k_t, raw);
     g_.binary(CUDNN_POINTWISE_MUL, raw, scale, in_scale);
     g_.binary(CUDNN_POINTWISE_SUB, in_scale, lse(), above);
-    g_.unary(CUDNN_POINTWISE_EXP, seen(above), p);
-    g_.matmul(turned(p), d_o, rows(kGraphDV, k_.heads, k_.keys, k_.dk, CUDNN_DATA_FLOAT));
+    g_.unary(CUDNN_POINTWISE_EXP, masked(above), p);
+    g_.matmul(transposed_scores(p), d_o, rows(kGraphDV, k_.heads, k_.keys, k_.dk, CUDNN_DATA_FLOAT));
     const Tensor dp = scores(), centred = scores(), weighted = scores(), ds = like(p, io_);
     g_.matmul(d_o, v_t, dp);
     g_.binary(CUDNN_POINTWISE_SUB, dp, delta, centred);
     g_.binary(CUDNN_POINTWISE_MUL, centred, p, weighted);
     g_.binary(CUDNN_POINTWISE_MUL, weighted, scale, ds);
-    g_.matmul(turned(ds), q, rows(kGraphDK, k_.heads, k_.keys, k_.dk, CUDNN_DATA_FLOAT));
-    const Tensor k = g_.between({k_.items, k_.kv_heads, k_.keys, k_.width}, io_, {k_.k.item, k_.k.head, k_.k.token, 1});
+    g_.matmul(transposed_scores(ds), q, rows(kGraphDK, k_.heads, k_.keys, k_.dk, CUDNN_DATA_FLOAT));
+    const Tensor k =
+        g_.virtual_tensor({k_.items, k_.kv_heads, k_.keys, k_.width}, io_, {k_.k.item, k_.k.head, k_.k.token, 1});
     g_.reshape(k_t, k);
     const Tensor dq = rows(kGraphDQ, k_.heads, k_.queries, k_.dq, CUDNN_DATA_FLOAT);
     if (k_.repeatable) {
       g_.matmul(ds, k, dq);
-    } else {  // a sum in memory is what tells cuDNN not to keep all of ds
+    } else {  // with a sum of dq in memory cuDNN chooses kernels that do not store all of ds
       const Tensor sum =
           g_.in_memory(kGraphDQSum, dq.dims, {k_.heads * k_.queries * k_.width, k_.queries * k_.width, k_.width, 1},
                        CUDNN_DATA_FLOAT, {.order = CUDNN_TENSOR_REORDERING_F16x16});
@@ -87,9 +88,11 @@ class Builder {
     return g_.in_memory(kGraphLse, {k_.items, k_.heads, k_.queries, 1}, {k_.lse.item, k_.lse.head, k_.lse.token, 1},
                         CUDNN_DATA_FLOAT, {.alignment = 4});
   }
-  Tensor scores() { return g_.between({k_.items, k_.heads, k_.queries, k_.keys}, CUDNN_DATA_FLOAT); }
-  Tensor per_query() { return g_.between({k_.items, k_.heads, k_.queries, 1}, CUDNN_DATA_FLOAT); }
-  Tensor like(const Tensor& x, cudnnDataType_t type = CUDNN_DATA_FLOAT) { return g_.between(x.dims, type, x.strides); }
+  Tensor scores() { return g_.virtual_tensor({k_.items, k_.heads, k_.queries, k_.keys}, CUDNN_DATA_FLOAT); }
+  Tensor per_query() { return g_.virtual_tensor({k_.items, k_.heads, k_.queries, 1}, CUDNN_DATA_FLOAT); }
+  Tensor like(const Tensor& x, cudnnDataType_t type = CUDNN_DATA_FLOAT) {
+    return g_.virtual_tensor(x.dims, type, x.strides);
+  }
 
   Tensor scaled(const Tensor& q, const Tensor& k_t) {
     const Tensor raw = scores(), in_scale = scores();
@@ -98,10 +101,10 @@ class Builder {
     return in_scale;
   }
 
-  /// delta = rowsum(dO∘O), as cuDNN wants to make it itself.
+  /// delta = rowsum(dO∘O), which cuDNN's pattern includes.
   Tensor delta_from_o(const Tensor& d_o) {
     const Tensor o = rows(kGraphO, k_.heads, k_.queries, k_.o, io_);
-    const Tensor products = g_.between({k_.items, k_.heads, k_.queries, k_.width}, CUDNN_DATA_FLOAT);
+    const Tensor products = g_.virtual_tensor({k_.items, k_.heads, k_.queries, k_.width}, CUDNN_DATA_FLOAT);
     const Tensor sum = per_query(), delta = per_query();
     g_.binary(CUDNN_POINTWISE_MUL, d_o, o, products);
     g_.reduce(CUDNN_REDUCE_TENSOR_ADD, products, sum);
@@ -110,15 +113,15 @@ class Builder {
   }
 
   /// The transpose of scores, in 16 bits.
-  Tensor turned(const Tensor& x) {
-    const Tensor y = g_.between({k_.items, k_.heads, k_.keys, k_.queries}, io_,
-                                {k_.heads * k_.queries * k_.keys, k_.queries * k_.keys, 1, k_.keys});
+  Tensor transposed_scores(const Tensor& x) {
+    const Tensor y = g_.virtual_tensor({k_.items, k_.heads, k_.keys, k_.queries}, io_,
+                                       {k_.heads * k_.queries * k_.keys, k_.queries * k_.keys, 1, k_.keys});
     g_.reshape(x, y);
     return y;
   }
 
-  /// Scores of pairs that the band does not have become those of no weight.
-  Tensor seen(const Tensor& x) {
+  /// Scores with those of pairs outside the band replaced, so that they get no weight.
+  Tensor masked(const Tensor& x) {
     if (k_.bounds == Bounds::kFull) return x;
     const Tensor masked_score = g_.scalar(kGraphMaskedScore, CUDNN_DATA_FLOAT);
     const Tensor query = like(x, CUDNN_DATA_INT32), key = like(x, CUDNN_DATA_INT32);
@@ -147,20 +150,20 @@ class Builder {
   Graph g_;
 };
 
-/// cuDNN takes some shapes without a meaning, and reads past their ends.
+/// cuDNN accepts some invalid shapes and then reads out of bounds.
 void require_shapes(const FusedKey& key) {
   if (std::min({key.items, key.heads, key.kv_heads, key.queries, key.keys, key.width}) < 1)
     throw DeviceError("attention graph: every size must be 1 or more");
   if (key.heads % key.kv_heads != 0)
     throw DeviceError(
-        fmt::format("attention graph: {} heads are no multiple of {} key/value heads", key.heads, key.kv_heads));
+        fmt::format("attention graph: {} heads are not a multiple of {} key/value heads", key.heads, key.kv_heads));
 }
 
 }  // namespace
 
 GraphScalars scalars_of(const FusedKernel& kernel) {
   GraphScalars scalars;
-  // What cuDNN's own frontend takes for pairs that are left out: minus infinity from 9.10 on.
+  // The masked score of cuDNN's own frontend: minus infinity from version 9.10 on.
   scalars.masked_score =
       cudnnGetVersion() >= 91000 ? -std::numeric_limits<float>::infinity() : std::numeric_limits<float>::lowest();
   const Band band = std::visit([](const auto& call) { return call.band; }, kernel.call);

@@ -10,8 +10,8 @@
 
 namespace meshattn::gpu {
 
-/// Numbers of the tensors in memory or by value. A graph has those that its comment names, the scale, kGraphMaskedScore
-/// unless its bounds are full, and the ends of its band that are not fixed.
+/// The numbers by which graphs name their tensors. A graph has the tensors that its comment lists, the scale,
+/// kGraphMaskedScore unless its bounds are kFull, and each end of the band that is a run-time argument.
 enum GraphTensorNumber : std::int64_t {
   kGraphQ = 1,
   kGraphK,
@@ -22,15 +22,15 @@ enum GraphTensorNumber : std::int64_t {
   kGraphDQ,
   kGraphDK,
   kGraphDV,
-  kGraphDQSum,        ///< backward, unless repeatable: dq_sum_bytes of zeros, into which dq is added up
+  kGraphDQSum,        ///< backward, unless repeatable: dq_sum_bytes of zeros, in which dq is summed
   kGraphScale,        ///< fp32: 1/√width
-  kGraphMaskedScore,  ///< fp32: the score of pairs that the band leaves out
+  kGraphMaskedScore,  ///< fp32: the score of pairs outside the band
   kGraphOne,          ///< fp32: 1; backward
-  kGraphUpper,        ///< int32
-  kGraphLower,        ///< int32
+  kGraphUpper,        ///< int32: Band::upper
+  kGraphLower,        ///< int32: Band::lower
 };
 
-/// What a kernel's graph takes by value; must live until it has been run.
+/// The scalars that a kernel's graph takes by value. They must live until the graph has run.
 struct GraphScalars {
   float scale = 1, masked_score = 0, one = 1;
   std::int32_t upper = 0, lower = 0;
@@ -38,17 +38,18 @@ struct GraphScalars {
 
 [[nodiscard]] GraphScalars scalars_of(const FusedKernel& kernel);
 
-/// What a kernel's graph reads and writes: the numbers of its tensors with their places.
+/// The tensors of a kernel's graph: their numbers and addresses.
 [[nodiscard]] std::vector<std::pair<std::int64_t, void*>> graph_tensors(const FusedKernel& kernel,
                                                                         GraphScalars& scalars, std::byte* arena);
 
 /// Forward: q, k, v (16 bits) -> o (fp32), log-sum-exp (natural, fp32). kv_heads divides heads.
-/// @throws DeviceError for sizes that have no meaning
+/// @throws DeviceError for invalid sizes
 [[nodiscard]] Graph forward_graph(const FusedKey& key);
 
-/// Backward: q, k, v, o, dO (16 bits), log-sum-exp of the whole -> dq, dk, dv (fp32); delta is made from o and dO.
-/// kv_heads = heads (cuDNN gives fp32 dk and dv only so); grouped heads: k and v with head stride 0.
-/// @throws DeviceError for sizes that have no meaning
+/// Backward: q, k, v, o, dO (16 bits), log-sum-exp of the whole sequence -> dq, dk, dv (fp32); delta is computed from o
+/// and dO. kv_heads = heads, for otherwise cuDNN gives no fp32 dk and dv; a group of heads has head stride 0 in k and
+/// v.
+/// @throws DeviceError for invalid sizes
 [[nodiscard]] Graph backward_graph(const FusedKey& key);
 
 }  // namespace meshattn::gpu

@@ -16,7 +16,7 @@ AttentionPlans::AttentionPlans() {
 }
 
 AttentionPlans& AttentionPlans::of_device() {
-  // Never destroyed: the driver may be gone before static objects are.
+  // Never destroyed: the driver may shut down before static objects are destroyed.
   static std::mutex& mutex = *new std::mutex;
   static auto& all = *new std::map<int, std::unique_ptr<AttentionPlans>>;
   int device = 0;
@@ -34,7 +34,7 @@ const GraphPlan* AttentionPlans::plan(const FusedKey& key) {
       Graph graph = key.pass == Pass::kForward ? forward_graph(key) : backward_graph(key);
       at->second = graph.plan({handle_.get(), {}});
     } catch (const DeviceError& e) {
-      spdlog::warn("{} of {} x {} tokens, {} heads of {}, on the reference kernels, slowly: {}", name_of(key.pass),
+      spdlog::warn("{} of {} x {} tokens, {} heads of {}, runs on the slow reference kernels: {}", name_of(key.pass),
                    key.queries, key.keys, key.heads, key.width, e.what());
     }
   return at->second ? &*at->second : nullptr;

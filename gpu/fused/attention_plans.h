@@ -9,14 +9,14 @@
 
 namespace meshattn::gpu {
 
-/// cuDNN's plans of one device, each made once for all ranks and runs of this process: making one takes about a second.
+/// cuDNN's plans for one device. Making a plan takes about a second; all ranks and runs of this process share it.
 class AttentionPlans {
  public:
-  /// Those of the current device; they live as long as the process.
+  /// The plans of the current device. They live as long as the process.
   [[nodiscard]] static AttentionPlans& of_device();
 
   [[nodiscard]] cudnnHandle_t handle() const { return handle_.get(); }
-  /// Makes the plan if there is none yet. @returns nothing if cuDNN does not take it, which is said once on the log
+  /// Makes the plan at the first call. @returns null if cuDNN does not support it, which is logged once
   const GraphPlan* plan(const FusedKey& key);
 
  private:
@@ -26,8 +26,8 @@ class AttentionPlans {
     void operator()(cudnnHandle_t h) const { cudnnDestroy(h); }
   };
   std::unique_ptr<cudnnContext, DestroyHandle> handle_;
-  std::mutex mutex_;                                    ///< of plans_
-  std::map<FusedKey, std::optional<GraphPlan>> plans_;  ///< nothing: cuDNN does not take it
+  std::mutex mutex_;                                    ///< guards plans_
+  std::map<FusedKey, std::optional<GraphPlan>> plans_;  ///< nothing: not supported by cuDNN
 };
 
 }  // namespace meshattn::gpu

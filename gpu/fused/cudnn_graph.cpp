@@ -32,7 +32,7 @@ Descriptor properties_of(const PlanTarget& target) {
   return device;
 }
 
-/// What cuDNN's heuristics propose for a graph, the best first.
+/// The engine configurations that cuDNN's heuristics propose for a graph, the best first.
 std::vector<Descriptor> proposals(const Descriptor& graph, const std::optional<Descriptor>& device) {
   Descriptor heuristics(CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR);
   heuristics.set(CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, graph);
@@ -75,8 +75,8 @@ void Descriptor::set(cudnnBackendAttributeName_t name, const Descriptor& value) 
 
 void Descriptor::finalize(const char* what) { check(cudnnBackendFinalize(get()), what); }
 
-GraphPlan::GraphPlan(Descriptor plan, std::vector<Descriptor> needed)
-    : plan_(std::move(plan)), needed_(std::move(needed)) {
+GraphPlan::GraphPlan(Descriptor plan, std::vector<Descriptor> referenced)
+    : plan_(std::move(plan)), referenced_(std::move(referenced)) {
   std::int64_t count = 0;
   check(cudnnBackendGetAttribute(plan_.get(), CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1, &count,
                                  &workspace_bytes_),
@@ -85,15 +85,15 @@ GraphPlan::GraphPlan(Descriptor plan, std::vector<Descriptor> needed)
 
 Descriptor GraphPlan::pack(std::span<const std::pair<std::int64_t, void*>> tensors, void* workspace) {
   std::vector<std::int64_t> numbers;
-  std::vector<void*> places;
-  for (const auto& [number, place] : tensors) {
+  std::vector<void*> addresses;
+  for (const auto& [number, address] : tensors) {
     numbers.push_back(number);
-    places.push_back(place);
+    addresses.push_back(address);
   }
   Descriptor pack(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR);
   const auto count = static_cast<std::int64_t>(tensors.size());
   pack.set(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, count, numbers.data());
-  pack.set(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, count, places.data());
+  pack.set(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, count, addresses.data());
   pack.set(CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, workspace);
   pack.finalize("tensors");
   return pack;
@@ -117,7 +117,7 @@ Graph::Tensor Graph::tensor(std::int64_t number, std::vector<std::int64_t> dims,
   if (memory.order != CUDNN_TENSOR_REORDERING_NONE)
     d.set(CUDNN_ATTR_TENSOR_REORDERING_MODE, CUDNN_TYPE_TENSOR_REORDERING_MODE, memory.order);
   d.finalize("tensor");
-  needed_.push_back(d);
+  referenced_.push_back(d);
   return {d, number, std::move(dims), std::move(strides), type};
 }
 
@@ -130,7 +130,8 @@ Graph::Tensor Graph::scalar(std::int64_t number, cudnnDataType_t type) {
   return tensor(number, {1, 1, 1, 1}, {1, 1, 1, 1}, type, false, true, {});
 }
 
-Graph::Tensor Graph::between(std::vector<std::int64_t> dims, cudnnDataType_t type, std::vector<std::int64_t> strides) {
+Graph::Tensor Graph::virtual_tensor(std::vector<std::int64_t> dims, cudnnDataType_t type,
+                                    std::vector<std::int64_t> strides) {
   if (strides.empty()) {
     strides.assign(dims.size(), 1);
     for (std::size_t i = dims.size() - 1; i > 0; --i) strides[i - 1] = strides[i] * dims[i];
@@ -148,7 +149,7 @@ void Graph::matmul(const Tensor& a, const Tensor& b, const Tensor& result) {
   Descriptor how(CUDNN_BACKEND_MATMUL_DESCRIPTOR);
   how.set(CUDNN_ATTR_MATMUL_COMP_TYPE, CUDNN_TYPE_DATA_TYPE, CUDNN_DATA_FLOAT);
   how.finalize("matmul");
-  needed_.push_back(how);
+  referenced_.push_back(how);
   Descriptor op(CUDNN_BACKEND_OPERATION_MATMUL_DESCRIPTOR);
   op.set(CUDNN_ATTR_OPERATION_MATMUL_DESC, how);
   op.set(CUDNN_ATTR_OPERATION_MATMUL_ADESC, a.descriptor);
@@ -162,7 +163,7 @@ void Graph::reduce(cudnnReduceTensorOp_t how, const Tensor& x, const Tensor& res
   reduction.set(CUDNN_ATTR_REDUCTION_OPERATOR, CUDNN_TYPE_REDUCTION_OPERATOR_TYPE, how);
   reduction.set(CUDNN_ATTR_REDUCTION_COMP_TYPE, CUDNN_TYPE_DATA_TYPE, CUDNN_DATA_FLOAT);
   reduction.finalize("reduction");
-  needed_.push_back(reduction);
+  referenced_.push_back(reduction);
   Descriptor op(CUDNN_BACKEND_OPERATION_REDUCTION_DESCRIPTOR);
   op.set(CUDNN_ATTR_OPERATION_REDUCTION_DESC, reduction);
   op.set(CUDNN_ATTR_OPERATION_REDUCTION_XDESC, x.descriptor);
@@ -184,7 +185,7 @@ Descriptor Graph::pointwise(cudnnPointwiseMode_t mode, cudnnDataType_t precision
   how.set(CUDNN_ATTR_POINTWISE_MATH_PREC, CUDNN_TYPE_DATA_TYPE, precision);
   if (axis >= 0) how.set(CUDNN_ATTR_POINTWISE_AXIS, CUDNN_TYPE_INT64, axis);
   how.finalize("pointwise");
-  needed_.push_back(how);
+  referenced_.push_back(how);
   Descriptor op(CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR);
   op.set(CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, how);
   op.set(CUDNN_ATTR_OPERATION_POINTWISE_XDESC, x.descriptor);
@@ -224,7 +225,7 @@ GraphPlan Graph::plan(const PlanTarget& target) {
             operations.data());
   if (!device) graph.set(CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_TYPE_HANDLE, target.handle);
   graph.finalize("graph");
-  std::string why = "no engine takes this attention graph";
+  std::string why = "no engine supports this attention graph";
   for (const Descriptor& proposal : proposals(graph, device)) try {
       Descriptor plan(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
       plan.set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, proposal);
@@ -233,11 +234,11 @@ GraphPlan Graph::plan(const PlanTarget& target) {
       else
         plan.set(CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE, target.handle);
       plan.finalize("plan");
-      std::vector<Descriptor> needed = needed_;
-      needed.insert(needed.end(), operations_.begin(), operations_.end());
-      needed.push_back(graph);
-      needed.push_back(proposal);
-      return {std::move(plan), std::move(needed)};
+      std::vector<Descriptor> referenced = referenced_;
+      referenced.insert(referenced.end(), operations_.begin(), operations_.end());
+      referenced.push_back(graph);
+      referenced.push_back(proposal);
+      return {std::move(plan), std::move(referenced)};
     } catch (const DeviceError& e) {
       why = e.what();
     }

@@ -11,7 +11,7 @@
 
 namespace meshattn::gpu {
 
-/// A cuDNN backend descriptor, destroyed with its last user. All calls throw DeviceError with cuDNN's own message.
+/// A cuDNN backend descriptor, shared by its copies. All calls throw DeviceError with cuDNN's message.
 class Descriptor {
  public:
   explicit Descriptor(cudnnBackendDescriptorType_t type);
@@ -29,32 +29,32 @@ class Descriptor {
   std::shared_ptr<void> handle_;
 };
 
-/// Where plans are to run: on a handle's device, or, to learn whether they would, on one known by its properties only
-/// (JSON, as cuDNN writes them).
+/// The device of a plan: the device of a handle, or a device known only by its properties (JSON, as cuDNN writes them),
+/// to test without it whether a plan is possible.
 struct PlanTarget {
   cudnnHandle_t handle = nullptr;
   std::string properties;
 };
 
-/// A graph made ready to run.
+/// The execution plan of a graph.
 class GraphPlan {
  public:
-  GraphPlan(Descriptor plan, std::vector<Descriptor> needed);
+  GraphPlan(Descriptor plan, std::vector<Descriptor> referenced);
 
   [[nodiscard]] std::int64_t workspace_bytes() const { return workspace_bytes_; }
-  /// What a run of a plan reads and writes, as often as it is run.
-  /// @param tensors each tensor's number with its place; by-value tensors with the host's, which must stay as it is
+  /// The memory that a plan reads and writes; one pack serves any number of runs.
+  /// @param tensors the number and address of each tensor; the host address of a by-value tensor, which must not change
   [[nodiscard]] static Descriptor pack(std::span<const std::pair<std::int64_t, void*>> tensors, void* workspace);
   void run(cudnnHandle_t handle, const Descriptor& pack) const;
 
  private:
   Descriptor plan_;
-  std::vector<Descriptor> needed_;
+  std::vector<Descriptor> referenced_;
   std::int64_t workspace_bytes_ = 0;
 };
 
-/// A graph of tensors and operations on them, of NVIDIA's backend API (cuDNN graph documentation): cuDNN matches it as
-/// a whole to one kernel.
+/// A graph of operations on tensors in cuDNN's backend API (cuDNN graph documentation). cuDNN maps the whole graph to
+/// one kernel.
 class Graph {
  public:
   struct Tensor {
@@ -64,28 +64,28 @@ class Graph {
     cudnnDataType_t type;
   };
 
-  /// An operation as it was asked for: for who wants to do it without cuDNN.
+  /// An operation as it was added, for an interpreter without cuDNN.
   struct Node {
     enum class Kind { kMatmul, kReduce, kReshape, kPointwise, kIndex, kSelect };
     Kind kind;
-    int mode = 0;  ///< of a reduction, a cudnnReduceTensorOp_t, of a pointwise one, a cudnnPointwiseMode_t; an axis
+    int mode = 0;  ///< kReduce: cudnnReduceTensorOp_t; kPointwise: cudnnPointwiseMode_t; kIndex: the axis
     std::vector<Tensor> inputs;
     Tensor result;
   };
 
-  /// How a tensor lies in memory, besides its strides.
+  /// The alignment and element order of a tensor in memory.
   struct Memory {
     std::int64_t alignment = 16;  ///< bytes
     cudnnBackendTensorReordering_t order = CUDNN_TENSOR_REORDERING_NONE;
   };
 
-  /// One in memory. Its number says which at run time.
+  /// A tensor in memory, whose address is given at run time.
   Tensor in_memory(std::int64_t number, std::vector<std::int64_t> dims, std::vector<std::int64_t> strides,
                    cudnnDataType_t type, Memory memory);
-  /// One number, given by value at run time.
+  /// A scalar, given by value at run time.
   Tensor scalar(std::int64_t number, cudnnDataType_t type);
-  /// A result that only other operations see, row-major if no strides are given.
-  Tensor between(std::vector<std::int64_t> dims, cudnnDataType_t type, std::vector<std::int64_t> strides = {});
+  /// A virtual tensor: the result of an operation that is not stored. Row-major unless strides are given.
+  Tensor virtual_tensor(std::vector<std::int64_t> dims, cudnnDataType_t type, std::vector<std::int64_t> strides = {});
 
   void matmul(const Tensor& a, const Tensor& b, const Tensor& result);
   void reduce(cudnnReduceTensorOp_t how, const Tensor& x, const Tensor& result);
@@ -93,15 +93,15 @@ class Graph {
   void unary(cudnnPointwiseMode_t how, const Tensor& x, const Tensor& result);
   void binary(cudnnPointwiseMode_t how, const Tensor& x, const Tensor& b, const Tensor& result,
               cudnnDataType_t precision = CUDNN_DATA_FLOAT);
-  /// result = index of each number along an axis.
+  /// result = the index of each element along an axis.
   void index(const Tensor& x, std::int64_t axis, const Tensor& result);
   /// result = where ? x : b.
   void select(const Tensor& where, const Tensor& x, const Tensor& b, const Tensor& result);
 
-  /// In an order in which each finds its inputs.
+  /// The operations in the order in which they were added.
   [[nodiscard]] const std::vector<Node>& nodes() const { return nodes_; }
 
-  /// @throws DeviceError if no engine of cuDNN takes the graph.
+  /// @throws DeviceError if no engine of cuDNN supports the graph
   [[nodiscard]] GraphPlan plan(const PlanTarget& target);
 
  private:
@@ -113,7 +113,7 @@ class Graph {
 
   std::vector<Node> nodes_;
   std::vector<Descriptor> operations_;
-  std::vector<Descriptor> needed_;  ///< what operations refer to
+  std::vector<Descriptor> referenced_;  ///< kept alive for the operations that refer to them
   std::int64_t next_number_ = 1000;
 };
 

@@ -17,8 +17,8 @@ namespace meshattn::gpu {
 
 namespace {
 
-/// A group of heads may be too large for the sum that follows.
-bool may_sum(const FusedKernel& kernel) {
+/// Whether the sums of a kernel's epilogue have few enough summands, which large groups of heads do not.
+bool can_sum(const FusedKernel& kernel) {
   return std::ranges::all_of(kernel.epilogue, [](const CombineCall& c) { return c.summands.size() <= kMaxSummands; });
 }
 
@@ -28,7 +28,7 @@ bool is_attention(const Call& call) {
 
 }  // namespace
 
-/// The kernels of every call, with their plans; none where the reference kernels are to run.
+/// The kernels of every call and their plans; none for calls left to the reference kernels.
 class FusedAttention::Plans {
  public:
   Plans(std::span<const Call> calls, std::uint64_t scratch, bool repeatable)
@@ -37,12 +37,12 @@ class FusedAttention::Plans {
     std::size_t left = 0;
     for (const Call& call : calls) {
       FusedCall made = fused(call, scratch, repeatable);
-      if (!std::ranges::all_of(made.kernels, may_sum)) made = {};
+      if (!std::ranges::all_of(made.kernels, can_sum)) made = {};
       std::vector<Planned>& planned = kernels_.emplace_back();
       if (made.kernels.empty()) left += is_attention(call);
       for (FusedKernel& kernel : made.kernels)
         if (const GraphPlan* plan = device_.plan(kernel.key)) planned.push_back({std::move(kernel), plan, {}, {}});
-      if (planned.size() < made.kernels.size()) planned.clear();  // all of a call, or nothing of it
+      if (planned.size() < made.kernels.size()) planned.clear();  // all kernels of a call or none
       for (const Planned& p : planned)
         workspace_bytes_ = std::max(workspace_bytes_, static_cast<std::uint64_t>(p.plan->workspace_bytes()));
       scratch_bytes = std::max(scratch_bytes, made.scratch_bytes);
@@ -51,8 +51,9 @@ class FusedAttention::Plans {
     bytes_ = scratch_bytes + Arena::aligned(workspace_bytes_);
     if (left > 0)
       spdlog::warn(
-          "{} attention kernels of a rank on the reference kernels, slowly: fused ones take 16-bit inputs whose "
-          "head dim is a multiple of 8, at most 256, and backward groups of fewer than {} heads",
+          "{} attention kernels of a rank run on the slow reference kernels: cuDNN's take 16-bit inputs with a head "
+          "dim "
+          "that is a multiple of 8 and at most 256, and in backward groups of fewer than {} heads",
           left, kMaxSummands);
   }
 
@@ -83,8 +84,8 @@ class FusedAttention::Plans {
   struct Planned {
     FusedKernel kernel;
     const GraphPlan* plan;
-    GraphScalars scalars;            ///< that the pack points to
-    std::optional<Descriptor> pack;  ///< once it is placed
+    GraphScalars scalars;            ///< the pack points to them
+    std::optional<Descriptor> pack;  ///< set by bind()
   };
 
   AttentionPlans& device_;

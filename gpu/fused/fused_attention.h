@@ -11,24 +11,25 @@
 
 namespace meshattn::gpu {
 
-/// cuDNN's fused attention for the blocks of one rank: 16-bit inputs, fp32 results. What it does not take, a build
-/// without cuDNN included, is left to the reference kernels, and said once on the log.
+/// cuDNN's fused attention for the blocks of one rank: 16-bit inputs, fp32 results. Blocks that cuDNN does not support,
+/// and all blocks in a build without cuDNN, fall back to the reference kernels, which is logged once.
 class FusedAttention {
  public:
   /// Makes the plans of all calls for the current device.
-  /// @param scratch where scratch memory begins, bytes into the arena
-  /// @param repeatable two runs give the same bits, at the cost of queries × keys of workspace in backward passes
+  /// @param scratch the offset of scratch memory in the arena, bytes
+  /// @param repeatable results are bitwise repeatable; backward takes workspace proportional to queries × keys
   FusedAttention(std::span<const Call> calls, std::uint64_t scratch, bool repeatable);
   FusedAttention(FusedAttention&&) noexcept;
   ~FusedAttention();
 
-  /// Bytes of scratch memory that run() uses; 256-byte aligned.
+  /// Bytes of scratch memory that run() uses, a multiple of 256.
   [[nodiscard]] std::uint64_t scratch_bytes() const;
-  /// Says where the arena is, once, before anything is run.
+  /// Sets the address of the arena. Call it once, before run().
   void bind(std::byte* arena);
-  /// @param call its place among all that were given
-  /// @param arena where it was placed
-  /// @returns whether the call was launched; else it is for the reference kernels.
+  /// Launches a call.
+  /// @param call its index among the calls given to the constructor
+  /// @param arena the address given to bind()
+  /// @returns false if the call was not launched and is left to the reference kernels
   [[nodiscard]] bool run(std::size_t call, std::byte* arena, cudaStream_t stream) const;
 
  private:

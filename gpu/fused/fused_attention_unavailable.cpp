@@ -4,11 +4,10 @@
 
 namespace meshattn::gpu {
 
-/// Nothing is planned.
 class FusedAttention::Plans {};
 
 FusedAttention::FusedAttention(std::span<const Call>, std::uint64_t, bool) {
-  spdlog::warn("built without cuDNN: attention runs on the reference kernels, slowly");
+  spdlog::warn("built without cuDNN: attention runs on the slow reference kernels");
 }
 FusedAttention::FusedAttention(FusedAttention&&) noexcept = default;
 FusedAttention::~FusedAttention() = default;

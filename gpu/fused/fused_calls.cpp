@@ -8,7 +8,7 @@ namespace meshattn::gpu {
 
 namespace {
 
-/// Gives out scratch memory, piece after piece.
+/// Allocates scratch memory, one allocation after the other.
 class Scratch {
  public:
   explicit Scratch(std::uint64_t begin) : begin_(begin), end_(begin) {}
@@ -18,7 +18,7 @@ class Scratch {
     end_ += Arena::aligned(count);
     return at;
   }
-  /// Rows of the same shape, in another dtype.
+  /// A matrix of the same shape in another dtype.
   MatrixView like(const MatrixView& rows, Dtype dtype) {
     const std::uint64_t numbers = static_cast<std::uint64_t>(rows.row_count()) * static_cast<std::uint64_t>(rows.width);
     return packed_matrix(bytes(numbers * (dtype == Dtype::kFp32 ? 4 : 2)), rows.items, rows.heads, rows.tokens,
@@ -30,18 +30,18 @@ class Scratch {
   std::uint64_t begin_, end_;
 };
 
-/// Query heads that share a key/value head, as heads of a batch item of their own.
+/// Turns each group of query heads that share a key/value head into a batch item.
 MatrixView folded(const MatrixView& rows, std::int32_t group) {
   return {rows.offset, group * rows.head_stride, rows.head_stride, rows.heads / group, group, rows.tokens, rows.width,
           rows.dtype};
 }
 
-/// The one head that a group shares, for each of them.
+/// Repeats each key/value head for all query heads of its group, with stride 0.
 MatrixView shared_by(const MatrixView& rows, std::int32_t group) {
   return {rows.offset, rows.head_stride, 0, rows.heads, group, rows.tokens, rows.width, rows.dtype};
 }
 
-/// The h-th head of every batch item, as heads of one item.
+/// The h-th head of every batch item, as the heads of one item.
 MatrixView head_of_items(const MatrixView& rows, std::int32_t h) {
   return {rows.offset + static_cast<std::uint64_t>(h * rows.head_stride) * rows.row_bytes(),
           0,
@@ -69,7 +69,7 @@ FusedKey key_of(Pass pass, const MatrixView& q, const MatrixView& k, const Band&
   return key;
 }
 
-/// The sums that follow a kernel which left parts in scratch memory: those of a group, and what the sum held.
+/// Sums the parts that a kernel left in scratch memory: the heads of a group, and the accumulator if it is added to.
 CombineCall sum_of(const MatrixView& sum, bool adds, const MatrixView& parts, bool of_group) {
   CombineCall call{{}, sum, {}};
   if (adds) call.summands.push_back({sum, {}});
@@ -80,8 +80,8 @@ CombineCall sum_of(const MatrixView& sum, bool adds, const MatrixView& parts, bo
   return call;
 }
 
-/// Whether sizes and places are such that fused kernels may take them.
-bool may_take(const MatrixView& q) { return q.dtype != Dtype::kFp32 && q.width % 8 == 0 && q.width <= 256; }
+/// Whether fused kernels support this dtype and head dim.
+bool is_supported(const MatrixView& q) { return q.dtype != Dtype::kFp32 && q.width % 8 == 0 && q.width <= 256; }
 
 FusedKernel forward(const AttendCall& call, Scratch& scratch) {
   FusedKernel f{key_of(Pass::kForward, call.q, call.k, call.band), {}, call, 0, {}};
@@ -97,7 +97,7 @@ FusedKernel forward(const AttendCall& call, Scratch& scratch) {
   return f;
 }
 
-/// `dk`, `dv`: where they belong, one head for those of a group.
+/// @param dk, dv the accumulators, with one head for each group
 FusedKernel backward(const BackwardCall& call, bool repeatable, bool of_group, const MatrixView& dk,
                      const MatrixView& dv, Scratch& scratch) {
   FusedKernel b{{}, SurrogateCall{call.d_o, call.delta, scratch.like(call.q, call.q.dtype)}, call, 0, {}};
@@ -124,7 +124,7 @@ FusedKernel backward(const BackwardCall& call, bool repeatable, bool of_group, c
   return b;
 }
 
-/// One kernel for all batch items, or, if heads are grouped, one each.
+/// One kernel for all batch items, or one for each item if heads are grouped.
 FusedCall backward(const BackwardCall& whole, std::uint64_t scratch_begin, bool repeatable) {
   const std::int32_t group = whole.q.heads / whole.k.heads;
   FusedCall made;
@@ -159,18 +159,18 @@ FusedKey::Bounds bounds_of(const Band& band) {
 }
 
 std::uint64_t dq_sum_bytes(const FusedKey& key) {
-  // Reordered in tiles: room for whole ones of 128 rows.
+  // cuDNN reorders the sum in blocks of 128 rows and 16 numbers.
   const std::int64_t rows = (key.queries + 127) / 128 * 128, width = (key.width + 15) / 16 * 16;
   return static_cast<std::uint64_t>(key.items * key.heads * rows * width) * sizeof(float);
 }
 
 FusedCall fused(const Call& call, std::uint64_t scratch_begin, bool repeatable) {
-  if (const auto* attend = std::get_if<AttendCall>(&call); attend != nullptr && may_take(attend->q)) {
+  if (const auto* attend = std::get_if<AttendCall>(&call); attend != nullptr && is_supported(attend->q)) {
     Scratch scratch(scratch_begin);
     FusedKernel kernel = forward(*attend, scratch);
     return {{std::move(kernel)}, scratch.used()};
   }
-  if (const auto* whole = std::get_if<BackwardCall>(&call); whole != nullptr && may_take(whole->q))
+  if (const auto* whole = std::get_if<BackwardCall>(&call); whole != nullptr && is_supported(whole->q))
     return backward(*whole, scratch_begin, repeatable);
   return {};
 }

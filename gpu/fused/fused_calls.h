@@ -10,7 +10,7 @@
 
 namespace meshattn::gpu {
 
-/// Strides of a matrix of rows, in numbers: between batch items, heads and tokens.
+/// Strides of a matrix between batch items, heads and tokens, in numbers.
 struct MatrixStrides {
   std::int64_t item = 0, head = 0, token = 0;
 
@@ -19,45 +19,46 @@ struct MatrixStrides {
 
 [[nodiscard]] MatrixStrides strides_of(const MatrixView& rows);
 
-/// What a fused kernel is planned for: sizes, strides and which ends of the band there are (their places are run-time
-/// arguments, but for a causal mask from the corner).
+/// The properties that select the plan of a fused kernel: sizes, strides and the ends that its band has. The positions
+/// of the ends are run-time arguments, except for kCausal.
 struct FusedKey {
+  /// The ends that a band has. kCausal is an upper end at 0 without a lower one.
   enum class Bounds : std::uint8_t { kFull, kCausal, kUpper, kLower, kBoth };
   Pass pass = Pass::kForward;
   Dtype dtype = Dtype::kBf16;
   Bounds bounds = Bounds::kFull;
-  bool repeatable = false;  ///< backward: dq is not summed up by atomic additions; takes workspace of queries × keys
+  bool repeatable = false;  ///< backward: dq is summed without atomic additions, in workspace of queries × keys
   std::int64_t items = 0, heads = 0, kv_heads = 0, queries = 0, keys = 0, width = 0;
-  MatrixStrides q, k, o, lse;  ///< v as k; backward: o is the surrogate
-  MatrixStrides d_o, dq, dk;   ///< backward; dv as dk
+  MatrixStrides q, k, o, lse;  ///< v has those of k; backward: o is the surrogate
+  MatrixStrides d_o, dq, dk;   ///< backward; dv has those of dk
 
   friend auto operator<=>(const FusedKey&, const FusedKey&) = default;
 };
 
 [[nodiscard]] FusedKey::Bounds bounds_of(const Band& band);
 
-/// Bytes into which a backward kernel that is not repeatable adds up dq; zero when it begins.
+/// Bytes in which a backward kernel that is not repeatable sums dq. They must be zero when it begins.
 [[nodiscard]] std::uint64_t dq_sum_bytes(const FusedKey& key);
 
-/// A kernel that writes over its results, and what comes before and after it. Backward, it makes delta from O itself,
-/// and is given another O that has the same.
+/// A fused kernel, which overwrites its results, with the calls before and after it. A backward kernel computes delta
+/// from O itself, and gets a surrogate O with the right delta.
 struct FusedKernel {
   FusedKey key;
-  std::optional<SurrogateCall> prologue;  ///< backward
-  std::variant<AttendCall, BackwardCall>
-      call;                  ///< results in scratch memory, if they are merged or summed up afterwards
-  std::uint64_t dq_sum = 0;  ///< backward, unless repeatable: where in the arena
+  std::optional<SurrogateCall> prologue;        ///< backward
+  std::variant<AttendCall, BackwardCall> call;  ///< its results are in scratch memory if the epilogue combines them
+  std::uint64_t dq_sum = 0;                     ///< backward, unless repeatable: offset of the sum of dq in the arena
   std::vector<CombineCall> epilogue;
 };
 
 /// The kernels of a call.
 struct FusedCall {
-  std::vector<FusedKernel> kernels;  ///< none if they do not take it
-  std::uint64_t scratch_bytes = 0;   ///< that they use
+  std::vector<FusedKernel> kernels;  ///< empty if fused kernels do not support it
+  std::uint64_t scratch_bytes = 0;   ///< of scratch memory that the kernels use
 };
 
-/// Of attention with 16-bit inputs of at most 256 numbers, 16-byte aligned. Grouped heads go backward as heads of a
-/// batch item each, one kernel an item. `scratch`: where scratch memory begins, bytes into the arena.
+/// The fused kernels of attention with 16-bit inputs and rows of at most 256 numbers, 16-byte aligned. In backward each
+/// group of heads becomes a batch item, with one kernel for each item of the call.
+/// @param scratch the offset of scratch memory in the arena, bytes
 [[nodiscard]] FusedCall fused(const Call& call, std::uint64_t scratch, bool repeatable);
 
 }  // namespace meshattn::gpu
