@@ -19,12 +19,12 @@ namespace meshattn::gpu {
 
 namespace {
 
-/// Plans of kernels are not made as fast in one process as in the other.
+/// The wait for the other processes to make the plans of their kernels.
 constexpr double kReadySeconds = 600;
 
 int device_of(Rank rank, const RunOptions& options, const Job& job) {
   const int devices = device_count();
-  const int of_process = devices == 1 ? 0 : job.local_rank();  // a task may see its own only
+  const int of_process = devices == 1 ? 0 : job.local_rank();  // a launcher may show each process only its own device
   const int device = of_process + (job.size() > 1 ? 0 : gpu_of(rank, options) / options.ranks_per_device);
   if (device >= devices)
     throw InvalidInput(fmt::format("rank {} needs device {}, and there {} {}{}", rank, device,
@@ -33,7 +33,7 @@ int device_of(Rank rank, const RunOptions& options, const Job& job) {
   return device;
 }
 
-/// Devices may read each other's memory where they can.
+/// Enables access to the memory of other devices where the hardware supports it.
 void enable_peers(std::span<const RankContext> ranks) {
   for (const RankContext& a : ranks)
     for (const RankContext& b : ranks) {
@@ -58,7 +58,7 @@ std::vector<Repeat> run_copies(const Schedule& s, std::vector<RankContext>& rank
       device, options, [&] { issue_copies(s, programs, device); }, [&] { device.set_clocks(); });
 }
 
-/// All that went wrong, of several threads: a stuck exchange is seen by each rank at its end. Nothing if nothing did.
+/// The errors of all threads in one exception, for a stuck exchange shows in each of its ranks; null if there are none.
 std::exception_ptr joined(std::span<const std::exception_ptr> errors) {
   std::vector<std::string> texts;
   std::exception_ptr first;
@@ -75,7 +75,7 @@ std::exception_ptr joined(std::span<const std::exception_ptr> errors) {
   return first;
 }
 
-/// Ranks that this process serves, each by a thread of its own.
+/// Runs the ranks of this process over NCCL, each with a thread of its own.
 class NcclRun {
  public:
   NcclRun(const Schedule& s, std::vector<RankContext>& ranks, std::span<const Program> programs,
@@ -116,7 +116,7 @@ class NcclRun {
       try {
         seen_[i] = repeats(i, given, lanes, cancellation);
       } catch (const std::exception& e) {
-        cancellation.request(e.what());  // before lanes are aborted
+        cancellation.request(e.what());  // before the lanes are aborted
         watchdog_.arm(e.what());
         throw;
       }
@@ -130,7 +130,7 @@ class NcclRun {
     const auto deadline = [this] { return deadline_in(options_.timeout_s); };
     lanes.initialize(s_.problem.ranks, ids_, options_.max_ctas, deadline());
     lanes.warm_up(programs_[i], deadline());
-    ranks_[i].load(given);  // not before: connections were made with what lay there
+    ranks_[i].load(given);  // after warm_up(), which overwrites bytes of the arena
     NcclLanes* mine = &lanes;
     CudaDevice device(s_, std::span(&ranks_[i], 1), programs_.subspan(i, 1), std::span(&mine, 1), cancellation,
                       options_.timed);
@@ -142,12 +142,12 @@ class NcclRun {
           device.set_deadline(deadline());
           wait_for_all_ranks();
         });
-    wait_for_all_ranks();  // all have got what they were sent
+    wait_for_all_ranks();  // all messages have arrived
     lanes.finalize(deadline());
     return seen;
   }
 
-  /// All ranks. A thread that has failed does not come, and is not waited for.
+  /// A barrier of all ranks. A thread that has failed has left it.
   void wait_for_all_ranks() {
     if (ranks_.size() == 1) return job_.barrier(deadline_in(options_.timeout_s));
     barrier_.arrive_and_wait();
@@ -163,11 +163,11 @@ class NcclRun {
   std::vector<ncclUniqueId> ids_;  ///< by communication lane
   std::barrier<> barrier_;
   std::vector<std::vector<Repeat>> seen_;   ///< by rank served
-  std::vector<std::exception_ptr> errors_;  ///< likewise
-  Watchdog watchdog_;                       ///< for a thread that no call of a driver returns to: it sees no failure
+  std::vector<std::exception_ptr> errors_;  ///< by rank served
+  Watchdog watchdog_;                       ///< ends a thread that is stuck in a call of the driver and sees no failure
 };
 
-/// What several ranks saw at once.
+/// Merges the repeats of several ranks.
 std::vector<Repeat> merged(const Schedule& s, std::vector<std::vector<Repeat>> by_rank,
                            std::span<const Program> programs, bool timed) {
   std::vector<Repeat> seen = std::move(by_rank.front());
@@ -212,15 +212,15 @@ RunResult run_on_cuda(const Schedule& s, const cpu::Tensors* given, const RunOpt
       for (const RankContext& rank : ranks) rank.store(result.outputs);
     return result;
   } catch (const std::exception& e) {
-    cancellation.request(e.what());  // before ranks give back what they have of a device
+    cancellation.request(e.what());  // before the ranks release their devices
     throw;
   }
 }
 
 namespace {
 
-/// "580.65.06": the first word of numbers and dots in what the kernel module says of itself; "of unknown version" if it
-/// says nothing.
+/// The version of the kernel module, such as "580.65.06": the first word of digits and dots in its version file. "of
+/// unknown version" if there is none.
 std::string driver_version() {
   std::ifstream file("/proc/driver/nvidia/version");
   for (std::string word; file >> word;)

@@ -9,7 +9,7 @@ RunResult run_on_cuda(const Schedule&, const cpu::Tensors*, const RunOptions&, c
 
 Devices cuda_devices() {
   throw InvalidInput(
-      "this meshattn was built without the CUDA runtime, which takes a CUDA toolkit with NCCL: --device cpu works");
+      "this meshattn was built without the CUDA runtime, which needs a CUDA toolkit with NCCL: use --device cpu");
 }
 
 }  // namespace meshattn::gpu

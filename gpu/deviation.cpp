@@ -12,19 +12,17 @@ namespace meshattn::gpu {
 namespace {
 
 struct Squares {
-  double deviation = 0;
-  double should = 0;
+  double error = 0;
+  double expected = 0;
   double numbers = 0;
 
-  /// Where all of a result should be nothing (dQ, if every query sees one key), rounding is no error: numbers of which
-  /// inputs and outputs are made are of the size of 1.
-  [[nodiscard]] double nothing() const { return numbers * 1e-6 * 1e-6; }
-  [[nodiscard]] double relative() const {
-    return deviation == 0 ? 0 : std::sqrt(deviation / std::max(should, nothing()));
-  }
+  /// The square below which the expected result counts as zero (dQ if every query sees one key), so that rounding is no
+  /// error: inputs are about 1.
+  [[nodiscard]] double zero_bound() const { return numbers * 1e-6 * 1e-6; }
+  [[nodiscard]] double relative() const { return error == 0 ? 0 : std::sqrt(error / std::max(expected, zero_bound())); }
 };
 
-/// Zero where the outputs of these ranks have a number, NaN elsewhere.
+/// Tensors that are zero in the outputs of these ranks and NaN elsewhere.
 cpu::Tensors owned_by(const Schedule& s, std::span<const Rank> ranks) {
   cpu::Tensors owned;
   for (ValueId v : s.outputs)
@@ -33,15 +31,16 @@ cpu::Tensors owned_by(const Schedule& s, std::span<const Rank> ranks) {
   return owned;
 }
 
-/// Of the numbers that `owned` has; of all if it is empty.
-Squares squares(const std::vector<double>& is, const std::vector<double>& should, const std::vector<double>& owned) {
+/// Sums over the numbers that are not NaN in `owned`, or over all if `owned` is empty.
+Squares squares(const std::vector<double>& actual, const std::vector<double>& expected,
+                const std::vector<double>& owned) {
   Squares sum;
-  if (is.size() != should.size()) return {std::numeric_limits<double>::infinity(), 1, 1};
-  for (std::size_t i = 0; i < is.size(); ++i) {
+  if (actual.size() != expected.size()) return {std::numeric_limits<double>::infinity(), 1, 1};
+  for (std::size_t i = 0; i < actual.size(); ++i) {
     if (!owned.empty() && std::isnan(owned[i])) continue;
-    const double off = is[i] - should[i];
-    sum.deviation += std::isfinite(off) ? off * off : std::numeric_limits<double>::infinity();
-    sum.should += should[i] * should[i];
+    const double off = actual[i] - expected[i];
+    sum.error += std::isfinite(off) ? off * off : std::numeric_limits<double>::infinity();
+    sum.expected += expected[i] * expected[i];
     ++sum.numbers;
   }
   return sum;
@@ -49,8 +48,8 @@ Squares squares(const std::vector<double>& is, const std::vector<double>& should
 
 }  // namespace
 
-std::vector<Deviation> deviations(const Schedule& s, std::span<const Rank> served, const cpu::Tensors& is,
-                                  const cpu::Tensors& should, const Job& job, Deadline deadline) {
+std::vector<Deviation> deviations(const Schedule& s, std::span<const Rank> served, const cpu::Tensors& actual,
+                                  const cpu::Tensors& expected, const Job& job, Deadline deadline) {
   struct Pair {
     const char* name;
     std::vector<double> cpu::Tensors::*tensor;
@@ -62,16 +61,16 @@ std::vector<Deviation> deviations(const Schedule& s, std::span<const Rank> serve
   const cpu::Tensors owned = job.size() > 1 ? owned_by(s, served) : cpu::Tensors{};
   std::vector<Deviation> all;
   for (const auto& [name, tensor] : results) {
-    const Squares mine = squares(is.*tensor, should.*tensor, owned.*tensor);
+    const Squares mine = squares(actual.*tensor, expected.*tensor, owned.*tensor);
     Squares sum;
     for (const std::vector<std::byte>& bytes : job.gather(std::as_bytes(std::span(&mine, 1)), deadline)) {
       Squares theirs;
       std::memcpy(&theirs, bytes.data(), sizeof theirs);
-      sum.deviation += theirs.deviation;
-      sum.should += theirs.should;
+      sum.error += theirs.error;
+      sum.expected += theirs.expected;
       sum.numbers += theirs.numbers;
     }
-    if (job.rank() == 0) all.push_back({name, sum.relative(), sum.should < sum.nothing()});
+    if (job.rank() == 0) all.push_back({name, sum.relative(), sum.expected < sum.zero_bound()});
   }
   return all;
 }

@@ -10,19 +10,19 @@
 
 namespace meshattn::gpu {
 
-/// How far one result is off, relative to what it should be, both by their 2-norms (that of numbers of 1e-6, if what it
-/// should be is less); infinite if a number is missing.
+/// The deviation of one result: the 2-norm of the error over the 2-norm of the expected result, or over the 2-norm of a
+/// result whose numbers are all 1e-6 if that is greater. Infinite if a number is missing.
 struct Deviation {
   std::string tensor;  ///< "O", "lse", "dQ", "dK", "dV"
   double relative = 0;
-  bool expects_zero = false;  ///< what it should be is less
+  bool expects_zero = false;  ///< whether the expected result is below that bound
 };
 
-/// The results of a pass. In a job of several processes each compares the rows of the ranks that it serves; the
-/// deviations are those of all rows, in process 0, and empty elsewhere.
-/// @throws DeviceError if other processes have not come by the deadline
+/// The deviations of the results of a pass. Each process of a job compares the rows of the ranks that it serves.
+/// Process 0 gets the deviations over all rows, the others nothing.
+/// @throws DeviceError if the deadline passes before all processes have compared
 [[nodiscard]] std::vector<Deviation> deviations(const Schedule& schedule, std::span<const Rank> served,
-                                                const cpu::Tensors& is, const cpu::Tensors& should, const Job& job,
-                                                Deadline deadline);
+                                                const cpu::Tensors& actual, const cpu::Tensors& expected,
+                                                const Job& job, Deadline deadline);
 
 }  // namespace meshattn::gpu

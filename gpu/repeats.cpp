@@ -21,7 +21,7 @@ std::vector<double> numbers_of(std::span<const std::byte> bytes) {
   return numbers;
 }
 
-/// What all processes saw of a repeat, on the clock of process 0, from its first op. Empty but there.
+/// The trace of a repeat over all processes, on the clock of process 0, relative to its first op. Empty in the others.
 Trace gathered(const Schedule& s, std::span<const Program> programs, const Repeat& seen, double offset_s,
                const RunOptions& options, const Job& job) {
   const bool timed = options.timed;
@@ -55,9 +55,10 @@ Trace gathered(const Schedule& s, std::span<const Program> programs, const Repea
   return trace;
 }
 
-/// How far times of any two clocks may be off each other, in process 0: the two that are furthest off its own.
+/// The greatest error between two clocks: the sum of the two greatest uncertainties against process 0. Zero in the
+/// others.
 double clocks_uncertainty(std::span<const Repeat> seen, double host_uncertainty_s, double timeout_s, const Job& job) {
-  std::vector<double> mine{0};  // the host's, unless devices have their own
+  std::vector<double> mine{0};  // the host's clock, unless devices have their own
   for (const Repeat& one : seen)
     for (std::size_t i = 0; i < one.clock_uncertainties_s.size(); ++i) {
       mine.resize(one.clock_uncertainties_s.size());
@@ -88,9 +89,9 @@ std::vector<Program> served_programs(const Schedule& s, const RunOptions& option
   std::vector<Program> programs = issue(s);
   if (job.size() == 1) return programs;
   if (options.transport == Transport::kCopies)
-    throw InvalidInput("copies are within one process: several need --transport nccl");
+    throw InvalidInput("copies are within one process: several processes need --transport nccl");
   if (job.size() != s.problem.ranks)
-    throw InvalidInput(fmt::format("{} processes for {} ranks: start one for each", job.size(), s.problem.ranks));
+    throw InvalidInput(fmt::format("{} processes for {} ranks: start one for each rank", job.size(), s.problem.ranks));
   const Rank mine = rank_on(job.rank(), s.problem.ranks, options);
   std::erase_if(programs, [&](const Program& p) { return p.rank != mine; });
   return programs;

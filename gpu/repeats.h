@@ -11,24 +11,24 @@
 
 namespace meshattn::gpu {
 
-/// One repeat as some ranks of this process saw it, on this machine's clock.
+/// The times of one repeat for some ranks of this process, on this machine's clock.
 struct Repeat {
   double begin_s = 0, end_s = 0;
   double issue_s = 0;  ///< from the begin until the host had issued all
   Trace trace;         ///< of these ranks' ops
   std::vector<double>
-      clock_uncertainties_s;  ///< by device with a clock of its own: how far it may be off this machine's
+      clock_uncertainties_s;  ///< by device with a clock of its own: its greatest error against this machine's
 };
 
-/// Issues repeatedly to a device (`finish(Deadline)`, `read_times(Trace&)`, `clock_uncertainties_s()`), each
-/// time after `prepare`.
-/// @returns what was seen, but for the warm-ups
+/// Calls `prepare` and `issue` for each warm-up and repeat and waits for the device, which has `finish(Deadline)`,
+/// `read_times(Trace&)` and `clock_uncertainties_s()`.
+/// @returns the times of the repeats
 template <typename SomeDevice, typename Issue, typename Prepare>
 [[nodiscard]] std::vector<Repeat> run_repeats(SomeDevice& device, const RunOptions& options, Issue&& issue,
                                               Prepare&& prepare) {
   std::vector<Repeat> all;
   for (int i = 0; i < options.warm_ups + options.repeats; ++i) {
-    // Twice for `prepare`, once to finish: it has its own deadlines, but a call of a driver may not return.
+    // prepare() waits twice and finish() once, with deadlines of their own; but a call of the driver may never return.
     Watchdog watchdog(3 * options.timeout_s + 10);
     watchdog.arm("timed out in a call that does not return");
     prepare();
@@ -47,21 +47,23 @@ template <typename SomeDevice, typename Issue, typename Prepare>
   return all;
 }
 
-/// The rank on a GPU. @throws InvalidInput if there is none.
+/// The rank on a GPU. @throws InvalidInput if there is none
 [[nodiscard]] Rank rank_on(int gpu, int ranks, const RunOptions& options);
 [[nodiscard]] int gpu_of(Rank rank, const RunOptions& options);
-/// Programs of the ranks that this process serves. @throws InvalidInput if processes do not fit ranks or transport.
+/// The programs of the ranks that this process serves.
+/// @throws InvalidInput if several processes do not match the ranks or the transport
 [[nodiscard]] std::vector<Program> served_programs(const Schedule& schedule, const RunOptions& options, const Job& job);
 
-/// This machine's clock against that of process 0, when that was found. All processes must ask at once.
+/// The offset of this process's clock to the clock of process 0, and the time at which it was measured.
 struct ClockReading {
   double at_s = 0;
   Job::ClockOffset offset;
 };
+/// Measures the offset. All processes must call it at the same time.
 [[nodiscard]] ClockReading read_clock(const Job& job, Deadline deadline);
 
-/// What all processes saw, put together: everything of a RunResult but the outputs. Clocks drift apart evenly from
-/// `before` to now.
+/// Gathers the repeats of all processes into a RunResult without outputs. The drift between clocks since `before` is
+/// taken as linear.
 [[nodiscard]] RunResult gather_repeats(const Schedule& schedule, std::span<const Program> programs,
                                        std::span<const Repeat> seen, const ClockReading& before,
                                        const RunOptions& options, const Job& job);

@@ -7,10 +7,10 @@
 namespace meshattn::gpu {
 
 void set_default_variables() {
-  // Streams beyond the usual 8 queues would wait for each other.
+  // By default streams share 8 queues, so that more than 8 streams wait for each other.
   setenv("CUDA_DEVICE_MAX_CONNECTIONS", "32", 0);
-  // Kernels of several communicators must start in the order in which they were issued, the same on all ranks (NCCL
-  // user guide, environment variables). NCCL reads it once: it is the same for every run of a process.
+  // Kernels of several communicators must start in the order in which they are issued, the same on all ranks (NCCL user
+  // guide, environment variables).
   setenv("NCCL_LAUNCH_ORDER_IMPLICIT", "1", 0);
 }
 

@@ -10,14 +10,14 @@
 
 namespace meshattn::gpu {
 
-/// The processes that run a schedule together: one, or those that mpirun or srun started. To be used from one thread.
+/// The processes that run a schedule together: one, or the processes started by mpirun or srun. Use it from one thread.
 class Job {
  public:
-  /// Joins the other processes if there are any.
-  /// @throws InvalidInput if they were started with MPI and this program was built without it.
+  /// Joins the other processes, if any.
+  /// @throws InvalidInput if a launcher started several and this program was built without MPI
   Job();
-  /// This process alone, whatever others there are.
-  /// @param local_rank which device it uses first
+  /// A job of this process alone.
+  /// @param local_rank its first device
   [[nodiscard]] static Job alone(int local_rank) { return {Alone{}, local_rank}; }
   ~Job();
   Job(const Job&) = delete;
@@ -25,20 +25,21 @@ class Job {
 
   [[nodiscard]] int size() const { return size_; }
   [[nodiscard]] int rank() const { return rank_; }
-  /// Number of this process among those of its machine, and so of its device.
+  /// The number of this process on its machine, and thus of its device.
   [[nodiscard]] int local_rank() const { return local_rank_; }
 
-  /// All that waits for other processes throws DeviceError if they do not come before the deadline.
+  // Each of these waits for the other processes. @throws DeviceError if the deadline passes first
+
   void barrier(Deadline deadline) const;
-  /// What process 0 gives, in every process. All give as many bytes.
+  /// Copies the bytes of process 0 to every process. All pass the same number of bytes.
   void broadcast(std::span<std::byte> bytes, Deadline deadline) const;
-  /// What each process gives, by its number, in process 0; nothing in others.
+  /// The bytes of each process, by its number, in process 0; empty in the others.
   [[nodiscard]] std::vector<std::vector<std::byte>> gather(std::span<const std::byte> bytes, Deadline deadline) const;
 
-  /// What to add to this machine's steady clock to have process 0's, by the quickest of many round trips.
+  /// The difference between the steady clocks of process 0 and of this process, from the quickest of many round trips.
   struct ClockOffset {
-    double seconds = 0;
-    double uncertainty_s = 0;  ///< it is no further off: half that round trip
+    double seconds = 0;        ///< to be added to this process's clock
+    double uncertainty_s = 0;  ///< the greatest error: half the round trip
   };
   [[nodiscard]] ClockOffset clock_offset(Deadline deadline) const;
 
@@ -52,12 +53,13 @@ class Job {
   int local_rank_ = 0;
 };
 
-/// Does something in every process of a job. If one of several throws, it says what, waits some seconds for the others
-/// to say theirs (a stuck exchange sticks in all), and ends them all with status 2 for InvalidInput, else 1.
-/// @throws what it throws, if this process is alone
+/// Runs `work` in every process of a job. If one of several processes throws, it prints the error, waits some seconds
+/// for the errors of the others (an exchange that is stuck is stuck in all its ranks), and ends all processes with
+/// status 2 for InvalidInput, else 1.
+/// @throws the exception of `work`, if the job is one process
 int in_job(const std::function<int(const Job&)>& work);
 
-/// "Open MPI v4.1.4, …" as the library says it, or "without MPI".
+/// The library's name and version, such as "Open MPI v4.1.4", or "without MPI".
 [[nodiscard]] std::string mpi_version();
 
 }  // namespace meshattn::gpu

@@ -20,9 +20,9 @@ namespace meshattn::gpu {
 
 namespace {
 
-/// For which who has failed waits for the others to fail, too, and to say it: watchdogs do not end at the same time.
+/// The wait of a process that has failed for the errors of the others, whose deadlines pass a little later.
 constexpr double kPartingSeconds = 5;
-/// For which who has done all waits for the others, which may write files then.
+/// The wait of a process that has finished for the others, which may still write files.
 constexpr double kEndSeconds = 60;
 
 void check(int result, const char* what) {
@@ -39,59 +39,59 @@ int count_of(std::size_t bytes) {
   return static_cast<int>(bytes);
 }
 
-/// A request, which may never end: those that it is for may never come.
-class Waiting {
+/// A request that may never complete, because other processes may be gone.
+class PendingRequest {
  public:
-  /// @param what for messages
-  /// @param held what MPI reads and writes for it
-  Waiting(const char* what, std::shared_ptr<void> held) : what_(what), held_(std::move(held)) {}
+  /// @param what for error messages
+  /// @param buffer that MPI reads or writes
+  PendingRequest(const char* what, std::shared_ptr<void> buffer) : what_(what), buffer_(std::move(buffer)) {}
 
-  /// `result` is that of the call which began the request.
-  void end(int result, Deadline deadline) {
+  /// Waits for the request. @param result of the call that started it
+  void wait(int result, Deadline deadline) {
     check(result, what_);
-    for (int has_ended = 0;;) {
-      check(MPI_Test(&request_, &has_ended, MPI_STATUS_IGNORE), what_);
-      if (has_ended != 0) return;
+    for (int is_complete = 0;;) {
+      check(MPI_Test(&request_, &is_complete, MPI_STATUS_IGNORE), what_);
+      if (is_complete != 0) return;
       if (std::chrono::steady_clock::now() > deadline) break;
       std::this_thread::yield();
     }
-    new std::shared_ptr<void>(std::move(held_));  // stays for good: MPI may still write to it
+    new std::shared_ptr<void>(std::move(buffer_));  // leaked on purpose: MPI may still write to it
     throw DeviceError(fmt::format("MPI: {}: other processes did not come in time", what_));
   }
-  [[nodiscard]] MPI_Request* request() { return &request_; }
+  [[nodiscard]] MPI_Request* handle() { return &request_; }
 
  private:
   const char* what_;
-  std::shared_ptr<void> held_;
+  std::shared_ptr<void> buffer_;
   MPI_Request request_ = MPI_REQUEST_NULL;
 };
 
-/// The two halves of a round trip.
+// The two halves of a round trip.
 void send(double number, int to, Deadline deadline) {
-  const auto held = std::make_shared<double>(number);
-  Waiting waiting("clocks", held);
-  waiting.end(MPI_Isend(held.get(), 1, MPI_DOUBLE, to, 0, MPI_COMM_WORLD, waiting.request()), deadline);
+  const auto buffer = std::make_shared<double>(number);
+  PendingRequest request("clocks", buffer);
+  request.wait(MPI_Isend(buffer.get(), 1, MPI_DOUBLE, to, 0, MPI_COMM_WORLD, request.handle()), deadline);
 }
 
 double receive(int from, Deadline deadline) {
-  const auto held = std::make_shared<double>();
-  Waiting waiting("clocks", held);
-  waiting.end(MPI_Irecv(held.get(), 1, MPI_DOUBLE, from, 0, MPI_COMM_WORLD, waiting.request()), deadline);
-  return *held;
+  const auto buffer = std::make_shared<double>();
+  PendingRequest request("clocks", buffer);
+  request.wait(MPI_Irecv(buffer.get(), 1, MPI_DOUBLE, from, 0, MPI_COMM_WORLD, request.handle()), deadline);
+  return *buffer;
 }
 
 }  // namespace
 
 Job::Job() {
   set_default_variables();
-  int given = 0;
+  int provided = 0;
   joined_ = true;
-  check(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &given), "start");
+  check(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided), "start");
   MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
   check(MPI_Comm_size(MPI_COMM_WORLD, &size_), "number of processes");
   if (const std::string as = launcher_text(); size_ == 1 && !as.empty())
     throw InvalidInput(
-        fmt::format("started as {}, but {} finds one: by a launcher of another MPI?", as, mpi_version()));
+        fmt::format("started as {}, but {} finds one: was the launcher of another MPI used?", as, mpi_version()));
   check(MPI_Comm_rank(MPI_COMM_WORLD, &rank_), "number of this process");
   MPI_Comm machine = MPI_COMM_NULL;
   check(MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &machine), "machines");
@@ -108,52 +108,52 @@ Job::~Job() {
 
 void Job::barrier(Deadline deadline) const {
   if (size_ == 1) return;
-  Waiting waiting("barrier", nullptr);
-  waiting.end(MPI_Ibarrier(MPI_COMM_WORLD, waiting.request()), deadline);
+  PendingRequest request("barrier", nullptr);
+  request.wait(MPI_Ibarrier(MPI_COMM_WORLD, request.handle()), deadline);
 }
 
 void Job::broadcast(std::span<std::byte> bytes, Deadline deadline) const {
   if (size_ == 1) return;
-  const auto held = std::make_shared<std::vector<std::byte>>(bytes.begin(), bytes.end());
-  Waiting waiting("broadcast", held);
-  waiting.end(MPI_Ibcast(held->data(), count_of(held->size()), MPI_BYTE, 0, MPI_COMM_WORLD, waiting.request()),
-              deadline);
-  std::ranges::copy(*held, bytes.begin());
+  const auto buffer = std::make_shared<std::vector<std::byte>>(bytes.begin(), bytes.end());
+  PendingRequest request("broadcast", buffer);
+  request.wait(MPI_Ibcast(buffer->data(), count_of(buffer->size()), MPI_BYTE, 0, MPI_COMM_WORLD, request.handle()),
+               deadline);
+  std::ranges::copy(*buffer, bytes.begin());
 }
 
 std::vector<std::vector<std::byte>> Job::gather(std::span<const std::byte> bytes, Deadline deadline) const {
   if (size_ == 1) return {{bytes.begin(), bytes.end()}};
-  struct Held {
-    std::vector<std::byte> mine, together;
+  struct Buffers {
+    std::vector<std::byte> mine, all;
     int size;
     std::vector<int> sizes, begins;
   };
-  const auto held = std::make_shared<Held>(Held{
+  const auto buffer = std::make_shared<Buffers>(Buffers{
       {bytes.begin(), bytes.end()}, {}, count_of(bytes.size()), std::vector<int>(static_cast<std::size_t>(size_)), {}});
-  Waiting of_sizes("gather", held), of_bytes("gather", held);
-  of_sizes.end(
-      MPI_Igather(&held->size, 1, MPI_INT, held->sizes.data(), 1, MPI_INT, 0, MPI_COMM_WORLD, of_sizes.request()),
-      deadline);
+  PendingRequest sizes_request("gather", buffer), bytes_request("gather", buffer);
+  sizes_request.wait(MPI_Igather(&buffer->size, 1, MPI_INT, buffer->sizes.data(), 1, MPI_INT, 0, MPI_COMM_WORLD,
+                                 sizes_request.handle()),
+                     deadline);
   std::size_t all = 0;
   if (rank_ == 0)
-    for (int of_process : held->sizes) {
-      held->begins.push_back(count_of(all));
+    for (int of_process : buffer->sizes) {
+      buffer->begins.push_back(count_of(all));
       all += static_cast<std::size_t>(of_process);
     }
-  held->together.resize(static_cast<std::size_t>(count_of(all)));
-  of_bytes.end(MPI_Igatherv(held->mine.data(), held->size, MPI_BYTE, held->together.data(), held->sizes.data(),
-                            held->begins.data(), MPI_BYTE, 0, MPI_COMM_WORLD, of_bytes.request()),
-               deadline);
+  buffer->all.resize(static_cast<std::size_t>(count_of(all)));
+  bytes_request.wait(MPI_Igatherv(buffer->mine.data(), buffer->size, MPI_BYTE, buffer->all.data(), buffer->sizes.data(),
+                                  buffer->begins.data(), MPI_BYTE, 0, MPI_COMM_WORLD, bytes_request.handle()),
+                     deadline);
   std::vector<std::vector<std::byte>> result;
-  for (std::size_t i = 0; i < held->begins.size(); ++i) {
-    const auto begin = held->together.begin() + held->begins[i];
-    result.emplace_back(begin, begin + held->sizes[i]);
+  for (std::size_t i = 0; i < buffer->begins.size(); ++i) {
+    const auto begin = buffer->all.begin() + buffer->begins[i];
+    result.emplace_back(begin, begin + buffer->sizes[i]);
   }
   return result;
 }
 
-/// One process after the other exchanges its time with process 0; what process 0 answered was true in the middle of the
-/// round trip.
+/// The processes exchange their times with process 0 one after the other. The answer of process 0 is taken as its time
+/// in the middle of the round trip.
 Job::ClockOffset Job::clock_offset(Deadline deadline) const {
   constexpr int kTrips = 50;
   ClockOffset best{0, rank_ == 0 ? 0 : std::numeric_limits<double>::max()};
@@ -175,17 +175,17 @@ Job::ClockOffset Job::clock_offset(Deadline deadline) const {
 int in_job(const std::function<int(const Job&)>& work) {
   const Job job;
   if (job.size() == 1) return work(job);
-  MPI_Comm parting = MPI_COMM_NULL;  // of its own, whatever the others wait for
+  MPI_Comm parting = MPI_COMM_NULL;  // a communicator of its own, for others may be request on MPI_COMM_WORLD
   check(MPI_Comm_dup(MPI_COMM_WORLD, &parting), "start");
-  const auto end_all = [&](const std::exception& e, int status) {
+  const auto abort_all = [&](const std::exception& e, int status) {
     fmt::print(stderr, "meshattn: process {} of {}: {}\n", job.rank(), job.size(), one_line(e.what()));
     std::fflush(stderr);
-    Waiting others("parting", nullptr);
+    PendingRequest others("parting", nullptr);
     try {
-      others.end(MPI_Ibarrier(parting, others.request()), deadline_in(kPartingSeconds));
-    } catch (const DeviceError&) {  // some have no error of their own
+      others.wait(MPI_Ibarrier(parting, others.handle()), deadline_in(kPartingSeconds));
+    } catch (const DeviceError&) {  // some processes have no error of their own
     }
-    std::this_thread::sleep_for(std::chrono::milliseconds(500));  // for mpirun to pass on what was said
+    std::this_thread::sleep_for(std::chrono::milliseconds(500));  // lets mpirun forward the messages
     MPI_Abort(MPI_COMM_WORLD, status);
     return status;
   };
@@ -194,9 +194,9 @@ int in_job(const std::function<int(const Job&)>& work) {
     MPI_Comm_free(&parting);
     return status;
   } catch (const InvalidInput& e) {
-    return end_all(e, 2);
+    return abort_all(e, 2);
   } catch (const std::exception& e) {
-    return end_all(e, 1);
+    return abort_all(e, 1);
   }
 }
 
