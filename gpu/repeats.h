@@ -14,10 +14,10 @@ namespace meshattn::gpu {
 /// The times of one repeat for some ranks of this process, on this machine's clock.
 struct Repeat {
   double begin_s = 0, end_s = 0;
-  double issue_s = 0;  ///< from the begin until the host had issued all
+  double issue_s = 0;  ///< the time in which the host issues all commands
   Trace trace;         ///< of these ranks' ops
-  std::vector<double>
-      clock_uncertainties_s;  ///< by device with a clock of its own: its greatest error against this machine's
+  /// The greatest error of each clock against this machine's; one for each device with a clock of its own.
+  std::vector<double> clock_uncertainties_s;
 };
 
 /// Calls `prepare` and `issue` for each warm-up and repeat and waits for the device, which has `finish(Deadline)`,
