@@ -5,8 +5,6 @@
 #include <chrono>
 #include <thread>
 
-#include "gpu/base/cancellation.h"
-
 namespace meshattn::gpu {
 namespace {
 
@@ -25,34 +23,6 @@ TEST(WatchdogDeathTest, EndsTheProcessWithTheFirstError) {
         std::this_thread::sleep_for(std::chrono::seconds(30));  // a device that does not answer
       },
       ::testing::ExitedWithCode(1), "meshattn: rank 3 is stuck; cleaning up does not end");
-}
-
-/// The first thread fails and has left at once; the second sees it, and takes longer than any last resort to leave, for
-/// it has something else to end first.
-TEST(Cancellation, OfOneThreadDoesNotEndThoseThatLeaveLater) {
-  std::atomic<bool> failed = false;
-  std::jthread second([&] {
-    Cancellation cancellation(failed, 0.02);
-    while (!cancellation.is_requested()) std::this_thread::yield();
-    std::this_thread::sleep_for(std::chrono::milliseconds(200));
-    cancellation.request("the first has failed");
-  });
-  std::jthread first([&] {
-    Cancellation cancellation(failed, 0.02);
-    EXPECT_FALSE(cancellation.is_requested());
-    cancellation.request("stuck");
-  });
-}
-
-TEST(CancellationDeathTest, HasAWatchdog) {
-  EXPECT_EXIT(
-      {
-        std::atomic<bool> failed = false;
-        Cancellation cancellation(failed, 0.05);
-        cancellation.request("rank 3 is stuck");
-        std::this_thread::sleep_for(std::chrono::seconds(30));
-      },
-      ::testing::ExitedWithCode(1), "rank 3 is stuck; cleaning up does not end");
 }
 
 }  // namespace

@@ -12,7 +12,6 @@
 
 #include "core/base/error.h"
 #include "core/schedule/passes/verify.h"
-#include "gpu/kernels/layout.h"
 #include "tests/gpu/schedules.h"
 #include "tests/support/plans.h"
 
@@ -109,34 +108,6 @@ TEST_P(Issue, NoWaitIsNeedless) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Ranks, Issue, ::testing::Values(2, 4, 8));
-
-/// Runs are within their values, do not overlap, and are all of what is made; a whole value is one run, and a slice
-/// of its heads one for each matrix and batch item.
-TEST_P(Issue, ByteRunsAreWhatIsMade) {
-  for (const auto& [name, s] : schedules_of(GetParam(), Dtype::kBf16)) {
-    SCOPED_TRACE(name);
-    for (TransferId t = 0; t < s.transfers.size(); ++t) {
-      const auto [source, made, lane] = s.transfers[t];
-      const std::vector<gpu::ByteRun> runs = gpu::byte_runs_of(s, t);
-      std::uint64_t bytes = 0, source_end = s.offset[source], made_end = s.offset[made];
-      for (const gpu::ByteRun& run : runs) {
-        ASSERT_GE(run.source, source_end);
-        ASSERT_EQ(run.made, made_end);
-        source_end = run.source + run.bytes;
-        made_end = run.made + run.bytes;
-        bytes += run.bytes;
-      }
-      ASSERT_EQ(bytes, s.bytes(made));
-      ASSERT_LE(source_end, s.offset[source] + s.bytes(source));
-      if (s.values[source].region == s.values[made].region) {
-        ASSERT_EQ(runs.size(), 1u);
-      }
-      if (std::ranges::equal(s.region(source).cells, s.region(made).cells)) {
-        ASSERT_LE(runs.size(), 4u);
-      }
-    }
-  }
-}
 
 struct Golden {
   const char* file;

@@ -1,3 +1,5 @@
+#include "gpu/fused/attention_graph.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <spdlog/fmt/fmt.h>
@@ -9,7 +11,6 @@
 #include <sstream>
 
 #include "core/base/error.h"
-#include "gpu/fused/attention_graph.h"
 #include "gpu/kernels/cpu_kernels.h"
 #include "gpu/kernels/float_types.h"
 #include "tests/gpu/fused/graph_interpreter.h"

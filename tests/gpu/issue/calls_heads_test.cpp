@@ -73,7 +73,7 @@ std::size_t pieces(HeadRange heads) {
   return static_cast<std::size_t>((heads.begin % 3 > 0) + (first_whole < last_whole) + (heads.end % 3 > 0));
 }
 
-TEST(Heads, MayBeginAndEndWithinAGroup) {
+TEST(CallsHeads, MayBeginAndEndWithinAGroup) {
   std::mt19937 random(1);
   for (std::int32_t begin = 0; begin < 9; ++begin)
     for (std::int32_t end = begin + 1; end <= 9; ++end)
@@ -98,7 +98,7 @@ TEST(Heads, MayBeginAndEndWithinAGroup) {
 }
 
 /// Few kernels: a group is cut only where a range begins or ends within it.
-TEST(Heads, AreCutOnlyWhereTheyMustBe) {
+TEST(CallsHeads, AreCutOnlyWhereTheyMustBe) {
   for (std::int32_t begin = 0; begin < 9; ++begin)
     for (std::int32_t end = begin + 1; end <= 9; ++end) {
       const gpu::Calls calls(of_heads({begin, end}, Pass::kForward), 0);
