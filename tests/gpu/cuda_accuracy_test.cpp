@@ -1,4 +1,4 @@
-// How near to dense attention fused kernels on a device come: skipped without one.
+// The deviation of fused kernels from dense attention. Skipped without a device.
 
 #include <gtest/gtest.h>
 #include <spdlog/fmt/fmt.h>
@@ -22,7 +22,7 @@ Problem on_one_rank(Problem p) {
   return p;
 }
 
-/// A pass on one rank, whose inputs are rounded, with what the reference kernels make of them in fp32.
+/// Adds the results of the reference kernels, in fp32 on one rank, to rounded inputs.
 cpu::Tensors yardstick(const Problem& problem, cpu::Tensors given) {
   Problem p = on_one_rank(problem);
   p.shape.dtype = Dtype::kFp32;
@@ -32,7 +32,7 @@ cpu::Tensors yardstick(const Problem& problem, cpu::Tensors given) {
   return given;
 }
 
-/// O within 3e-3 and gradients within 1e-2, and no more than 1.1 times what the same kernels are off on one rank.
+/// O deviates by at most 3e-3, gradients by at most 1e-2, and all by at most 1.1 times the deviation on one rank.
 void expect_near(const Schedule& s, const cpu::Tensors& outputs, const cpu::Tensors& given, Kernels kernels,
                  const std::string& what) {
   const Schedule dense = schedule_of(on_one_rank(s.problem), "ring");
@@ -47,7 +47,7 @@ void expect_near(const Schedule& s, const cpu::Tensors& outputs, const cpu::Tens
   }
 }
 
-/// cuDNN's kernels, both passes. Two runs of the repeatable ones give the same bits.
+/// Runs cuDNN's kernels in both passes. Two runs of the repeatable kernels give the same bits.
 void expect_right(Problem p, const Choices& choices, std::string_view algorithm, std::span<const Kernels> all_kernels) {
   cpu::Tensors given = yardstick(p, gpu::rounded(p.shape, cpu::random_tensors(p.shape, 1)));
   for (Pass pass : {Pass::kForward, Pass::kBackward}) {
@@ -71,7 +71,7 @@ void expect_right(Problem p, const Choices& choices, std::string_view algorithm,
 
 class CudaAccuracy : public Cuda, public ::testing::WithParamInterface<int> {};
 
-/// 256 tokens a rank.
+/// 256 tokens per rank.
 TEST_P(CudaAccuracy, IsThatOfDenseAttention) {
   const int n = GetParam();
   const std::int64_t tokens = 256L * n;
@@ -79,7 +79,7 @@ TEST_P(CudaAccuracy, IsThatOfDenseAttention) {
       {Mask::kFull, Partition::kContiguous}, {Mask::kCausal, Partition::kZigzag}, {Mask::kCausal, Partition::kStriped}};
   for (const auto& [mask, partition] : masks)
     for (int kv_heads : {8, 2}) {
-      // cuDNN takes a second for each new plan: types and tiles take turns.
+      // cuDNN takes a second for each new plan, so not every dtype is combined with every tile.
       const Dtype dtype = kv_heads == 8 ? Dtype::kBf16 : Dtype::kFp16;
       const Problem p{{tokens, tokens, 1, 8, kv_heads, 64, dtype}, mask, partition, Pass::kForward, n};
       const std::vector<Kernels> kernels = partition == Partition::kZigzag
@@ -93,7 +93,7 @@ TEST_P(CudaAccuracy, IsThatOfDenseAttention) {
 
 INSTANTIATE_TEST_SUITE_P(Ranks, CudaAccuracy, ::testing::Values(2, 4, 8, 16));
 
-/// What else there is, one each, on four ranks.
+/// Other shapes and masks, on four ranks.
 struct Kind {
   const char* name;
   Problem problem;
@@ -133,7 +133,7 @@ TEST_P(CudaKinds, AreAsNearAsDenseAttention) {
 INSTANTIATE_TEST_SUITE_P(Kinds, CudaKinds, ::testing::ValuesIn(kinds()),
                          [](const auto& kind) { return std::string(kind.param.name); });
 
-/// Their schedules, here, too.
+/// Their schedules can be made. Needs no device.
 TEST(CudaKindsOnPaper, CanBePlanned) {
   for (const Kind& kind : kinds())
     for (Pass pass : {Pass::kForward, Pass::kBackward}) {

@@ -18,7 +18,7 @@ namespace meshattn::testing {
 /// Tests that need a device.
 class Cuda : public ::testing::Test {
  protected:
-  /// At least so many devices, or skips.
+  /// Skips the test if there are fewer devices.
   static void need(int devices) {
     std::string why;
     int count = 0;
@@ -46,7 +46,7 @@ class Cuda : public ::testing::Test {
   return options;
 }
 
-/// Outputs of a schedule whose ranks share the first device.
+/// The outputs of a schedule whose ranks share the first device.
 [[nodiscard]] inline cpu::Tensors run_on_one(const Schedule& s, const cpu::Tensors& given, gpu::Kernels kernels) {
   return gpu::run(s, given, all_on_one(s, kernels), gpu::Job::alone(0)).outputs;
 }

@@ -1,4 +1,4 @@
-// What needs several devices of one process: skipped where there are fewer.
+// Tests that need several devices in one process. Skipped without them.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -33,7 +33,7 @@ RunOptions a_device_each(gpu::Transport transport) {
   return options;
 }
 
-/// Two devices of one process: peers' copies and NCCL give what copies on one device give.
+/// Copies between two devices and NCCL give the results of copies within one device.
 TEST_F(CudaPairs, EveryTransportGivesTheSameNumbers) {
   const Problem p{{1024, 1024, 1, 8, 2, 64, Dtype::kBf16}, Mask::kCausal, Partition::kZigzag, Pass::kForward, 2};
   const cpu::Tensors given = gpu::rounded(p.shape, cpu::random_tensors(p.shape, 1));
@@ -48,7 +48,7 @@ TEST_F(CudaPairs, EveryTransportGivesTheSameNumbers) {
   }
 }
 
-/// A pass whose inputs are made up where they are O and its log-sum-exp.
+/// The inputs are random, O and the log-sum-exp included.
 void expect_same_by_nccl(const Schedule& s) {
   const Problem& p = s.problem;
   cpu::Tensors given = gpu::rounded(p.shape, cpu::random_tensors(p.shape, 1));
@@ -62,7 +62,7 @@ void expect_same_by_nccl(const Schedule& s) {
     EXPECT_TRUE(by_nccl.*part == one.*part) << name_of(p.pass);
 }
 
-/// One communication lane, then two, forward and backward: a slice of the heads on each.
+/// Schedules with one communication lane and with two (one per slice of the heads), forward and backward.
 std::vector<Schedule> one_and_two_lanes(int ranks, std::string_view algorithm, Choices choices) {
   std::vector<Schedule> all;
   for (int slices : {1, 2})
@@ -89,7 +89,7 @@ TEST_F(CudaFour, NcclOnLanesOfAMeshGivesTheSameNumbers) {
   for (const Schedule& s : one_and_two_lanes(4, "mesh", {.tile = Tile{2, 2}})) expect_same_by_nccl(s);
 }
 
-/// The tests above are of what they say. Needs no device.
+/// The schedules above have one and two communication lanes. Needs no device.
 TEST(CudaLanesOnPaper, AreTwoForTwoSlices) {
   const std::vector<Schedule> rings = one_and_two_lanes(2, "ring", {});
   const std::vector<Schedule> meshes = one_and_two_lanes(4, "mesh", {.tile = Tile{2, 2}});
@@ -100,8 +100,8 @@ TEST(CudaLanesOnPaper, AreTwoForTwoSlices) {
   }
 }
 
-/// Rank 1 leaves its last exchange out, after connections were made: NCCL would wait for ever.
-TEST_F(CudaPairs, AMissingExchangeIsGivenUp) {
+/// Rank 1 omits its last exchange, so that NCCL would wait for ever.
+TEST_F(CudaPairs, AMissingExchangeIsAborted) {
   const Problem p{{512, 512, 1, 4, 4, 64, Dtype::kBf16}, Mask::kFull, Partition::kContiguous, Pass::kBackward, 2};
   Schedule s = schedule_of(p, "ring");
   std::vector<OpId> exchanges;

@@ -1,4 +1,4 @@
-// What needs a device: skipped without one, unless MESHATTN_REQUIRE_GPU=1.
+// Tests that need a device. Skipped without one, unless MESHATTN_REQUIRE_GPU=1.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -25,8 +25,8 @@ using testing::deviations;
 using testing::run_on_one;
 using testing::schedule_of;
 
-/// Whatever is run first: NCCL reads it once. Needs no device.
-TEST(Environment, IsSetOnceForAllRunsAndObeysTheUser) {
+/// NCCL reads it once per process. Needs no device.
+TEST(EnvironmentVariables, AreSetUnlessTheUserHasSetThem) {
   unsetenv("NCCL_LAUNCH_ORDER_IMPLICIT");
   setenv("CUDA_DEVICE_MAX_CONNECTIONS", "7", 1);
   gpu::set_default_variables();
@@ -47,7 +47,7 @@ TEST_F(Cuda, EveryAlgorithmEndsAsDenseAttention) {
     }
 }
 
-/// Windows, packed documents, cached prefixes, any partition, likewise.
+/// The same for windows, packed documents, cached prefixes and any partition.
 TEST_F(Cuda, EveryMaskEndsAsDenseAttention) {
   std::mt19937 random(2);
   for (int i = 0; i < 50; ++i) {
@@ -61,7 +61,7 @@ TEST_F(Cuda, EveryMaskEndsAsDenseAttention) {
   }
 }
 
-/// Ops of one lane follow each other, and what a reuse wait orders is in that order: within the resolution of events.
+/// Within the resolution of events, the ops of a lane follow each other and reuse waits hold.
 TEST_F(Cuda, TimesObeyTheSchedule) {
   const Problem p{{4096, 4096, 1, 8, 2, 64, Dtype::kBf16}, Mask::kCausal, Partition::kZigzag, Pass::kForward, 4};
   const Schedule s = schedule_of(p, "mesh", {.tile = Tile{2, 2}});
@@ -70,7 +70,7 @@ TEST_F(Cuda, TimesObeyTheSchedule) {
   options.repeats = 3;
   const gpu::RunResult result = gpu::run(s, given, options, Job::alone(0));
   EXPECT_EQ(result.makespans_s.size(), 3u);
-  constexpr double kResolution = 5e-6;  // of events 0.5 µs, and of where each rank's clock is set
+  constexpr double kResolution = 5e-6;  // events: 0.5 µs; the rest for the zero of each clock
   std::vector<double> lane_end(static_cast<std::size_t>(4 * s.lanes()));
   for (Rank rank = 0; rank < 4; ++rank)
     for (OpId op = s.ops_begin(rank); op < s.ops_end(rank); ++op) {
@@ -84,7 +84,7 @@ TEST_F(Cuda, TimesObeyTheSchedule) {
 }
 
 /// 16 K queries × 16 K keys × 8 heads × 64 numbers by the reference kernels is 0.55 TFLOP, far more than 20 ms.
-TEST_F(Cuda, WhatDoesNotEndInTimeIsGivenUp) {
+TEST_F(Cuda, ARunThatExceedsItsTimeoutEndsWithAnError) {
   const Problem p{{16384, 16384, 1, 8, 8, 64, Dtype::kBf16}, Mask::kFull, Partition::kContiguous, Pass::kForward, 2};
   const Schedule s = schedule_of(p, "ring");
   RunOptions options = all_on_one(s, Kernels::kReference);

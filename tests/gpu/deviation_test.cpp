@@ -16,7 +16,7 @@ Problem problem_of(Pass pass, int ranks) {
   return {{64, 64, 2, 4, 2, 8, Dtype::kFp32}, Mask::kCausal, Partition::kZigzag, pass, ranks};
 }
 
-/// Where everything should be zero (each query sees itself alone: dQ), rounding is no error, and a number is.
+/// If the expected result is zero (dQ if each query sees only itself), a rounding error is small and a number is not.
 TEST(Deviations, OfNothingAreMeasuredByMillionths) {
   const Schedule s = schedule_of(problem_of(Pass::kForward, 2), "ring");
   const std::vector<Rank> both{0, 1};

@@ -13,7 +13,6 @@ Problem problem_of(Pass pass, int ranks) {
   return {{64, 64, 2, 4, 2, 8, Dtype::kFp32}, Mask::kCausal, Partition::kZigzag, pass, ranks};
 }
 
-/// Times of repeats: the trace is that of the median one.
 TEST(Repeats, TheTraceIsThatOfTheMedianRepeat) {
   const Schedule s = schedule_of(problem_of(Pass::kForward, 2), "ring");
   std::vector<gpu::Repeat> seen;
@@ -31,7 +30,7 @@ TEST(Repeats, TheTraceIsThatOfTheMedianRepeat) {
   EXPECT_EQ(result.issue_s, (std::vector<double>{1.5, 4.5, 0.5, 3.5, 2.5}));
 }
 
-/// Two devices, of which each is once at its furthest off; one alone is not off itself, nor is the host.
+/// The sum of the two greatest errors, each the maximum over the repeats; zero for one device and for the host alone.
 TEST(RepeatsClocks, AreOffEachOtherByWhatBothAre) {
   const Schedule s = schedule_of(problem_of(Pass::kForward, 2), "ring");
   const gpu::Job job = gpu::Job::alone(0);

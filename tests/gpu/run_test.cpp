@@ -25,7 +25,7 @@ RunOptions on_cpu() {
   return options;
 }
 
-/// The whole way, with threads: right numbers, to the bit the same in every run, and times that obey the schedule.
+/// Results are right and bitwise repeatable, and times obey the schedule.
 TEST(RunOnCpu, IsRightAndTimed) {
   for (Pass pass : {Pass::kForward, Pass::kBackward}) {
     const Schedule s = schedule_of(problem_of(pass, 4), "mesh", {.tile = Tile{2, 2}});

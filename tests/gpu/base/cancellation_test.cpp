@@ -8,9 +8,9 @@
 namespace meshattn::gpu {
 namespace {
 
-/// The first thread fails and has left at once; the second sees it, and takes longer than any last resort to leave, for
-/// it has something else to end first.
-TEST(Cancellation, OfOneThreadDoesNotEndThoseThatLeaveLater) {
+/// The first thread fails and ends at once. The second one notices and takes longer to end than a watchdog allows; its
+/// own watchdog starts only when it requests the cancellation, too.
+TEST(Cancellation, OfOneThreadDoesNotLimitTheTimeOfOthers) {
   std::atomic<bool> failed = false;
   std::jthread second([&] {
     Cancellation cancellation(failed, 0.02);

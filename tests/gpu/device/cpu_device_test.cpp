@@ -16,7 +16,7 @@ Problem problem_of(Pass pass, int ranks) {
   return {{64, 64, 2, 4, 2, 8, Dtype::kFp32}, Mask::kCausal, Partition::kZigzag, pass, ranks};
 }
 
-/// A stream that never comes to its end is given up, and what every rank is at is said.
+/// A stream that never ends is an error that names the first unfinished op of every rank.
 TEST(CpuDevice, GivesUpAtTheDeadline) {
   const Schedule s = schedule_of(problem_of(Pass::kForward, 2), "ring");
   const cpu::Tensors given = testing::dense_tensors(s.problem.shape, s.problem.mask);

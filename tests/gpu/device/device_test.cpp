@@ -36,7 +36,7 @@ struct Case {
 
 class OnMock : public ::testing::TestWithParam<Case> {};
 
-/// Every algorithm ends as dense attention does, whatever the devices do first: with fp32 values to 1e-5.
+/// Every algorithm gives the results of dense attention, in any order of the streams: to 1e-5 in fp32.
 TEST_P(OnMock, EveryScheduleEndsAsDenseAttention) {
   std::mt19937 random(1);
   for (const auto& [name, s] : schedules_of(GetParam().ranks, Dtype::kFp32)) {
@@ -49,8 +49,9 @@ TEST_P(OnMock, EveryScheduleEndsAsDenseAttention) {
   }
 }
 
-/// In 16 bits results differ from those of the rounded inputs by what outputs are rounded by, half a unit in the last
-/// place, at most 2^-8 of the largest number in bf16 (8 bits) and 2^-11 in fp16 (11 bits), plus what fp32 leaves.
+/// In 16 bits the error against dense attention of the rounded inputs is the rounding of the outputs, half a unit in
+/// the last place: at most 2^-8 of the largest number in bf16 (8 bits) and 2^-11 in fp16 (11 bits), plus the error of
+/// fp32.
 TEST_P(OnMock, HalfPrecisionIsRoundedOnce) {
   std::mt19937 random(2);
   for (const auto& [dtype, tolerance] : {std::pair{Dtype::kBf16, 0x1p-8}, {Dtype::kFp16, 0x1p-11}})
@@ -78,7 +79,7 @@ INSTANTIATE_TEST_SUITE_P(Ranks, OnMock,
                                               c.param.ranks);
                          });
 
-/// Windows, documents, cached prefixes, any partition and lengths that do not divide, on a mesh.
+/// Windows, documents, cached prefixes, any partition and lengths that do not divide evenly, on a mesh.
 TEST(OnMockMasks, EndAsDenseAttention) {
   std::mt19937 random(3);
   for (int i = 0; i < 300; ++i) {
@@ -103,8 +104,8 @@ Schedule ring_of_two() {
                      "ring");
 }
 
-/// Each of the waits that a device is given, left out, spoils some run: what is not there yet is read, what
-/// is still read is written, an exchange begins or ends too early. (That none is needless is shown for issue().)
+/// Each wait, left out, makes some run fail: a value is read too early or overwritten too early, or an exchange begins
+/// or ends too early.
 TEST(OnMockBroken, AMissingWaitSpoilsARun) {
   const Problem p{{32, 32, 1, 4, 2, 2, Dtype::kFp32}, Mask::kFull, Partition::kContiguous, Pass::kForward, 4};
   const Schedule s = schedule_of(p, "mesh", {.tile = Tile{2, 2}});

@@ -11,7 +11,7 @@ namespace meshattn::testing {
 
 namespace {
 
-constexpr std::byte kNotANumber{0xFF};  // if all bytes of a number are so, whatever its type
+constexpr std::byte kNotANumber{0xFF};  // NaN in every dtype
 
 }  // namespace
 
@@ -118,7 +118,7 @@ void MockDevice::step(const StreamId& id, Stream& stream) {
   ++stream.next;
 }
 
-/// Messages that have begun at both ends arrive, in the order in which they were sent and received.
+/// Delivers the messages that have begun at both ends, in order.
 void MockDevice::match(const Channel& channel) {
   std::vector<End>&sends = sends_[channel], &receives = receives_[channel];
   while (!sends.empty() && !receives.empty()) {

@@ -16,14 +16,14 @@
 
 namespace meshattn::testing {
 
-/// Devices that are not there: records what streams are given, then runs them in any order that streams and marks
-/// allow. Memory is bytes, full of NaN to begin with, and so is what an op is the first to make when it begins; kernels
-/// are the reference kernels. Of a communicator the k-th send from a rank to another gets to its k-th receive there
-/// once both have begun; a group ends with the last of its messages. A copy must find the exchange that sends begun,
-/// and that must not end before it.
+/// A mock of devices: records the commands of streams, then executes them in a random order that streams and marks
+/// allow, with the reference kernels. Memory begins as NaN, and an op fills the values that it is the first to make
+/// with NaN when it begins. On a communicator the k-th receive from a rank gets that rank's k-th send once both have
+/// begun; a group ends with the last of its messages. It is an error if a copy runs before the sender's exchange has
+/// begun or after it ended.
 class MockDevice : public gpu::Device {
  public:
-  /// How a call is run on an arena.
+  /// Runs a call on an arena.
   using Kernel = std::function<void(const gpu::Call& call, std::byte* arena)>;
 
   /// @param scratch bytes behind each arena, for kernels
@@ -36,13 +36,13 @@ class MockDevice : public gpu::Device {
   void mark(Rank rank, Lane lane, gpu::Mark mark) override;
   void wait(Rank rank, Lane lane, gpu::Mark mark) override;
 
-  /// Leaves out the k-th wait that is given to streams; there are `waits()`.
+  /// Leaves out the k-th of the `waits()` waits.
   void leave_out(std::size_t k) { left_out_ = k; }
   [[nodiscard]] std::size_t waits() const { return waits_; }
 
-  /// Runs what was recorded; `random` chooses the stream that takes the next step.
-  /// @returns what went wrong: a wait for what was not marked before, messages that do not fit, copies at the wrong
-  /// time, what is stuck.
+  /// Executes the recorded commands; `random` chooses the stream that takes the next step.
+  /// @returns the error, or an empty text: a wait for a mark not recorded before, messages that do not match, a copy at
+  /// the wrong time, a stream that is stuck
   [[nodiscard]] std::string run(std::mt19937& random);
   [[nodiscard]] cpu::Tensors outputs() const;
 
@@ -60,8 +60,8 @@ class MockDevice : public gpu::Device {
   struct Stream {
     std::vector<Step> steps;
     std::size_t next = 0;
-    bool begun = false;         ///< the next step is a group that has begun
-    std::size_t unmatched = 0;  ///< messages of that group
+    bool begun = false;         ///< whether the next step is a group that has begun
+    std::size_t unmatched = 0;  ///< messages of that group whose peers have not begun
   };
   using StreamId = std::pair<Rank, Lane>;
   using Channel = std::tuple<Lane, Rank, Rank>;  ///< communicator, from, to

@@ -20,9 +20,9 @@ namespace {
 
 using Bounds = FusedKey::Bounds;
 
-/// Without a device cuDNN plans for the properties of one. Where it has a kernel it goes on to load it, and fails at
-/// the toolkit's driver without a driver in it (CUDA_ERROR_STUB_LIBRARY, 34); where it has none it says so before. With
-/// a driver it loads. @returns "taken", or what cuDNN said
+/// Plans a graph for a device known only by its properties. If cuDNN has a kernel it tries to load it, which fails with
+/// CUDA_ERROR_STUB_LIBRARY (34) in the toolkit's stub of the driver; if it has none it reports another error before.
+/// @returns "taken" if there is a kernel, else cuDNN's error
 std::string plan(const FusedKey& key, const char* device) {
   std::ostringstream properties;
   properties << std::ifstream(fmt::format("{}/{}.json", MESHATTN_DEVICES, device)).rdbuf();
@@ -35,7 +35,7 @@ std::string plan(const FusedKey& key, const char* device) {
   return "taken";
 }
 
-/// Heads × tokens in the layout of values: token follows token, head follows head.
+/// Strides of the layout of values: the tokens of a head are contiguous, and so are the heads.
 MatrixStrides strides(std::int64_t heads, std::int64_t tokens, std::int64_t width) {
   return {heads * tokens * width, tokens * width, width};
 }
@@ -61,7 +61,7 @@ class Graphs : public ::testing::TestWithParam<const char*> {};
 
 TEST_P(Graphs, EverySightIsTaken) {
   for (Bounds bounds : {Bounds::kFull, Bounds::kCausal, Bounds::kUpper, Bounds::kLower, Bounds::kBoth})
-    for (bool repeatable : {false, true}) {  // each compiles for seconds: the types share the two
+    for (bool repeatable : {false, true}) {  // compiling takes seconds, so each dtype gets one of the two
       FusedKey forward = key(Pass::kForward, bounds, 32, 8, 4096, 4096, 128);
       FusedKey backward = key(Pass::kBackward, bounds, 32, 32, 4096, 4096, 128);
       forward.dtype = backward.dtype = repeatable ? Dtype::kFp16 : Dtype::kBf16;
@@ -79,7 +79,7 @@ TEST_P(Graphs, SizesThatSchedulesHaveAreTaken) {
     }
 }
 
-/// Part of the tokens of a longer value, and heads folded into groups that share a key/value head.
+/// A range of the tokens of a longer value, and groups of heads that share a key/value head.
 TEST_P(Graphs, StridesThatSchedulesHaveAreTaken) {
   FusedKey part = key(Pass::kForward, Bounds::kFull, 8, 2, 2048, 1024, 128);
   part.q = strides(8, 4096, 128);
@@ -92,7 +92,7 @@ TEST_P(Graphs, StridesThatSchedulesHaveAreTaken) {
   EXPECT_EQ(plan(folded, GetParam()), "taken");
 }
 
-/// What may_take and the fall-back to the reference kernels are for.
+/// The shapes for which fused calls fall back to the reference kernels.
 TEST_P(Graphs, WhatNoKernelDoesIsSaid) {
   EXPECT_NE(plan(key(Pass::kForward, Bounds::kFull, 8, 8, 256, 256, 12), GetParam()), "taken");
   EXPECT_NE(plan(key(Pass::kBackward, Bounds::kFull, 8, 8, 256, 256, 12), GetParam()), "taken");
@@ -101,7 +101,7 @@ TEST_P(Graphs, WhatNoKernelDoesIsSaid) {
 INSTANTIATE_TEST_SUITE_P(Devices, Graphs, ::testing::Values("sm80", "sm90", "sm100"),
                          [](const auto& device) { return std::string(device.param); });
 
-/// cuDNN itself plans all of these.
+/// Invalid shapes for which cuDNN makes plans.
 TEST(Shapes, WithoutAMeaningAreRefused) {
   EXPECT_THROW((void)forward_graph(key(Pass::kForward, Bounds::kFull, 8, 3, 256, 256, 128)), DeviceError);
   EXPECT_THROW((void)forward_graph(key(Pass::kForward, Bounds::kFull, 8, 0, 256, 256, 128)), DeviceError);
@@ -109,8 +109,8 @@ TEST(Shapes, WithoutAMeaningAreRefused) {
   EXPECT_THROW((void)backward_graph(key(Pass::kBackward, Bounds::kFull, 8, 2, 256, 256, 128)), DeviceError);
 }
 
-/// What graphs compute, as they are written, against the reference kernels: 2 items, 6 query heads on 2 or 6 of keys,
-/// 20 queries × 28 keys of 16 numbers. Rows and columns that a band leaves empty are out of the way of what it leaves.
+/// Interprets graphs and compares them with the reference kernels: 2 items, 6 query heads, 2 or 6 key/value heads, 20
+/// queries × 28 keys, head dim 16.
 class GraphMeaning : public ::testing::TestWithParam<std::tuple<int, Band>> {
  protected:
   static constexpr std::int32_t kItems = 2, kHeads = 6, kWidth = 16;
@@ -142,7 +142,7 @@ class GraphMeaning : public ::testing::TestWithParam<std::tuple<int, Band>> {
     }
     return std::sqrt(off / all);
   }
-  /// By graphs, in the arena; by the reference kernels, in what is returned.
+  /// Runs the graph in the arena. @returns the results of the reference kernels
   std::vector<std::byte> run(const Call& call, bool repeatable) {
     std::vector<std::byte> reference = arena_;
     run_on_cpu(call, reference.data());
@@ -177,7 +177,7 @@ TEST_P(GraphMeaning, IsAttentionAndItsGradients) {
     x = 0.25f;
   for (bool repeatable : {false, true}) {
     reference = run(BackwardCall{q, d_o, lse, delta, k, v, dq, dk, dv, band, false, false}, repeatable);
-    // Delta comes back from an O' in bf16: 2^-9 of it.
+    // Delta is computed from a surrogate O rounded to bf16: an error of 2^-9 of it.
     EXPECT_LE(deviation(numbers(arena_, dq), numbers(reference, dq)), 0x1p-8);
     EXPECT_LE(deviation(numbers(arena_, dk), numbers(reference, dk)), 0x1p-8);
     EXPECT_LE(deviation(numbers(arena_, dv), numbers(reference, dv)), 1e-6);

@@ -20,9 +20,9 @@ using gpu::FusedKey;
 using gpu::MatrixView;
 using Bounds = FusedKey::Bounds;
 
-/// What must be true of a key, for a library that knows nothing but the key and where matrices begin.
-void expect_told(const FusedKey& key, const MatrixView& q, const MatrixView& k, const MatrixView& o,
-                 const MatrixView& lse) {
+/// The key describes the matrices completely, but for their offsets.
+void expect_described(const FusedKey& key, const MatrixView& q, const MatrixView& k, const MatrixView& o,
+                      const MatrixView& lse) {
   EXPECT_EQ(std::tuple(key.items, key.heads, key.kv_heads, key.queries, key.keys, key.width),
             std::tuple(q.items, q.heads, k.heads, q.tokens, k.tokens, q.width));
   EXPECT_EQ(key.q, gpu::strides_of(q));
@@ -33,7 +33,7 @@ void expect_told(const FusedKey& key, const MatrixView& q, const MatrixView& k, 
   for (const MatrixView& rows : {q, k, o}) EXPECT_EQ(rows.offset % 16, 0u);
 }
 
-/// Runs calls as fused kernels do: the reference kernels in their place. Scratch memory holds nothing before a call.
+/// Runs fused calls, with the reference kernels in place of fused ones. Scratch memory is NaN before each call.
 class FusedOnCpu {
  public:
   FusedOnCpu(std::uint64_t scratch, bool repeatable) : scratch_(scratch), repeatable_(repeatable) {}
@@ -59,21 +59,22 @@ class FusedOnCpu {
     for (const gpu::CombineCall& sum : kernel.epilogue) gpu::run_on_cpu(sum, arena);
   }
   void run(const gpu::FusedKernel& kernel, const gpu::AttendCall& call, std::byte* arena) const {
-    expect_told(kernel.key, call.q, call.k, call.o, call.lse);
+    expect_described(kernel.key, call.q, call.k, call.o, call.lse);
     EXPECT_FALSE(call.merge);
     gpu::run_on_cpu(call, arena);
   }
-  /// Makes delta from what it is given as O, behind all scratch memory.
+  /// Computes delta from the surrogate O, in memory behind all scratch memory.
   void run(const gpu::FusedKernel& kernel, gpu::BackwardCall call, std::byte* arena) const {
     const FusedKey& key = kernel.key;
-    expect_told(key, call.q, call.k, kernel.prologue->made, call.lse);
+    expect_described(key, call.q, call.k, kernel.prologue->made, call.lse);
     EXPECT_EQ(key.d_o, gpu::strides_of(call.d_o));
     EXPECT_EQ(key.dq, gpu::strides_of(call.dq));
     EXPECT_EQ(key.dk, gpu::strides_of(call.dk));
     EXPECT_EQ(gpu::strides_of(call.dk), gpu::strides_of(call.dv));
     EXPECT_EQ(key.heads, key.kv_heads);
     EXPECT_FALSE(call.add_dq || call.add_dkv);
-    if (!key.repeatable) std::fill_n(arena + kernel.dq_sum, gpu::dq_sum_bytes(key), std::byte{0x7F});  // what it leaves
+    if (!key.repeatable)
+      std::fill_n(arena + kernel.dq_sum, gpu::dq_sum_bytes(key), std::byte{0x7F});  // as a sum of dq leaves it
     const MatrixView& q = call.q;
     const auto numbers = [&](std::uint64_t at) {
       return gpu::packed_matrix(at, q.items, q.heads, q.tokens, 1, Dtype::kFp32);
@@ -89,8 +90,8 @@ class FusedOnCpu {
   std::size_t fused_ = 0;
 };
 
-/// Every algorithm, each call as a fused kernel takes it. A row's delta comes back from a dO·O' that was rounded to 16
-/// bits: 2^-9 of it in bf16; all in all the results stay within what outputs in 16 bits may be off, twice.
+/// Every algorithm by fused calls. Delta is computed from a surrogate O rounded to 16 bits, an error of 2^-9 of it in
+/// bf16; so results may have twice the rounding error of 16-bit outputs.
 TEST(FusedCalls, EveryScheduleEndsAsDenseAttention) {
   std::mt19937 random(1);
   for (bool repeatable : {false, true})
@@ -114,7 +115,8 @@ TEST(FusedCalls, EveryScheduleEndsAsDenseAttention) {
       }
 }
 
-/// 6 query heads on 2 of keys, 2 items: backward each item is 2 items of 3 heads that share one; two kernels.
+/// 6 query heads, 2 key/value heads, 2 items. Backward takes a kernel for each item, in which the 2 groups of 3 heads
+/// are items.
 TEST(FusedCalls, GroupedHeadsAreItemsOfTheirOwn) {
   const MatrixView q = gpu::packed_matrix(0, 2, 6, 16, 8, Dtype::kBf16),
                    k = gpu::packed_matrix(8192, 2, 2, 16, 8, Dtype::kBf16);
@@ -130,14 +132,14 @@ TEST(FusedCalls, GroupedHeadsAreItemsOfTheirOwn) {
     const gpu::FusedKernel& b = kernels[item];
     EXPECT_EQ(std::tuple(b.key.items, b.key.heads, b.key.kv_heads), std::tuple(2, 3, 3));
     EXPECT_EQ(std::get<gpu::BackwardCall>(b.call).q.offset, item * 6 * 16 * 8 * 2);
-    EXPECT_EQ(b.key.k.head, 0);  // one for all of the group
+    EXPECT_EQ(b.key.k.head, 0);  // shared by the group
     ASSERT_EQ(b.epilogue.size(), 2u);
     EXPECT_EQ(b.epilogue[0].summands.size(), 3u);
     EXPECT_EQ(b.epilogue[0].made.offset, call.dk.offset + item * 2 * 16 * 8 * 4);
   }
 }
 
-/// Bytes of rows that lie in scratch memory, which begins at kFree.
+/// Ranges of bytes in scratch memory, which begins at kFree.
 constexpr std::uint64_t kFree = 1 << 20;
 using Bytes = std::pair<std::uint64_t, std::uint64_t>;
 
@@ -149,7 +151,8 @@ void take(std::vector<Bytes>& taken, const MatrixView& rows) {
   take(taken, rows.offset, static_cast<std::uint64_t>(rows.row_count()) * rows.row_bytes());
 }
 
-/// What a kernel has in scratch memory while it runs: cuDNN may write one result before it has read all it needs.
+/// The scratch memory of a kernel. Its parts must be disjoint: cuDNN may write one result before it has read all
+/// inputs.
 std::vector<Bytes> scratch_of(const gpu::FusedKernel& kernel) {
   std::vector<Bytes> taken;
   if (const auto* a = std::get_if<gpu::AttendCall>(&kernel.call))
@@ -169,7 +172,7 @@ void expect_apart(std::vector<Bytes> taken, std::size_t pieces, std::uint64_t sc
   for (const Bytes& bytes : taken) EXPECT_EQ(bytes.first % 16, 0u);
 }
 
-TEST(FusedCalls, WhatAKernelHasInScratchMemoryIsApart) {
+TEST(FusedCalls, ScratchMemoryOfAKernelIsDisjoint) {
   const auto rows = [](std::int32_t heads, std::int32_t width, Dtype dtype) {
     return gpu::packed_matrix(0, 2, heads, 16, width, dtype);
   };
@@ -192,7 +195,7 @@ TEST(FusedCalls, WhatAKernelHasInScratchMemoryIsApart) {
   }
 }
 
-/// Rows of which dO is zero have no O' of the right delta, and need none: theirs is zero, not NaN.
+/// A row whose dO is zero needs no surrogate: it is zero, not NaN.
 TEST(Surrogates, AreZeroWhereDOIs) {
   std::vector<float> arena{3, 4, 0, 0, /* delta */ 50, 7, /* made */ NAN, NAN, NAN, NAN};
   const MatrixView d_o = gpu::packed_matrix(0, 1, 1, 2, 2, Dtype::kFp32),
@@ -202,8 +205,8 @@ TEST(Surrogates, AreZeroWhereDOIs) {
   EXPECT_THAT(std::span(arena).subspan(6), ::testing::ElementsAre(6, 8, 0, 0));  // 3·6 + 4·8 = 50
 }
 
-/// What cuDNN adds dq up in: whole tiles of 128 rows and 16 numbers in fp32.
-TEST(FusedCalls, TheSumOfDqHasWholeTiles) {
+/// cuDNN sums dq in fp32 in blocks of 128 rows and 16 numbers.
+TEST(FusedCalls, TheSumOfDqHasWholeBlocks) {
   FusedKey key;
   key.items = 2;
   key.heads = 3;
@@ -212,7 +215,7 @@ TEST(FusedCalls, TheSumOfDqHasWholeTiles) {
   EXPECT_EQ(gpu::dq_sum_bytes(key), 2u * 3 * 256 * 80 * 4);
 }
 
-TEST(FusedCalls, WhatTheyDoNotTakeIsLeft) {
+TEST(FusedCalls, UnsupportedShapesHaveNoKernels) {
   gpu::AttendCall call{};
   for (const auto& [width, dtype, taken] : {std::tuple{128, Dtype::kBf16, true},
                                             {128, Dtype::kFp16, true},

@@ -12,12 +12,12 @@
 namespace meshattn {
 namespace {
 
-/// 9 query heads, three to each key/value head, on one rank.
+/// 9 query heads on 3 key/value heads, on one rank.
 Problem grouped(Pass pass) {
   return {{8, 8, 2, 9, 3, 4, Dtype::kFp32}, Mask::kCausal, Partition::kContiguous, pass, 1};
 }
 
-/// Attention of some query heads, with all key/value heads there: they may begin and end within a group.
+/// Attention of a range of query heads, which may begin and end within a group, with all key/value heads.
 Schedule of_heads(HeadRange heads, Pass pass) {
   ScheduleBuilder b(grouped(pass));
   const Cell cell = 0;
@@ -41,7 +41,7 @@ Schedule of_heads(HeadRange heads, Pass pass) {
   return s;
 }
 
-/// What these heads make of dense attention: of the others dO is zero, and so are their shares of dK and dV.
+/// Dense attention in which only these heads contribute to dK and dV: dO is zero in the others.
 cpu::Tensors dense_of(HeadRange heads, const Problem& p) {
   cpu::Tensors t = cpu::random_tensors(p.shape, 5);
   const auto width = static_cast<std::size_t>(p.shape.head_dim), all = static_cast<std::size_t>(p.shape.heads);
@@ -54,7 +54,7 @@ cpu::Tensors dense_of(HeadRange heads, const Problem& p) {
   return t;
 }
 
-/// `is` has numbers of these heads only, all of them.
+/// Expects that `is` has the numbers of these heads, and no others.
 void expect_rows(const std::vector<double>& is, const std::vector<double>& should, HeadRange heads, int width) {
   ASSERT_EQ(is.size(), should.size());
   for (std::size_t i = 0; i < is.size(); ++i) {
@@ -66,7 +66,7 @@ void expect_rows(const std::vector<double>& is, const std::vector<double>& shoul
   }
 }
 
-/// Groups that a range has in part at its begin, whole ones together, the part at its end.
+/// The number of ranges: the part of a group at the begin, all whole groups, the part of a group at the end.
 std::size_t pieces(HeadRange heads) {
   const std::int32_t first_whole = (heads.begin + 2) / 3, last_whole = heads.end / 3;
   if (first_whole > last_whole) return 1;  // within one group
@@ -97,7 +97,7 @@ TEST(CallsHeads, MayBeginAndEndWithinAGroup) {
       }
 }
 
-/// Few kernels: a group is cut only where a range begins or ends within it.
+/// A group is cut only where a range begins or ends within it.
 TEST(CallsHeads, AreCutOnlyWhereTheyMustBe) {
   for (std::int32_t begin = 0; begin < 9; ++begin)
     for (std::int32_t end = begin + 1; end <= 9; ++end) {

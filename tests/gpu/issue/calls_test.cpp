@@ -29,8 +29,7 @@ void for_each_row(const MatrixView& rows, F&& f) {
         f(rows.offset + static_cast<std::uint64_t>(rows.row_index(item, head, i)) * rows.row_bytes());
 }
 
-/// What happened to the rows of sums so far: which of them hold something. Values share bytes, so a row that is written
-/// over begins anew.
+/// The rows of accumulators that have been written so far. Values share bytes, so overwriting a row starts a new value.
 struct Rowwise {
   std::map<std::uint64_t, bool> holds;
   int added_to_nothing = 0;
@@ -43,7 +42,7 @@ struct Rowwise {
   }
 };
 
-/// No block adds to rows that nothing has been written to.
+/// No block adds to rows that have not been written.
 TEST(Calls, WhatIsAddedToWasWritten) {
   std::mt19937 random(1);
   for (int i = 0; i < 200; ++i) {
@@ -78,7 +77,7 @@ std::size_t clears(const Schedule& s) {
   return count;
 }
 
-/// Where every sum begins with whole chunks, or whole runs of them, nothing is cleared: what is first is written.
+/// Nothing is cleared if the first block of every accumulator covers whole chunks or runs: it overwrites them.
 TEST(Calls, OnlyWhatIsTouchedInPartIsCleared) {
   const auto problem = [](Mask mask, Partition partition, Pass pass) {
     return Problem{{64, 64, 1, 4, 2, 2, Dtype::kBf16}, std::move(mask), partition, pass, 4};
@@ -89,14 +88,15 @@ TEST(Calls, OnlyWhatIsTouchedInPartIsCleared) {
               0u);
   }
   EXPECT_EQ(clears(schedule_of(problem(Mask::kCausal, Partition::kZigzag, Pass::kForward), "ring")), 0u);
-  // An earlier stripe's first query sees nothing of a later stripe: where that comes first the sum is cleared.
+  // An earlier stripe's first query sees no key of a later stripe. If that block comes first, the accumulator is
+  // cleared.
   EXPECT_GT(
       clears(schedule_of(problem(Mask::kCausal, Partition::kStriped, Pass::kForward), "mesh", {.tile = Tile{4, 1}})),
       0u);
 }
 
-/// 4 tokens a rank, 2 ranks, ring, full mask: each rank attends its own chunk and the other, one kernel each; the
-/// second merges. 4 query heads share 2 of keys.
+/// 4 tokens per rank, 2 ranks, ring, full mask, 4 query heads, 2 key/value heads: each rank attends its own chunk and
+/// the other chunk with one kernel each, of which the second merges.
 TEST(Calls, ARingHasAKernelABlock) {
   const Schedule s =
       schedule_of({{8, 8, 1, 4, 2, 2, Dtype::kBf16}, Mask::kFull, Partition::kContiguous, Pass::kForward, 2}, "ring");
@@ -121,8 +121,7 @@ TEST(Calls, ARingHasAKernelABlock) {
   }
 }
 
-/// Gradients of heads 0–1, 1–2 and 0–3 into those of heads 0–3: head 0 has two summands, head 1 three, head 2 two, head
-/// 3 one.
+/// Combines gradients of heads 0–1, 1–2 and 0–3: head 0 has two summands, head 1 three, head 2 two, head 3 one.
 TEST(Calls, ASumIsCutWhereHeadsOfItsSourcesBeginAndEnd) {
   const Problem p{{8, 8, 1, 4, 4, 2, Dtype::kFp32}, Mask::kFull, Partition::kContiguous, Pass::kBackward, 1};
   ScheduleBuilder b(p);

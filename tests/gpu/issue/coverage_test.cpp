@@ -11,7 +11,7 @@ namespace {
 
 using Overlap = Coverage::Overlap;
 
-/// Against a table of all rows.
+/// Compares with a table of all rows.
 TEST(Coverage, KnowsWhichRowsAreWritten) {
   constexpr std::int32_t kHeads = 3;
   constexpr std::int64_t kTokens = 7;

@@ -21,12 +21,12 @@ namespace {
 using gpu::Command;
 using gpu::Program;
 
-/// The orders between ops of a rank that streams and events keep do not hold all that the schedule asks for: the first
-/// one that is missing, in words. Worked out anew: what reads a value waits for all that make it, and reuse waits.
+/// The first order between ops of a rank that the schedule asks for and the streams and events do not keep, in words.
+/// The orders are derived independently: an op waits for all makers of the values it reads and for its reuse waits.
 std::string missing_order(const Schedule& s, const Program& program) {
   const OpId begin = s.ops_begin(program.rank), end = s.ops_end(program.rank);
-  std::map<OpId, std::set<OpId>> before;     // by op that has been recorded or issued: all that ended before it did
-  std::map<Lane, std::set<OpId>> on_stream;  // what has ended when the stream comes here
+  std::map<OpId, std::set<OpId>> before;     // by issued op: the ops that end before it
+  std::map<Lane, std::set<OpId>> on_stream;  // the ops that have ended at this point of the stream
   for (const Command& command : program.commands) {
     if (const auto* wait = std::get_if<gpu::Wait>(&command)) {
       on_stream[wait->lane].insert(before[wait->after].begin(), before[wait->after].end());
@@ -65,7 +65,7 @@ using testing::schedules_of;
 
 class Issue : public ::testing::TestWithParam<int> {};
 
-/// All but what there is not: tasp's rings of 4 ranks and star-trail's squares of 2.
+/// All algorithms, except those that need other numbers of ranks: tasp's rings of 4 and star-trail's squares of 2.
 TEST_P(Issue, EveryAlgorithmIsThere) {
   std::set<std::pair<std::string, Pass>> there, all;
   for (const auto& [name, s] : schedules_of(GetParam(), Dtype::kBf16))
@@ -90,7 +90,7 @@ TEST_P(Issue, KeepsEveryOrder) {
   }
 }
 
-/// A wait that is left out leaves an order unkept, whichever it is.
+/// Without any one of the waits some order is not kept.
 TEST_P(Issue, NoWaitIsNeedless) {
   int waits = 0;
   for (const auto& [name, s] : schedules_of(GetParam(), Dtype::kBf16)) {

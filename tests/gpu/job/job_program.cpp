@@ -1,6 +1,6 @@
-// What `mpirun -n N job_program` must do on any number of processes: each checks what it got and ends with status 0.
-// `job_program throws` and `refuses` end with an error in some, which must end them all; `misses WAIT` stops one for
-// good, which the others must not wait for.
+// Tests Job under `mpirun -n N job_program`: without an argument every process checks its results and ends with status
+// 0. With `throws` or `refuses` some processes end with an error, which must end all. With `misses WAIT` one process
+// stops for good, and the others must not wait for it.
 
 #include <chrono>
 #include <cmath>
@@ -24,7 +24,7 @@ int failures = 0;
 
 void expect(bool holds, const std::string& what) {
   if (holds) return;
-  std::cerr << "not so: " << what << '\n';
+  std::cerr << "failed: " << what << '\n';
   ++failures;
 }
 
@@ -34,7 +34,7 @@ void check(const Job& job) {
   job.broadcast(std::as_writable_bytes(std::span(numbers)), soon);
   expect(std::accumulate(numbers.begin(), numbers.end(), 0) == 21, "all have what process 0 gave");
 
-  // Process p gives p + 1 numbers p.
+  // Process p passes p + 1 numbers p.
   const std::vector<int> mine(static_cast<std::size_t>(job.rank()) + 1, job.rank());
   const auto all = job.gather(std::as_bytes(std::span(mine)), soon);
   expect(all.size() == (job.rank() == 0 ? static_cast<std::size_t>(job.size()) : 0), "process 0 has what all gave");
@@ -44,7 +44,7 @@ void check(const Job& job) {
     expect(theirs == std::vector<int>(p + 1, static_cast<int>(p)), "in the order of processes");
   }
 
-  // All processes are on this machine, and so have the same clock.
+  // All processes are on this machine and have the same clock.
   const Job::ClockOffset clock = job.clock_offset(soon);
   expect(std::abs(clock.seconds) <= clock.uncertainty_s, "the clocks differ by no more than is said");
   expect(clock.uncertainty_s < 0.1, "which is little");
@@ -52,7 +52,7 @@ void check(const Job& job) {
   job.barrier(soon);
 }
 
-/// Process 0 broadcasts and the others give; so the one that all need to come is another.
+/// Stops a process that others wait for: the one that sends in a broadcast, one that sends in the others.
 void miss(const Job& job, const std::string& wait) {
   if (job.rank() == (wait == "broadcast" ? 0 : 1)) raise(SIGSTOP);
   const auto soon = deadline_in(0.5);
@@ -61,10 +61,10 @@ void miss(const Job& job, const std::string& wait) {
   if (wait == "broadcast") job.broadcast(bytes, soon);
   if (wait == "gather") (void)job.gather(bytes, soon);
   if (wait == "clocks") (void)job.clock_offset(soon);
-  std::this_thread::sleep_for(std::chrono::seconds(600));  // who needed nothing: the others end it
+  std::this_thread::sleep_for(std::chrono::seconds(600));  // a process that waits for nothing is ended by the others
 }
 
-/// Each process fails a little later than the one before, as watchdogs do.
+/// Each process fails a little later than the one before, as deadlines pass one after the other.
 void fail(const Job& job) {
   std::this_thread::sleep_for(std::chrono::milliseconds(1500 * job.rank()));
   throw meshattn::DeviceError("is stuck");

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# job_test.sh PROGRAM MEASURED MPIRUN...: job_program on 1, 2 and 4 processes over loopback, repeats_program on 2 and
-# 3; and when some end with an error, all do, with its status, and each is told. Who never comes is not waited for.
+# job_test.sh PROGRAM REPEATS MPIRUN...: runs job_program on 1, 2 and 4 processes over loopback and repeats_program on 2
+# and 3. An error in some processes ends all with its status, and every error is printed. A process that never comes is
+# not waited for.
 set -euo pipefail
 program=$1
-measured=$2
+repeats=$2
 shift 2
 mpirun=("$@")
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
@@ -16,7 +17,7 @@ for n in 1 2 4; do
 done
 
 for n in 2 3; do
-  "${mpirun[@]}" -n "$n" "$measured"
+  "${mpirun[@]}" -n "$n" "$repeats"
 done
 
 ends() {  # HOW STATUS MESSAGE...
@@ -26,7 +27,7 @@ ends() {  # HOW STATUS MESSAGE...
   timeout 60 "${mpirun[@]}" -n 3 "$program" $how 2>"$errors" || status=$?
   for message in "$@"; do
     if ((status != expected)) || ! grep -qx "meshattn: process $message" "$errors"; then
-      echo "$how: status $status, '$message' is not told:" >&2
+      echo "$how: status $status, '$message' is not printed:" >&2
       cat "$errors" >&2
       exit 1
     fi

@@ -1,5 +1,5 @@
-// What `mpirun -n N repeats_program`, N > 1, must do: each process serves the rank on its GPU, and what all have seen
-// is put together on the clock of process 0.
+// Tests repeats.h under `mpirun -n N repeats_program`, N > 1: each process serves the rank on its GPU, and the times of
+// all are gathered on the clock of process 0.
 
 #include <cmath>
 #include <iostream>
@@ -19,7 +19,7 @@ int failures = 0;
 
 void expect(bool holds, const std::string& what) {
   if (holds) return;
-  std::cerr << "not so: " << what << '\n';
+  std::cerr << "failed: " << what << '\n';
   ++failures;
 }
 
@@ -29,7 +29,7 @@ Schedule ring_of(int ranks) {
       {{tokens, tokens, 1, 1, 1, 8, Dtype::kFp32}, Mask::kFull, Partition::kContiguous, Pass::kForward, ranks}, "ring");
 }
 
-/// Rank r is on GPU r + 1, the last on GPU 0: the rank on a GPU is not the GPU of the rank.
+/// Rank r is on GPU r + 1 and the last rank on GPU 0, so that rank and GPU differ.
 gpu::RunOptions options_for(int ranks) {
   gpu::RunOptions options;
   options.transport = gpu::Transport::kNccl;
@@ -53,9 +53,9 @@ void check_programs(const Schedule& s, gpu::RunOptions options, Rank mine, const
   expect(is_refused(s), "copies are within one process");
 }
 
-/// When the run began the clocks of others were a second behind that of process 0, now they are not: half a second in
-/// between.
-/// Each op takes a millisecond, and rank r begins r tenths of a second after rank 0.
+/// At the first reading the other clocks were a second behind process 0; now they are equal. In the middle, at the time
+/// of the repeat, they are half a second behind. Each op takes a millisecond, and rank r begins r tenths of a second
+/// after rank 0.
 void check_times(const Schedule& s, gpu::RunOptions options, Rank mine, bool timed, const Job& job) {
   options.timed = timed;
   double middle_s = gpu::now_s() - 50;
@@ -94,7 +94,7 @@ int main() {
     const Rank mine = (job.rank() + job.size() - 1) % job.size();
     check_programs(s, options, mine, job);
     for (bool timed : {true, false}) check_times(s, options, mine, timed, job);
-    if (failures > 0) throw DeviceError("not as it should be");
+    if (failures > 0) throw DeviceError("some expectations failed");
     return 0;
   });
 }

@@ -13,7 +13,7 @@ using gpu::Band;
 using gpu::BandBlock;
 using gpu::CellSpan;
 
-/// All cells of a chunk, contiguous.
+/// All cells of a chunk, which are contiguous.
 std::vector<CellSpan> chunk(const Problem& p, Rank rank) {
   std::vector<CellSpan> spans;
   for (int piece = 0; piece < p.pieces(); ++piece)
@@ -25,7 +25,7 @@ Problem problem_of(std::int64_t tokens, Mask mask, Partition partition, int rank
   return {{tokens, tokens, 1, 1, 1, 2, Dtype::kBf16}, std::move(mask), partition, Pass::kForward, ranks};
 }
 
-/// What blocks leave of the tokens of spans, by (query, key): how often.
+/// By (query, key): the number of blocks that have the pair.
 std::map<std::pair<std::int64_t, std::int64_t>, int> pairs_of(const std::vector<BandBlock>& blocks) {
   std::map<std::pair<std::int64_t, std::int64_t>, int> pairs;
   for (const BandBlock& b : blocks)
@@ -35,7 +35,7 @@ std::map<std::pair<std::int64_t, std::int64_t>, int> pairs_of(const std::vector<
   return pairs;
 }
 
-/// The same by keys: what the backward pass goes through.
+/// The same, from the queries of each key, as in the backward pass.
 std::map<std::pair<std::int64_t, std::int64_t>, int> pairs_by_key(const std::vector<BandBlock>& blocks) {
   std::map<std::pair<std::int64_t, std::int64_t>, int> pairs;
   for (const BandBlock& b : blocks)
@@ -54,8 +54,8 @@ std::vector<std::int64_t> positions(const Problem& p, const std::vector<CellSpan
   return all;
 }
 
-/// Every pair that the mask leaves is in one block, no other is, no row or column at an end of a block is empty, and no
-/// block reaches over a gap.
+/// Every pair that the mask leaves is in exactly one block and no other pair is. The first and last rows and columns of
+/// a block have pairs, and no block crosses a gap.
 TEST(Bands, AreWhatTheMaskLeaves) {
   std::mt19937 random(1);
   for (int times = 0; times < 400; ++times) {
@@ -94,10 +94,9 @@ TEST(Bands, AreWhatTheMaskLeaves) {
   }
 }
 
-/// Chunk r of zigzag has run r and run 2n-1-r, of 4 tokens each. With itself: one triangle of 8. With one before it,
-/// both runs see that one's first run and none its second, but for the late run which sees both... of ranks 1 and 0 of
-/// 2: runs {1, 2} and {0, 3}: run 1 sees run 0, run 2 sees run 0: one rectangle of 8 x 4. Of ranks 0 and 1: run 0 sees
-/// neither, run 3 both: 4 x 8.
+/// Zigzag on 2 ranks, runs of 4 tokens: rank 0 has runs 0 and 3, rank 1 has runs 1 and 2. A chunk with itself is a
+/// triangle of 8. Queries of rank 1 see run 0 of rank 0: 8 × 4. Of the queries of rank 0, run 0 sees no key of rank 1
+/// and run 3 sees all: 4 × 8.
 TEST(Bands, ZigzagChunksAreOneBlock) {
   const Problem p = problem_of(16, Mask::kCausal, Partition::kZigzag, 2);
   EXPECT_EQ(bands_of(p, chunk(p, 0), chunk(p, 0)), (std::vector{BandBlock{0, 8, 0, 8, {-Band::kUnbounded, 0}}}));
@@ -106,17 +105,16 @@ TEST(Bands, ZigzagChunksAreOneBlock) {
   EXPECT_EQ(bands_of(p, chunk(p, 0), chunk(p, 1)), (std::vector{BandBlock{4, 4, 0, 8, {}}}));
 }
 
-/// Of striped chunks the queries of an earlier one see one key less: the first none. The block begins where there is
-/// something to do.
+/// The queries of an earlier stripe see one key less of a later one, so that the first query sees none and the block
+/// begins with the second.
 TEST(Bands, StripedChunksAreTriangles) {
   const Problem p = problem_of(16, Mask::kCausal, Partition::kStriped, 2);
   EXPECT_EQ(bands_of(p, chunk(p, 1), chunk(p, 0)), (std::vector{BandBlock{0, 8, 0, 8, {-Band::kUnbounded, 0}}}));
   EXPECT_EQ(bands_of(p, chunk(p, 0), chunk(p, 1)), (std::vector{BandBlock{1, 7, 0, 7, {-Band::kUnbounded, 0}}}));
 }
 
-/// A window of 3 over a chunk of 8: the first queries see 1, 2, 3 keys, the others 3: one band, key j from i - 2 to i.
-/// Into the chunk before: the first query sees the last two keys, the second the last: j from i + 6, in block terms the
-/// keys 6 and 7.
+/// A window of 3 over a chunk of 8 is one band, keys i − 2 to i; the first two queries see fewer. Of the chunk before,
+/// the first query sees keys 6 and 7 and the second sees key 7.
 TEST(Bands, AWindowIsABand) {
   Mask mask;
   mask.causal = true;
@@ -126,7 +124,7 @@ TEST(Bands, AWindowIsABand) {
   EXPECT_EQ(bands_of(p, chunk(p, 1), chunk(p, 0)), (std::vector{BandBlock{0, 2, 6, 2, {0, Band::kUnbounded}}}));
 }
 
-/// Documents of 3, 2 and 3 tokens, causal in each: three triangles.
+/// Documents of 3, 2 and 3 tokens with a causal mask are three triangles.
 TEST(Bands, DocumentsAreTriangles) {
   Mask mask;
   mask.causal = true;

@@ -9,8 +9,7 @@
 namespace meshattn {
 namespace {
 
-/// Of the two values of each transfer: every token is found in both, and the runs are contiguous in both, disjoint and
-/// complete.
+/// For the two values of each transfer: every token is found in both, and the runs are contiguous in both and complete.
 TEST(CommonCells, FindEveryTokenInEveryValue) {
   for (const auto& [name, s] : testing::schedules_of(4, Dtype::kBf16)) {
     SCOPED_TRACE(name);

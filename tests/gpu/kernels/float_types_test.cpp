@@ -8,7 +8,7 @@
 namespace meshattn::gpu {
 namespace {
 
-/// What the bits of a 16-bit format mean, by definition: sign, `exponent_bits` with a bias, and a mantissa.
+/// The number of a 16-bit format by definition: sign, `exponent_bits` with a bias, and a mantissa.
 double by_definition(std::uint32_t bits, int exponent_bits) {
   const int mantissa_bits = 15 - exponent_bits, bias = (1 << (exponent_bits - 1)) - 1;
   const int exponent = static_cast<int>(bits >> mantissa_bits) & ((1 << exponent_bits) - 1);
@@ -34,12 +34,12 @@ void expect_every_pattern_right(int exponent_bits) {
   }
 }
 
-TEST(FloatTypes, EveryPatternIsWhatItsFormatSaysAndComesBack) {
+TEST(FloatTypes, EveryBitPatternConvertsToItsNumberAndBack) {
   expect_every_pattern_right<Bf16>(8);
   expect_every_pattern_right<Fp16>(5);
 }
 
-/// Between two neighbours the nearer is taken, half-way the one that is even; so is every number around these.
+/// A number between two neighbours rounds to the nearer one, and the middle rounds to the even one.
 template <typename T>
 void expect_nearest() {
   for (std::uint32_t bits = 0; bits + 1 < 0x8000u; ++bits) {
@@ -60,7 +60,7 @@ TEST(FloatTypes, RoundToTheNearestAndEven) {
   expect_nearest<Fp16>();
 }
 
-TEST(FloatTypes, WhatIsTooLargeIsInfinite) {
+TEST(FloatTypes, NumbersThatAreTooLargeBecomeInfinite) {
   const float infinity = std::numeric_limits<float>::infinity();
   EXPECT_EQ(to_float(from_float<Bf16>(std::numeric_limits<float>::max())), infinity);
   EXPECT_EQ(to_float(from_float<Fp16>(65519.99f)), 65504.0f);  // below half-way from the largest to 65,536

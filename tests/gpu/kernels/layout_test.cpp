@@ -30,7 +30,7 @@ TEST(ValueLayout, FillsTheBytesOfTheValue) {
         tokens += layout.tokens_of(cell);
       }
       ASSERT_EQ(layout.matrix(0).tokens, tokens);
-      const Cell other = s.region(v).cells.back() + 1;
+      const Cell other = static_cast<Cell>(s.region(v).cells.back() + 1);
       ASSERT_EQ(layout.first_token(other), std::nullopt);
     }
   }

@@ -18,8 +18,7 @@ Schedule ring() {
       {{16, 16, 2, 4, 2, 8, Dtype::kBf16}, Mask::kCausal, Partition::kZigzag, Pass::kBackward, 2}, "ring");
 }
 
-/// All inputs of all ranks, to bytes and back, are the rounded tensors: each number is in exactly the rows of its
-/// owner.
+/// All inputs of all ranks, converted to bytes and back, are the rounded tensors.
 TEST(ValueConversion, InputsComeBackRounded) {
   const Schedule s = ring();
   const AttentionShape& shape = s.problem.shape;
