@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "core/base/enum_names.h"
-#include "core/base/error.h"
+#include "core/base/invalid_option.h"
 #include "core/base/output_file.h"
 #include "core/base/spelling.h"
 #include "experiments/cli/verb.h"
@@ -92,6 +92,9 @@ int main(int argc, char** argv) {
     const int status = run({argv + 1, argv + argc});
     meshattn::flush_output();
     return status;
+  } catch (const meshattn::InvalidOption& e) {
+    say(e.with_prefix("--"));
+    return 2;
   } catch (const meshattn::InvalidInput& e) {
     print_error(e.what());
     return 2;

@@ -10,6 +10,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstring>
+#include <utility>
 
 #include "core/base/error.h"
 #include "sim/simulator.h"
@@ -49,11 +50,11 @@ class Mailbox {
 
 /// The child: never returns, and leaves without what the parent had meant for its own end.
 [[noreturn]] void run_child(pid_t parent, Mailbox& mailbox, const Schedule& schedule, const Network& network,
-                            const CostModel& cost) {
+                            const OpTimes& times) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != parent) _exit(1);
   try {
-    const Trace trace = simulate(schedule, network, cost);
+    const Trace trace = simulate(schedule, network, times);
     std::ranges::copy(trace.start_s, mailbox.starts());
     std::ranges::copy(trace.end_s, mailbox.ends());
     mailbox.outcome().makespan_s = trace.makespan_s;
@@ -75,15 +76,14 @@ std::string reason_of(int status) {
 
 }  // namespace
 
-std::variant<Trace, Failure> simulate_isolated(const Schedule& schedule, const Network& network,
-                                               const CostModel& cost) {
+std::variant<Trace, Failure> simulate_isolated(const Schedule& schedule, const Network& network, const OpTimes& times) {
   const std::size_t ops = schedule.ops.size();
   Mailbox mailbox(ops);
   std::fflush(nullptr);  // or the child, when SimGrid flushes, would write again what waits in buffers here
   const pid_t parent = getpid();
   const pid_t child = fork();
   if (child < 0) return Failure{fmt::format("no child process: {}", std::strerror(errno))};
-  if (child == 0) run_child(parent, mailbox, schedule, network, cost);
+  if (child == 0) run_child(parent, mailbox, schedule, network, times);
   int status = 0;
   while (waitpid(child, &status, 0) < 0)
     if (errno != EINTR) return Failure{fmt::format("waiting for the simulation: {}", std::strerror(errno))};
@@ -91,6 +91,12 @@ std::variant<Trace, Failure> simulate_isolated(const Schedule& schedule, const N
   if (mailbox.outcome().error[0] != '\0') return Failure{mailbox.outcome().error.data()};
   return Trace{
       {mailbox.starts(), mailbox.starts() + ops}, {mailbox.ends(), mailbox.ends() + ops}, mailbox.outcome().makespan_s};
+}
+
+Trace simulate_in_child(const Schedule& schedule, const Network& network, const OpTimes& times) {
+  auto result = simulate_isolated(schedule, network, times);
+  if (const auto* failure = std::get_if<Failure>(&result)) throw SimulationError(failure->reason);
+  return std::get<Trace>(std::move(result));
 }
 
 }  // namespace meshattn::sim

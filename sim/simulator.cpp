@@ -10,11 +10,10 @@
 
 namespace meshattn::sim {
 
-Trace simulate(const Schedule& schedule, const Network& network, const CostModel& cost) {
+Trace simulate(const Schedule& schedule, const Network& network, const OpTimes& times) {
   if (schedule.problem.ranks > network.gpus())
     throw SimulationError(
         fmt::format("{} ranks on {} GPUs: every rank needs one", schedule.problem.ranks, network.gpus()));
-  const OpTimes times = cost.times(schedule);
   Platform platform(network);
   Engine engine(schedule, network, times, Receive::kEarly, platform);
   Trace trace = engine.run();

@@ -20,7 +20,7 @@ inline ByRank own_chunks(ScheduleBuilder& b, Tensor tensor) {
   return own;
 }
 
-/// delta of each rank's own rows, from the O that forward kept.
+/// delta of each rank's own rows, from the O that forward left.
 inline ByRank own_deltas(ScheduleBuilder& b, const ByRank& d_o) {
   ByRank deltas;
   const ByRank o = own_chunks(b, Tensor::kO);
@@ -28,15 +28,15 @@ inline ByRank own_deltas(ScheduleBuilder& b, const ByRank& d_o) {
   return deltas;
 }
 
-/// The sum of all parts in a dtype, on their rank; a lone part that has the dtype is itself.
+/// The combination of partials in a dtype, on their rank; a lone partial of that dtype is itself.
 inline ValueId merged(ScheduleBuilder& b, const std::vector<ValueId>& parts, Dtype dtype) {
   return parts.size() == 1 && b.value(parts.front()).dtype == dtype ? parts.front() : b.combine(parts, dtype);
 }
 
-/// A sum as it travels: cast on its rank, if need be.
+/// An accumulator as it travels: cast on its rank, if need be.
 inline ValueId as_wire(ScheduleBuilder& b, ValueId sum, Dtype wire) { return merged(b, {sum}, wire); }
 
-/// Merges the sums that the owner of a chunk ends with into its output.
+/// Combines the partials that the owner of a chunk ends with into its output.
 inline void hand_out(ScheduleBuilder& b, const std::vector<ValueId>& sums) {
   b.output(merged(b, sums, b.problem().shape.dtype));
 }

@@ -14,7 +14,7 @@ namespace {
 
 /// One slice of the heads: a mesh of its own.
 struct Slice {
-  Side row_side, column_side;
+  SliceRings row_side, column_side;
   std::vector<Stream> rows;                                      ///< Q, backward also dO and delta
   Stream columns;                                                ///< KV
   std::optional<Reduction> row_sums = {}, column_sums = {};      ///< O, or dQ; backward dKV
@@ -39,7 +39,7 @@ class MeshGenerator {
   std::vector<std::vector<ValueId>> shared(std::span<const Tensor> tensors);
   void add_slices();
   void add_operands(Slice& slice);
-  void arrive(const Side& side, std::span<const Stream> streams, int& arrived, int count);
+  void arrive(const SliceRings& side, std::span<const Stream> streams, int& arrived, int count);
   void step(Slice& slice, Hop hop, int count);
   void compute(const Slice& slice, const Rectangle& rectangle);
   std::size_t together(std::size_t first);
@@ -54,18 +54,18 @@ class MeshGenerator {
   std::size_t gathered_ = 0;   ///< … and how many exchanges of it have been issued
 };
 
-/// What forward left at each rank: its heads of every chunk of its place.
+/// The values that forward left at each rank: its heads of every chunk of its slot.
 std::vector<ValueId> MeshGenerator::kept(Tensor tensor) {
   std::vector<ValueId> values;
   for (Rank r = 0; r < ranks(); ++r)
-    for (Rank chunk = form_.first_at_place(r); chunk < form_.first_at_place(r) + form_.ulysses; ++chunk) {
+    for (Rank chunk = form_.first_in_slot(r); chunk < form_.first_in_slot(r) + form_.ulysses; ++chunk) {
       const HeadRange heads = whole_.heads(b_.problem().shape, r, 0, tensor);
       values.push_back(b_.input(r, tensor, b_.chunk_region(chunk, chunk, heads), b_.problem().shape.dtype));
     }
   return values;
 }
 
-/// The chunks that each rank owns of some tensors, and of the others at its place its heads, which they send it.
+/// Each rank's own chunks of some tensors, and its heads of the chunks of the other ranks of its slot, which they send.
 std::vector<std::vector<ValueId>> MeshGenerator::shared(std::span<const Tensor> tensors) {
   std::vector<std::vector<ValueId>> values(tensors.size());
   std::vector<TransferId> transfers;
@@ -73,7 +73,7 @@ std::vector<std::vector<ValueId>> MeshGenerator::shared(std::span<const Tensor> 
   for (Tensor tensor : tensors) own.push_back(own_chunks(b_, tensor));
   for (std::size_t i = 0; i < tensors.size(); ++i)
     for (Rank r = 0; r < ranks(); ++r)
-      for (Rank chunk = form_.first_at_place(r); chunk < form_.first_at_place(r) + form_.ulysses; ++chunk) {
+      for (Rank chunk = form_.first_in_slot(r); chunk < form_.first_in_slot(r) + form_.ulysses; ++chunk) {
         const ValueId source = own[i][static_cast<std::size_t>(chunk)];
         if (chunk == r) {
           values[i].push_back(source);
@@ -104,8 +104,8 @@ void MeshGenerator::add_slices() {
   }
   for (int i = 0; i < form_.slices; ++i) {
     const Lane row = form_.row_lane(i), column = form_.column_lane(i);
-    const Side row_side{Rings::of_rows(form_, i), row, static_cast<Lane>(row + 1), i};
-    const Side column_side{Rings::of_columns(form_, b_.problem(), i), column, static_cast<Lane>(column + 1), i};
+    const SliceRings row_side{Rings::of_rows(form_, i), row, static_cast<Lane>(row + 1), i};
+    const SliceRings column_side{Rings::of_columns(form_, b_.problem(), i), column, static_cast<Lane>(column + 1), i};
     Slice slice{row_side, column_side, {}, Stream(b_, form_, column_side, kv)};
     for (const std::vector<ValueId>& own : rows) slice.rows.emplace_back(b_, form_, row_side, own);
     slices_.push_back(std::move(slice));
@@ -122,23 +122,23 @@ void MeshGenerator::add_operands(Slice& slice) {
   for (Rank r = 0; r < ranks(); ++r) {
     for (int hop = 0; hop < form_.tile.rows; ++hop)
       for (int i = 0; i < form_.ulysses; ++i) {
-        const auto held = [&](std::size_t tensor) { return slice.rows[tensor].held(r, hop, i); };
-        const ValueId sum = slice.row_sums->sum(r, hop);
+        const auto held = [&](std::size_t tensor) { return slice.rows[tensor].value(r, hop, i); };
+        const ValueId sum = slice.row_sums->accumulator(r, hop);
         const std::uint32_t at =
             backward() ? b_.add_row(BackwardRow{held(0), held(1), held(2), sum}) : b_.add_row(AttendRow{held(0), sum});
         if (hop == 0 && i == 0) slice.first_row.push_back(at);
       }
     for (int hop = 0; hop < form_.tile.columns; ++hop)
       for (int i = 0; i < form_.ulysses; ++i) {
-        const ValueId kv = slice.columns.held(r, hop, i);
+        const ValueId kv = slice.columns.value(r, hop, i);
         const std::uint32_t at =
-            backward() ? b_.add_column(BackwardColumn{kv, slice.column_sums->sum(r, hop)}) : b_.add_column(kv);
+            backward() ? b_.add_column(BackwardColumn{kv, slice.column_sums->accumulator(r, hop)}) : b_.add_column(kv);
         if (hop == 0 && i == 0) slice.first_column.push_back(at);
       }
   }
 }
 
-void MeshGenerator::arrive(const Side& side, std::span<const Stream> streams, int& arrived, int count) {
+void MeshGenerator::arrive(const SliceRings& side, std::span<const Stream> streams, int& arrived, int count) {
   std::vector<TransferId> together;
   for (; count > 0; --count) {
     const int hop = side.rings.arrivals()[static_cast<std::size_t>(arrived++)];

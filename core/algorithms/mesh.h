@@ -7,13 +7,13 @@
 
 namespace meshattn {
 
-/// Attention in any of the mesh's forms (arXiv 2512.20968, and the algorithms that are special cases of it), forward or
-/// backward as the problem says; `steps` are those of each slice on every rank. Partials travel as `wire`; sums are
-/// always made in fp32. Nothing is pruned and no memory assigned.
+/// Attention in any form of the mesh (arXiv 2512.20968, and the algorithms that are special cases of it), forward or
+/// backward as the problem says. `steps` are those of each slice on every rank. Partials travel as `wire` and are
+/// combined in fp32. Nothing is pruned and no memory assigned.
 ///
-/// With `ulysses` ranks at a place (arXiv 2309.14509), each first sends every other one its chunk's share of the heads;
-/// then rank i of every place is in a mesh of the i-th share; and at last results go back to the owners. Fewer
-/// key/value heads than shares are replicated. Backward finds Q, KV and O where forward left them.
+/// With `ulysses` ranks in a slot (arXiv 2309.14509), each first sends every other one its chunk's share of the heads.
+/// Then rank i of every slot is in a mesh of the i-th share, and at last results go back to the owners. Fewer key/value
+/// heads than shares are replicated. Backward finds Q, KV and O where forward left them.
 [[nodiscard]] Schedule mesh(const Problem& problem, const MeshForm& form, std::span<const TileStep> steps, Dtype wire);
 
 /// The plain mesh of a plan's tile; ring is the tile 1×n.

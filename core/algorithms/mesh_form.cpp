@@ -15,10 +15,10 @@ HeadRange MeshForm::heads(const AttentionShape& shape, Rank r, int slice, Tensor
 
 Grid linear_grid(const MeshForm& form, int gpus_per_node) {
   const auto [a, b] = form.tile;
-  const int places = gpus_per_node / form.ulysses;
-  if (places < 1 || places * form.ulysses != gpus_per_node) return {1, 1};
-  if (a % places == 0) return {places, 1};
-  if (places % a == 0 && b % (places / a) == 0) return {a, places / a};
+  const int slots = gpus_per_node / form.ulysses;
+  if (slots < 1 || slots * form.ulysses != gpus_per_node) return {1, 1};
+  if (a % slots == 0) return {slots, 1};
+  if (slots % a == 0 && b % (slots / a) == 0) return {a, slots / a};
   return {1, 1};
 }
 
@@ -46,7 +46,7 @@ void check_heads(const MeshForm& form, const AttentionShape& shape) {
                                  shape.kv_heads, shares));
 }
 
-void check_window(const MeshForm& form) {
+void check_segments(const MeshForm& form) {
   if (form.inner == 0) return;
   const int length = std::max(form.tile.rows, form.tile.columns);
   if (std::min(form.tile.rows, form.tile.columns) != 1)
@@ -61,16 +61,16 @@ void check_window(const MeshForm& form) {
 void check(const MeshForm& form, const Problem& problem) {
   const auto [a, b] = form.tile;
   if (a < 1 || b < 1 || form.ulysses < 1 || form.slices < 1 || form.ranks() != problem.ranks)
-    throw InvalidInput(fmt::format("tile {}x{} with {} ranks at a place is for {} ranks, not {}", a, b, form.ulysses,
+    throw InvalidInput(fmt::format("tile {}x{} with {} ranks in a slot is for {} ranks, not {}", a, b, form.ulysses,
                                    form.ranks(), problem.ranks));
   if (form.node.rows < 1 || form.node.columns < 1 || a % form.node.rows != 0 || b % form.node.columns != 0)
     throw InvalidInput(
-        fmt::format("{}x{} places of a node do not divide tile {}x{}", form.node.rows, form.node.columns, a, b));
+        fmt::format("{}x{} slots of a node do not divide tile {}x{}", form.node.rows, form.node.columns, a, b));
   constexpr int kMostLanes = 250;  // a Lane is a byte
   if (form.slices * form.lanes_of_slice() > kMostLanes)
     throw InvalidInput(fmt::format("{} slices take more than {} lanes", form.slices, kMostLanes));
   check_heads(form, problem.shape);
-  check_window(form);
+  check_segments(form);
 }
 
 namespace {
@@ -84,7 +84,7 @@ std::vector<TileStep> gathered_steps(const Tile& tile, Pass pass) {
   return steps;
 }
 
-/// Each window's blocks while the next hops move; partials leave as soon as they are complete.
+/// Each segment's blocks while the next hops move; partials leave as soon as they are complete.
 std::vector<TileStep> ring_steps(const MeshForm& form, Pass pass) {
   const bool rows = form.tile.columns == 1;
   const int length = std::max(form.tile.rows, form.tile.columns), inner = form.inner == 0 ? length : form.inner;
@@ -92,13 +92,13 @@ std::vector<TileStep> ring_steps(const MeshForm& form, Pass pass) {
   const Hop in = rows ? Hop::kRowIn : Hop::kColumnIn, out = rows ? Hop::kRowOut : Hop::kColumnOut;
   std::vector<TileStep> steps;
   for (int s = 0; s < length; ++s) {
-    const int place = s % inner;
-    if (place == 0 && s + inner < length) steps.emplace_back(in);  // on to the next window
-    if (place + 1 < inner) steps.emplace_back(in);
+    const int index = s % inner;                                   // in the segment
+    if (index == 0 && s + inner < length) steps.emplace_back(in);  // on to the next segment
+    if (index + 1 < inner) steps.emplace_back(in);
     steps.emplace_back(rows ? Rectangle{s, s + 1, 0, 1} : Rectangle{0, 1, s, s + 1});
     if (!leaves) continue;
-    if (place > 0 || (form.carried && length > 1)) steps.emplace_back(out);
-    if (place == inner - 1 && s >= inner) steps.emplace_back(out);  // the window's sum
+    if (index > 0 || (form.starts_at_owner && length > 1)) steps.emplace_back(out);
+    if (index == inner - 1 && s >= inner) steps.emplace_back(out);  // the segment's partial
   }
   return steps;
 }
@@ -106,8 +106,36 @@ std::vector<TileStep> ring_steps(const MeshForm& form, Pass pass) {
 }  // namespace
 
 std::vector<TileStep> fixed_steps(const MeshForm& form, Pass pass) {
-  if (form.steps == Steps::kPlanned) throw InvalidInput("the steps of this form are to be planned");
-  return form.steps == Steps::kGathered ? gathered_steps(form.tile, pass) : ring_steps(form, pass);
+  switch (form.steps) {
+    case Steps::kPlanned:
+      break;
+    case Steps::kGathered:
+      return gathered_steps(form.tile, pass);
+    case Steps::kRing:
+      return ring_steps(form, pass);
+    case Steps::kOwn:
+      return {};
+  }
+  throw InvalidInput("the steps of this form are to be planned");
+}
+
+double transfers_to_rank(const MeshForm& form, Pass pass) {
+  const bool backward = pass == Pass::kBackward;
+  const double u = form.ulysses;
+  // A hop brings what each rank of a slot has of a tensor, Q (backward Q, dO, delta) or KV, and one partial.
+  const double to_slice =
+      (form.tile.rows - 1) * ((backward ? 3 : 1) * u + 1) + (form.tile.columns - 1) * (u + (backward ? 1 : 0));
+  // All-to-all: Q and KV in and O of each slice out, or dO in, dQ and dKV out.
+  return form.slices * to_slice + (u - 1) * (backward ? 1.0 + 2 * form.slices : 2.0 + form.slices);
+}
+
+std::string form_text(const MeshForm& form) {
+  std::string text = tile_text(form.tile);
+  if (form.ulysses > 1) text = fmt::format("{} x {}", form.ulysses, text);
+  if (form.inner > 0) text += fmt::format(", inner {}", form.inner);
+  if (form.in == Travel::kDirect) text += ", direct";
+  if (form.slices > 1) text += fmt::format(", {} slices", form.slices);
+  return text;
 }
 
 }  // namespace meshattn

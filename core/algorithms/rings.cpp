@@ -6,7 +6,7 @@ namespace meshattn {
 
 namespace {
 
-/// Puts hops that are issued together as far apart as they can all be.
+/// Moves hops that are issued together as far apart as possible.
 void spread(std::vector<int>& hops) {
   const std::size_t exchanges = exchanges_of(hops.size());
   std::vector<int> order;
@@ -18,8 +18,8 @@ void spread(std::vector<int>& hops) {
 }  // namespace
 
 Rings::Rings(std::vector<Rank> order, int length, int inner, const MeshForm& form)
-    : order_(std::move(order)), place_(order_.size()), length_(length), inner_(inner == 0 ? length : inner) {
-  for (std::size_t i = 0; i < order_.size(); ++i) place_[static_cast<std::size_t>(order_[i])] = static_cast<int>(i);
+    : order_(std::move(order)), index_(order_.size()), length_(length), inner_(inner == 0 ? length : inner) {
+  for (std::size_t i = 0; i < order_.size(); ++i) index_[static_cast<std::size_t>(order_[i])] = static_cast<int>(i);
   for (int first = 0; first < length_; first += inner_) {
     if (first + inner_ < length_) arrivals_.push_back(first + inner_);
     for (int hop = first + 1; hop < first + inner_; ++hop) {
@@ -28,30 +28,30 @@ Rings::Rings(std::vector<Rank> order, int length, int inner, const MeshForm& for
     }
     if (first > 0) departures_.push_back(first);
   }
-  if (form.carried && length_ > 1) departures_.insert(departures_.begin(), 0);
+  if (form.starts_at_owner && length_ > 1) departures_.insert(departures_.begin(), 0);
   if (form.in == Travel::kGather) spread(arrivals_);
   if (form.out == Travel::kGather) spread(departures_);
 }
 
-Rank Rings::moved(Rank r, int windows, int places) const {
-  const int at = place_[static_cast<std::size_t>(r)];
+Rank Rings::moved(Rank r, int segments, int ranks) const {
+  const int at = index_[static_cast<std::size_t>(r)];
   const int in_ring = at % length_, count = length_ / inner_;
-  const int window = (in_ring / inner_ + windows + count) % count;
-  const int place = (in_ring % inner_ + places + inner_) % inner_;
-  return order_[static_cast<std::size_t>(at - in_ring + window * inner_ + place)];
+  const int segment = (in_ring / inner_ + segments + count) % count;
+  const int index = (in_ring % inner_ + ranks + inner_) % inner_;
+  return order_[static_cast<std::size_t>(at - in_ring + segment * inner_ + index)];
 }
 
 int Rings::hop_of(Rank r, Rank origin) const {
-  const int to = place_[static_cast<std::size_t>(r)] % length_,
-            from = place_[static_cast<std::size_t>(origin)] % length_;
+  const int to = index_[static_cast<std::size_t>(r)] % length_,
+            from = index_[static_cast<std::size_t>(origin)] % length_;
   const int count = length_ / inner_;
-  const int windows = (to / inner_ - from / inner_ + count) % count;
-  return windows * inner_ + (to % inner_ - from % inner_ + inner_) % inner_;
+  const int segments = (to / inner_ - from / inner_ + count) % count;
+  return segments * inner_ + (to % inner_ - from % inner_ + inner_) % inner_;
 }
 
-// Within a node, the ring of row R visits columns from `entry` on, cyclically, and so is entered there from the node
-// before; rings of columns alike. Neighbouring rings have neighbouring entries, rows and columns different ones, so
-// that what crosses nodes arrives at as many different ranks as can be.
+// Within a node, the ring of row R visits columns from `entry` on, cyclically, so that data from the node before
+// arrives at `entry`; rings of columns the same. Neighbouring rings have neighbouring entries, rows and columns
+// different ones: traffic between nodes arrives at as many different ranks as possible.
 
 Rings Rings::of_rows(const MeshForm& form, int slice) {
   const auto [a, b] = form.tile;

@@ -14,53 +14,57 @@ std::size_t at(int i) { return static_cast<std::size_t>(i); }
 
 }  // namespace
 
-Stream::Stream(ScheduleBuilder& b, const MeshForm& form, const Side& side, std::vector<ValueId> own)
-    : ulysses_(form.ulysses), held_(at(side.rings.hops() + 1)), sent_(held_.size()) {
+Stream::Stream(ScheduleBuilder& b, const MeshForm& form, const SliceRings& side, std::vector<ValueId> own)
+    : ulysses_(form.ulysses), values_(at(side.rings.hops() + 1)), transfers_(values_.size()) {
   const Problem& p = b.problem();
-  held_[0] = std::move(own);
+  values_[0] = std::move(own);
   for (int hop : side.rings.arrivals()) {
-    held_[at(hop)].resize(held_[0].size());
+    values_[at(hop)].resize(values_[0].size());
     for (Rank r = 0; r < p.ranks; ++r) {
       const Rank origin = side.rings.origin(r, hop);
       const Rings::Sender sender = form.in == Travel::kRing ? side.rings.sender(r, hop) : Rings::Sender{origin, 0};
       for (int number = 0; number < ulysses_; ++number) {
-        const ValueId source = held(sender.rank, sender.hop, number);
+        const ValueId source = value(sender.rank, sender.hop, number);
         const Value& v = b.value(source);
         const HeadRange heads = form.heads(p.shape, r, side.slice, v.tensor);
-        const Rank chunk = form.first_at_place(origin) + number;
+        const Rank chunk = form.first_in_slot(origin) + number;
         const RegionId region = b.heads(source) == heads ? v.region : b.chunk_region(chunk, chunk, heads);
         const TransferId t = b.transfer(source, region, r, side.lane_of(hop));
-        sent_[at(hop)].push_back(t);
-        held_[at(hop)][at(r * ulysses_ + number)] = b.made(t);
+        transfers_[at(hop)].push_back(t);
+        values_[at(hop)][at(r * ulysses_ + number)] = b.made(t);
       }
     }
   }
 }
 
-Reduction::Reduction(ScheduleBuilder& b, const MeshForm& form, const Side& side, Tensor tensor, Dtype wire)
-    : form_(form), tensor_(tensor), wire_(wire), sums_(at(side.rings.hops() + 1)), arrived_(at(b.problem().ranks)) {
+Reduction::Reduction(ScheduleBuilder& b, const MeshForm& form, const SliceRings& side, Tensor tensor, Dtype wire)
+    : form_(form),
+      tensor_(tensor),
+      wire_(wire),
+      accumulators_(at(side.rings.hops() + 1)),
+      received_(at(b.problem().ranks)) {
   for (int hop = 0; hop <= side.rings.hops(); ++hop)
     for (Rank r = 0; r < b.problem().ranks; ++r) {
-      const Rank first = form.first_at_place(side.rings.origin(r, hop));
+      const Rank first = form.first_in_slot(side.rings.origin(r, hop));
       const HeadRange heads = form.heads(b.problem().shape, r, side.slice, tensor);
-      sums_[at(hop)].push_back(
+      accumulators_[at(hop)].push_back(
           b.declare(r, tensor, b.chunk_region(first, first + form.ulysses - 1, heads), Dtype::kFp32));
     }
 }
 
-/// What has come for the place that arrived with a hop, and what was summed up of it here.
+/// The partials received for the slot that arrived with a hop, and its accumulator here.
 std::vector<ValueId> Reduction::take(Rank r, int hop) {
   std::vector<ValueId> parts;
-  std::erase_if(arrived_[at(r)], [&](const Arrived& a) {
+  std::erase_if(received_[at(r)], [&](const Received& a) {
     if (a.hop == hop) parts.push_back(a.partial);
     return a.hop == hop;
   });
-  if (hop > 0 || !own_has_left_) parts.push_back(sum(r, hop));
+  if (hop > 0 || !own_departed_) parts.push_back(accumulator(r, hop));
   return parts;
 }
 
-void Reduction::depart(ScheduleBuilder& b, const Side& side, int count) {
-  if (form_.out == Travel::kDirect) merge_at_home(b);
+void Reduction::depart(ScheduleBuilder& b, const SliceRings& side, int count) {
+  if (form_.out == Travel::kDirect) combine_at_owners(b);
   const Rings& rings = side.rings;
   struct Sent {
     TransferId transfer;
@@ -77,44 +81,45 @@ void Reduction::depart(ScheduleBuilder& b, const Side& side, int count) {
           b.transfer(partial, form_.out == Travel::kRing ? rings.receiver(r, hop) : owner, side.lane_of(hop)));
       sent.push_back({transfers.back(), owner});
     }
-    own_has_left_ = own_has_left_ || hop == 0;
+    own_departed_ = own_departed_ || hop == 0;
   }
   b.exchange_all(transfers);
   for (const auto& [transfer, owner] : sent) {
     const ValueId made = b.made(transfer);
     const Rank here = b.value(made).rank;
-    arrived_[at(here)].push_back({rings.hop_of(here, owner), made});
+    received_[at(here)].push_back({rings.hop_of(here, owner), made});
   }
 }
 
-/// What came directly is merged before the next is sent: by then it has come, unless links are slower than blocks.
-void Reduction::merge_at_home(ScheduleBuilder& b) {
-  for (std::vector<Arrived>& arrived : arrived_) {
-    if (arrived.size() < 2) continue;
+/// Combines directly received partials before the next ones are sent: they have come by then, unless links are slower
+/// than blocks.
+void Reduction::combine_at_owners(ScheduleBuilder& b) {
+  for (std::vector<Received>& received : received_) {
+    if (received.size() < 2) continue;
     std::vector<ValueId> parts;
-    for (const Arrived& a : arrived) parts.push_back(a.partial);
-    arrived = {{0, b.combine(parts, Dtype::kFp32)}};
+    for (const Received& a : received) parts.push_back(a.partial);
+    received = {{0, b.combine(parts, Dtype::kFp32)}};
   }
 }
 
-void Reduction::finish(ScheduleBuilder& b, const Side& side) {
-  if (form_.ulysses > 1) return share_out(b, side);
+void Reduction::finish(ScheduleBuilder& b, const SliceRings& side) {
+  if (form_.ulysses > 1) return finish_in_slots(b, side);
   for (Rank r = 0; r < b.problem().ranks; ++r) hand_out(b, take(r, 0));
 }
 
-void Reduction::share_out(ScheduleBuilder& b, const Side& side) {
+void Reduction::finish_in_slots(ScheduleBuilder& b, const SliceRings& side) {
   const Problem& p = b.problem();
   const int u = form_.ulysses;
   const auto region = [&](Rank chunk, Rank head_owner) {
     return b.chunk_region(chunk, chunk, form_.heads(p.shape, head_owner, side.slice, tensor_));
   };
-  // Replicated key/value heads have a partial sum at each of several ranks.
+  // Replicated key/value heads have a partial at each of several ranks.
   const bool partial = on_kv_side(tensor_) && u > p.shape.kv_heads;
   std::vector<std::vector<ValueId>> own(at(p.ranks));
   std::vector<TransferId> transfers;
   for (Rank r = 0; r < p.ranks; ++r) {
     own[at(r)] = take(r, 0);
-    const Rank first = form_.first_at_place(r);
+    const Rank first = form_.first_in_slot(r);
     std::vector<Cell> cells;
     for (Cell c = static_cast<Cell>(first * p.pieces()); c < static_cast<Cell>((first + u) * p.pieces()); ++c)
       if (p.owner(c) != r) cells.push_back(c);
@@ -136,7 +141,7 @@ void Reduction::share_out(ScheduleBuilder& b, const Side& side) {
         parts.push_back(v);
     b.output(b.combine(parts, mine, p.shape.dtype));
     if (!partial) continue;
-    // The other heads: what came from the ranks that share one.
+    // The other heads: the partials of the ranks that share one.
     std::ranges::stable_sort(received[at(r)], {}, [&](ValueId v) { return b.value(v).region; });
     for (auto begin = received[at(r)].begin(); begin != received[at(r)].end();) {
       const RegionId head = b.value(*begin).region;

@@ -8,67 +8,69 @@
 
 namespace meshattn {
 
-/// One side of the tiles of one slice: its rings, and how things move on them.
-struct Side {
+/// The rows or the columns of one slice's tiles: their rings, and the lanes on which chunks and partials move.
+struct SliceRings {
   Rings rings;
   Lane lane;
-  Lane crossing_lane;  ///< of a double ring's hops from window to window
+  Lane crossing_lane;  ///< of a double ring's hops from segment to segment
   int slice;
 
-  [[nodiscard]] Lane lane_of(int hop) const { return rings.crosses_window(hop) ? crossing_lane : lane; }
+  [[nodiscard]] Lane lane_of(int hop) const { return rings.crosses_segment(hop) ? crossing_lane : lane; }
 };
 
-/// A tensor that moves round its rings and is read where it comes by. At each rank, a hop brings the chunks of one
-/// place.
+/// A tensor that moves round its rings and is read at every rank. At each rank, a hop brings the chunks of one slot.
 class Stream {
  public:
-  /// `own`: what each rank has of the chunks of its place, rank after rank. Names all transfers, in no exchange yet.
-  Stream(ScheduleBuilder& b, const MeshForm& form, const Side& side, std::vector<ValueId> own);
+  /// `own`: each rank's values of the chunks of its slot, rank after rank. Names all transfers, in no exchange yet.
+  Stream(ScheduleBuilder& b, const MeshForm& form, const SliceRings& side, std::vector<ValueId> own);
 
-  /// Chunk `number` of the place whose chunks have arrived at r with a hop.
-  [[nodiscard]] ValueId held(Rank r, int hop, int number) const {
-    return held_[static_cast<std::size_t>(hop)][static_cast<std::size_t>(r * ulysses_ + number)];
+  /// Chunk `number` of the slot whose chunks arrived at r with a hop.
+  [[nodiscard]] ValueId value(Rank r, int hop, int number) const {
+    return values_[static_cast<std::size_t>(hop)][static_cast<std::size_t>(r * ulysses_ + number)];
   }
-  /// Of all ranks.
-  [[nodiscard]] std::span<const TransferId> transfers(int hop) const { return sent_[static_cast<std::size_t>(hop)]; }
+  /// Of a hop, over all ranks.
+  [[nodiscard]] std::span<const TransferId> transfers(int hop) const {
+    return transfers_[static_cast<std::size_t>(hop)];
+  }
 
  private:
   int ulysses_;
-  std::vector<std::vector<ValueId>> held_;
-  std::vector<std::vector<TransferId>> sent_;
+  std::vector<std::vector<ValueId>> values_;        ///< by hop, then as in `own`
+  std::vector<std::vector<TransferId>> transfers_;  ///< by hop
 };
 
-/// Partial results that are summed up on their way to their owners, the chunks of a place together.
+/// Partials that are combined on their way to their owners, the chunks of a slot together.
 class Reduction {
  public:
-  /// Names the sums that the blocks of each place contribute to.
-  Reduction(ScheduleBuilder& b, const MeshForm& form, const Side& side, Tensor tensor, Dtype wire);
+  /// Names the accumulators of the blocks of each slot.
+  Reduction(ScheduleBuilder& b, const MeshForm& form, const SliceRings& side, Tensor tensor, Dtype wire);
 
-  /// What the blocks of the place that arrived at r with a hop contribute to.
-  [[nodiscard]] ValueId sum(Rank r, int hop) const {
-    return sums_[static_cast<std::size_t>(hop)][static_cast<std::size_t>(r)];
+  /// Accumulator at rank r for blocks of the slot whose chunks arrived with `hop`.
+  [[nodiscard]] ValueId accumulator(Rank r, int hop) const {
+    return accumulators_[static_cast<std::size_t>(hop)][static_cast<std::size_t>(r)];
   }
-  /// Sends the next `count` sums, merged with what has come for them, towards their owners.
-  void depart(ScheduleBuilder& b, const Side& side, int count);
-  /// Makes the outputs of r's chunks, and sends those of the others at its place to them.
-  void finish(ScheduleBuilder& b, const Side& side);
+  /// Sends the next `count` accumulators, combined with the partials received for them, towards their owners.
+  void depart(ScheduleBuilder& b, const SliceRings& side, int count);
+  /// Makes the outputs of r's chunks, and sends those of the other ranks of its slot to them.
+  void finish(ScheduleBuilder& b, const SliceRings& side);
 
  private:
-  struct Arrived {
+  /// A partial for the chunks that arrived here with `hop`.
+  struct Received {
     int hop;
     ValueId partial;
   };
   [[nodiscard]] std::vector<ValueId> take(Rank r, int hop);
-  void merge_at_home(ScheduleBuilder& b);
-  void share_out(ScheduleBuilder& b, const Side& side);
+  void combine_at_owners(ScheduleBuilder& b);
+  void finish_in_slots(ScheduleBuilder& b, const SliceRings& side);
 
   MeshForm form_;
   Tensor tensor_;
   Dtype wire_;
-  std::vector<std::vector<ValueId>> sums_;     ///< by hop and rank
-  std::vector<std::vector<Arrived>> arrived_;  ///< by rank: partials of what arrived with a hop
-  std::size_t departed_ = 0;
-  bool own_has_left_ = false;  ///< what ranks have summed up of their own chunks
+  std::vector<std::vector<ValueId>> accumulators_;  ///< by hop and rank
+  std::vector<std::vector<Received>> received_;     ///< by rank
+  std::size_t departed_ = 0;                        ///< departures so far
+  bool own_departed_ = false;                       ///< the ranks' accumulators of their own chunks among them
 };
 
 }  // namespace meshattn

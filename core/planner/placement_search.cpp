@@ -10,19 +10,21 @@
 #include <vector>
 
 #include "core/base/error.h"
+#include "core/planner/grid_placement.h"
+#include "core/planner/tolerances.h"
 
 namespace meshattn {
 
 namespace {
 
-/// A placement, with the best that was found of everything else.
+/// Every pass planned for one placement.
 struct Candidate {
-  Arrangement arrangement;
+  Plan plan;
   double estimate_s = 0;
-  double busiest_link_s = 0;  ///< of those between nodes
+  double busiest_link_s = 0;  ///< of the links between nodes
 };
 
-/// Adds to `busy_s`, by link, what a schedule moves over the links between nodes.
+/// Adds to `busy_s`, by link, the time of a schedule's bytes on the links between nodes.
 void add_inter_node_load(const Schedule& s, const Network& network, std::vector<double>& busy_s) {
   for (const Transfer& t : s.transfers) {
     const Route route = network.route(s.values[t.source].rank, s.values[t.made].rank);
@@ -32,36 +34,27 @@ void add_inter_node_load(const Schedule& s, const Network& network, std::vector<
   }
 }
 
-/// What a pass is planned as, and how.
-struct Choice {
-  PlanRequest request;
-  Plan plan;
-};
-
 /// A pass in one slice or, if that is faster by more than the estimate's error, in several.
 /// @throws MemoryLimitTooLow if it fits in no number of them.
-Choice with_slices(PlanRequest request, const Network& network, const CostModel& cost) {
-  if (!std::exchange(request.method.choose_slices, false)) return {request, make_plan(request, network, cost)};
-  std::optional<Choice> best;
+Phase plan_slices(Configuration c, const Network& network, const CostModel& cost) {
+  if (!std::exchange(c.choose_slices, false)) return plan_phase(c, network, cost);
+  std::optional<Phase> best;
   std::exception_ptr refused;
-  constexpr double kCertain = 1.02;
   double to_beat_s = std::numeric_limits<double>::infinity();
   for (int slices = 1; slices <= network.gpus_per_node(); ++slices) {
-    request.method.form.slices = slices;
-    if (slices > 1 && !fits_heads(request.method.form, request.problem.shape)) continue;
+    c.form.slices = slices;
+    if (slices > 1 && !fits_heads(c.form, c.problem.shape)) continue;
     try {
-      Plan plan = make_plan(request, network, cost);
-      const double estimate_s = plan.estimate_s;
+      Phase phase = plan_phase(c, network, cost);
+      const double estimate_s = phase.estimate_s;
       if (estimate_s >= to_beat_s) continue;
-      best = {request, std::move(plan)};
-      to_beat_s = slices == 1 ? estimate_s / kCertain : estimate_s;
+      best = std::move(phase);
+      to_beat_s = slices == 1 ? estimate_s / (1 + kSlicesGain) : estimate_s;
       // More slices compute no less.
-      if (slices == 1 &&
-          to_beat_s <= busiest_compute_s(best->plan.schedule, network, cost.times(best->plan.schedule).seconds))
-        break;
+      if (slices == 1 && to_beat_s <= busiest_compute_s(best->schedule, network, best->times.seconds)) break;
     } catch (const MemoryLimitTooLow&) {
       if (!refused) refused = std::current_exception();
-    } catch (const InvalidInput&) {  // too many lanes or transfers for so many slices
+    } catch (const InvalidInput&) {  // too many lanes or transfers in so many slices
       if (slices == 1) throw;
     }
   }
@@ -69,16 +62,16 @@ Choice with_slices(PlanRequest request, const Network& network, const CostModel&
   return std::move(*best);
 }
 
-/// Plans all passes. @throws MemoryLimitTooLow
-Candidate evaluated(Placement placement, const Passes& passes, const Cluster& cluster) {
+/// @throws MemoryLimitTooLow
+Candidate plan_passes(Placement placement, const std::vector<Configuration>& passes, const Cluster& cluster) {
   const Network network(cluster, placement);
-  Candidate candidate{{std::move(placement), {}}, 0, 0};
+  Candidate candidate{{std::move(placement), {}}};
   std::vector<double> busy_s(network.links().size());
-  for (const PlanRequest& request : passes) {
-    const Choice choice = with_slices(request, network, CostModel(cluster.gpu, request.problem));
-    candidate.arrangement.passes.push_back(choice.request);
-    candidate.estimate_s += choice.plan.estimate_s;
-    add_inter_node_load(choice.plan.schedule, network, busy_s);
+  for (const Configuration& pass : passes) {
+    const Phase& phase =
+        candidate.plan.phases.emplace_back(plan_slices(pass, network, CostModel(cluster.gpu, pass.problem)));
+    candidate.estimate_s += phase.estimate_s;
+    add_inter_node_load(phase.schedule, network, busy_s);
   }
   for (double busy : busy_s) candidate.busiest_link_s = std::max(candidate.busiest_link_s, busy);
   return candidate;
@@ -88,58 +81,64 @@ Candidate evaluated(Placement placement, const Passes& passes, const Cluster& cl
 std::vector<Placement> possible_placements(const MeshForm& form, int ranks, int gpus_per_node) {
   std::vector<Placement> all{linear_placement(ranks)};
   for (Grid grid : grids_of(form.tile, form.ulysses, gpus_per_node))
-    if (Placement p = placed(grid, form.tile, form.ulysses, gpus_per_node); p.gpu != all.front().gpu)
+    if (Placement p = grid_placement(grid, form.tile, form.ulysses, gpus_per_node); p.gpu != all.front().gpu)
       all.push_back(std::move(p));
   return all;
 }
 
 /// The placements that a rule leaves.
-std::vector<Placement> placements_of(const PlacementRule& rule, const PlanRequest& first, const Cluster& cluster) {
-  const Method& method = first.method;
+std::vector<Placement> placements_of(const PlacementRule& rule, const Configuration& first, const Cluster& cluster) {
+  const MeshForm& form = first.form;
   const int ranks = first.problem.ranks;
   const Network unplaced(cluster, ranks);  // refuses ranks that do not fit, whatever the rule
   const int per_node = std::min(ranks, unplaced.gpus_per_node());
   if (const auto* grid = std::get_if<Grid>(&rule)) {
-    if (method.generator != Generator::kMesh)
-      throw InvalidInput(fmt::format("{} has no places to put on a grid: its placement is linear", method.algorithm));
-    return {placed(*grid, method.form.tile, method.form.ulysses, per_node)};
+    if (!form.is_mesh())
+      throw InvalidInput(
+          fmt::format("{} has no slots to put on a grid: its placement is linear", first.algorithm->name));
+    return {grid_placement(*grid, form.tile, form.ulysses, per_node)};
   }
-  if (std::holds_alternative<LinearRule>(rule) || method.generator != Generator::kMesh)
-    return {linear_placement(ranks)};
-  return possible_placements(method.form, ranks, per_node);
+  if (std::holds_alternative<LinearRule>(rule) || !form.is_mesh()) return {linear_placement(ranks)};
+  return possible_placements(form, ranks, per_node);
 }
 
-Arrangement best_of(std::vector<Candidate> candidates) {
-  constexpr double kEqual = 1.001;
-  const double fastest = std::ranges::min(candidates, {}, &Candidate::estimate_s).estimate_s;
-  std::erase_if(candidates, [&](const Candidate& c) { return c.estimate_s > kEqual * fastest; });
-  return std::ranges::min_element(candidates, {}, &Candidate::busiest_link_s)->arrangement;
+/// The passes for each way to deal the tokens that is to be tried.
+std::vector<std::vector<Configuration>> alternatives_of(Request request) {
+  if (!request.choose_partition) return {configure(request)};
+  std::vector<std::vector<Configuration>> alternatives;
+  for (Partition partition : usual_partitions(request.problem.mask, request.algorithm)) {
+    request.problem.partition = partition;
+    alternatives.push_back(configure(request));
+  }
+  return alternatives;
 }
 
-bool leaves_slices_open(const Passes& passes) {
-  return std::ranges::any_of(passes, [](const PlanRequest& p) { return p.method.choose_slices; });
+/// Adds a candidate, and drops all that are not as fast as the fastest: schedules are large.
+void offer(Candidate candidate, std::vector<Candidate>& fastest) {
+  fastest.push_back(std::move(candidate));
+  const double least_s = std::ranges::min(fastest, {}, &Candidate::estimate_s).estimate_s;
+  std::erase_if(fastest, [&](const Candidate& c) { return c.estimate_s > (1 + kAsFast) * least_s; });
 }
 
 }  // namespace
 
-Arrangement arrange(const PlacementRule& rule, std::span<const Passes> alternatives, const Cluster& cluster) {
-  const Passes& first = alternatives.front();
-  std::vector<Placement> placements = placements_of(rule, first.front(), cluster);
-  if (alternatives.size() == 1 && placements.size() == 1 && !leaves_slices_open(first))
-    return {std::move(placements.front()), first};
-  std::vector<Candidate> candidates;
+Plan make_plan(const Request& request) {
+  const auto alternatives = alternatives_of(request);
+  const std::vector<Placement> placements =
+      placements_of(request.placement, alternatives.front().front(), request.cluster);
+  std::vector<Candidate> fastest;
   std::exception_ptr refused;
-  for (const Passes& passes : alternatives)
+  for (const std::vector<Configuration>& passes : alternatives)
     for (const Placement& placement : placements) try {
-        candidates.push_back(evaluated(placement, passes, cluster));
+        offer(plan_passes(placement, passes, request.cluster), fastest);
       } catch (const MemoryLimitTooLow&) {  // hop prices decide which plans are known
         if (!refused) refused = std::current_exception();
       } catch (const InvalidInput&) {  // of several ways to deal the tokens an algorithm may refuse some
         if (alternatives.size() == 1) throw;
         if (!refused) refused = std::current_exception();
       }
-  if (candidates.empty()) std::rethrow_exception(refused);
-  return best_of(std::move(candidates));
+  if (fastest.empty()) std::rethrow_exception(refused);
+  return std::move(std::ranges::min_element(fastest, {}, &Candidate::busiest_link_s)->plan);
 }
 
 }  // namespace meshattn

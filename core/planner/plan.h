@@ -1,11 +1,10 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string>
+#include <vector>
 
-#include "core/algorithms/catalogue.h"
-#include "core/algorithms/order/order.h"
+#include "core/algorithms/algorithm.h"
 #include "core/base/error.h"
 #include "core/cluster/network.h"
 #include "core/execution/cost_model.h"
@@ -13,16 +12,7 @@
 
 namespace meshattn {
 
-/// What to plan.
-struct PlanRequest {
-  Problem problem;
-  Method method;
-  std::optional<Order> order = std::nullopt;  ///< none: whichever is estimated to be the fastest
-  Dtype wire = Dtype::kFp32;                  ///< in which partial results travel
-  std::uint64_t memory_limit = UINT64_MAX;    ///< bytes of attention values on any rank
-};
-
-/// No known order of a method keeps to a memory limit.
+/// No known order of a configuration keeps to its memory limit.
 class MemoryLimitTooLow : public InvalidInput {
  public:
   MemoryLimitTooLow(const std::string& form, std::uint64_t limit, std::uint64_t least);
@@ -33,17 +23,33 @@ class MemoryLimitTooLow : public InvalidInput {
   std::uint64_t least_;
 };
 
-/// A schedule ready to run: ordered, pruned, memory assigned; not validated.
-struct Plan {
-  OrderedTile tile_plan;  ///< its times are those of planned steps: 0 where the method fixes them
-  Schedule schedule;
+/// One pass, ready to run: ordered, pruned, memory assigned; not verified.
+struct Phase {
+  Configuration configuration;
+  OrderedTile tile_plan = {};  ///< its times are those of planned steps: 0 where the form fixes them
+  Schedule schedule = {};
+  OpTimes times = {};     ///< of the schedule's ops
   double estimate_s = 0;  ///< makespan by `estimate`: with kernels, merges, reuse waits and every rank's own links
+  double planning_s = 0;  ///< wall time that this program took
 };
 
-/// Orders that are equally fast in the one-lane model differ once merging and memory have their price. So without a
-/// given order the fastest by estimate of all is taken, and of leaner variants of each; of equals the leanest.
-/// @throws InvalidInput on a method that does not fit, an order where the method fixes the steps, or a schedule too
-/// large to hold; MemoryLimitTooLow, with the least that can be kept to.
-[[nodiscard]] Plan make_plan(const PlanRequest& request, const Network& network, const CostModel& cost);
+/// Where each rank sits, and phases that run one after the other.
+struct Plan {
+  Placement placement;
+  std::vector<Phase> phases;
+
+  /// How the tokens are dealt, in every phase.
+  [[nodiscard]] Partition partition() const { return phases.front().configuration.problem.partition; }
+};
+
+/// Plans one pass. Orders that are equally fast in the one-lane model differ once merging and memory have their price.
+/// So without a given order the fastest by estimate of all is taken, and of leaner variants of each; of equals the
+/// leanest. `choose_slices` does not count.
+/// @throws InvalidInput on a form that does not fit, an order where the algorithm or its form fixes the steps, or a
+/// schedule too large to hold; MemoryLimitTooLow, with the least that can be kept to.
+[[nodiscard]] Phase plan_phase(const Configuration& configuration, const Network& network, const CostModel& cost);
+
+/// The forms of the phases: "4x8" or, where they differ, "4x8 forward, 8x4 backward".
+[[nodiscard]] std::string forms_text(const Plan& plan);
 
 }  // namespace meshattn

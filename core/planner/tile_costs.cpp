@@ -68,11 +68,11 @@ HopPrices::Price HopPrices::price(const std::vector<Rings>& slices, int hop, boo
 double HopPrices::mean_s(const std::vector<Rings>& slices, bool direct, double bytes) {
   const std::vector<int>& hops = slices.front().arrivals();
   if (hops.empty()) return 0;
-  // Hops from neighbour to neighbour are all alike, but those that cross the windows of a double ring.
+  // Hops from neighbour to neighbour are all alike, but those that cross the segments of a double ring.
   std::optional<Price> of_kind[2];
   double total = 0;
   for (int hop : hops) {
-    std::optional<Price>& known = of_kind[slices.front().crosses_window(hop) ? 1 : 0];
+    std::optional<Price>& known = of_kind[slices.front().crosses_segment(hop) ? 1 : 0];
     if (direct || !known) known = price(slices, hop, direct, bytes);
     total += known->seconds;
     for (std::size_t link = 0; link < busy_s_.size(); ++link) busy_s_[link] += known->busy_s[link];
@@ -82,7 +82,7 @@ double HopPrices::mean_s(const std::vector<Rings>& slices, bool direct, double b
 
 }  // namespace
 
-MeshForm entered(MeshForm form, const Network& network) {
+MeshForm with_node_grid(MeshForm form, const Network& network) {
   const Grid node = grid_of(network.placement(), form, network.gpus_per_node());
   const bool both_cross =
       node.rows > 1 && node.columns > 1 && node.rows < form.tile.rows && node.columns < form.tile.columns;
@@ -90,9 +90,9 @@ MeshForm entered(MeshForm form, const Network& network) {
   return form;
 }
 
-TileCosts tile_costs(const PlanRequest& request, const Network& network, const CostModel& cost) {
-  const Problem& p = request.problem;
-  const MeshForm form = entered(request.method.form, network);
+TileCosts tile_costs(const Configuration& c, const Network& network, const CostModel& cost) {
+  const Problem& p = c.problem;
+  const MeshForm form = with_node_grid(c.form, network);
   const Dtype dtype = p.shape.dtype;
   std::vector<Rings> rows, columns;
   for (int slice = 0; slice < form.slices; ++slice) {
@@ -104,26 +104,26 @@ TileCosts tile_costs(const PlanRequest& request, const Network& network, const C
     return prices.mean_s(rings, travel != Travel::kRing, bytes);
   };
   const bool backward = p.pass == Pass::kBackward;
-  // Ranks at a place have all its chunks, and its heads shared out: together as much as a chunk.
+  // Ranks of a slot have all its chunks, and its heads shared out: together as much as a chunk.
   double row_in = average_bytes(p, Tensor::kQ, dtype);
   if (backward) row_in += average_bytes(p, Tensor::kDO, dtype) + average_bytes(p, Tensor::kDelta, dtype);
   TileCosts costs;
   const double copies = std::max(1.0, 1.0 * form.ulysses / p.shape.kv_heads);  // of replicated key/value heads
   costs.row_in = hop_s(rows, form.in, row_in);
   costs.column_in = hop_s(columns, form.in, copies * average_bytes(p, Tensor::kKV, dtype));
-  costs.row_out = hop_s(rows, form.out, average_bytes(p, backward ? Tensor::kDQ : Tensor::kO, request.wire));
-  if (backward) costs.column_out = hop_s(columns, form.out, copies * average_bytes(p, Tensor::kDKV, request.wire));
+  costs.row_out = hop_s(rows, form.out, average_bytes(p, backward ? Tensor::kDQ : Tensor::kO, c.wire));
+  if (backward) costs.column_out = hop_s(columns, form.out, copies * average_bytes(p, Tensor::kDKV, c.wire));
   costs.busiest_link = prices.busiest_link_s();
-  const double places = 1.0 * form.tile.rows * form.tile.columns;
+  const double slots = 1.0 * form.tile.rows * form.tile.columns;
   costs.block =
-      cost.attention_s(total_pairs(p) / (places * places) / form.ulysses, static_cast<double>(p.shape.seq_q) / places,
-                       static_cast<double>(p.shape.seq_kv) / places,
-                       places > 1 || p.mask.is_full() ? KernelMask::kFull : KernelMask::kCausal);
+      cost.attention_s(total_pairs(p) / (slots * slots) / form.ulysses, static_cast<double>(p.shape.seq_q) / slots,
+                       static_cast<double>(p.shape.seq_kv) / slots,
+                       slots > 1 || p.mask.is_full() ? KernelMask::kFull : KernelMask::kCausal);
   return costs;
 }
 
-TileBytes tile_bytes(const PlanRequest& request) {
-  const Problem& p = request.problem;
+TileBytes tile_bytes(const Configuration& c) {
+  const Problem& p = c.problem;
   const Dtype dtype = p.shape.dtype;
   const bool backward = p.pass == Pass::kBackward;
   const auto bytes = [&](Tensor tensor, Dtype type) {
@@ -135,13 +135,13 @@ TileBytes tile_bytes(const PlanRequest& request) {
   b.column_in = bytes(Tensor::kKV, dtype);
   b.resident = b.row_in + b.column_in + bytes(row_sum, dtype);
   b.row_sum = bytes(row_sum, Dtype::kFp32);
-  b.row_out = bytes(row_sum, request.wire);
+  b.row_out = bytes(row_sum, c.wire);
   if (backward) {
     b.row_in += bytes(Tensor::kDO, dtype) + bytes(Tensor::kDelta, Dtype::kFp32);
     b.resident += bytes(Tensor::kDO, dtype) + bytes(Tensor::kO, dtype) + bytes(Tensor::kDelta, Dtype::kFp32) +
                   bytes(Tensor::kDKV, dtype);
     b.column_sum = bytes(Tensor::kDKV, Dtype::kFp32);
-    b.column_out = bytes(Tensor::kDKV, request.wire);
+    b.column_out = bytes(Tensor::kDKV, c.wire);
   }
   return b;
 }

@@ -2,10 +2,10 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <ostream>
-
-#include "core/base/format.h"
+#include <utility>
 
 namespace meshattn {
 
@@ -52,9 +52,42 @@ Json json_of(const Summary& s, std::size_t most_links) {
           {"waits", waits}};
 }
 
-Json json_of(const Question& q) {
-  const AttentionShape& shape = q.problem.shape;
-  Json passes = q.passes.size() == 1 ? Json(name_of(q.passes.front())) : Json("both");
+Summary summary_of(const Json& json) {
+  Summary s;
+  const auto read = [](const Json& from, const char* key, auto& to) { from.at(key).get_to(to); };
+  read(json, "placed", s.placed);
+  read(json, "slices", s.slices);
+  read(json, "makespan_s", s.makespan_s);
+  read(json, "corners_s", s.corners_s);
+  read(json, "compute_s", s.compute_s);
+  read(json, "waiting", s.waiting);
+  read(json, "compute_balance", s.compute_balance);
+  read(json.at("bounds"), "compute_s", s.bounds.compute_s);
+  read(json.at("bounds"), "busiest_link_s", s.bounds.busiest_link_s);
+  read(json.at("bounds"), "busiest_link", s.bounds.busiest_link);
+  read(json, "problem_bound_s", s.problem_bound_s);
+  read(json.at("volume"), "bytes_received_avg", s.volume.bytes_received_avg);
+  read(json.at("volume"), "bytes_received_max", s.volume.bytes_received_max);
+  read(json.at("volume"), "chunks_received_avg", s.volume.chunks_received_avg);
+  read(json.at("volume"), "inter_node_bytes_avg", s.volume.inter_node_bytes_avg);
+  read(json.at("volume"), "inter_node_bytes_max", s.volume.inter_node_bytes_max);
+  read(json.at("volume"), "inter_node_chunks_avg", s.volume.inter_node_chunks_avg);
+  read(json.at("volume"), "inter_node_chunks_max", s.volume.inter_node_chunks_max);
+  read(json, "peak_bytes", s.peak_bytes);
+  read(json, "transfers", s.transfers);
+  read(json, "ops", s.ops);
+  read(json.at("wall"), "plan_s", s.wall.plan_s);
+  read(json.at("wall"), "validate_s", s.wall.verify_s);
+  read(json.at("wall"), "simulate_s", s.wall.simulate_s);
+  for (const Json& l : json.at("links"))
+    s.links.push_back({l.at("name"), l.at("bytes"), l.at("busy_s"), l.at("utilisation")});
+  for (const Json& w : json.at("waits")) s.waits.push_back({w.at("for"), w.at("seconds"), w.at("share")});
+  return s;
+}
+
+Json json_of(const Request& r) {
+  const AttentionShape& shape = r.problem.shape;
+  Json passes = r.passes.size() == 1 ? Json(name_of(r.passes.front())) : Json("both");
   Json problem{{"seq_q", shape.seq_q},
                {"seq_kv", shape.seq_kv},
                {"batch", shape.batch},
@@ -62,48 +95,50 @@ Json json_of(const Question& q) {
                {"kv_heads", shape.kv_heads},
                {"head_dim", shape.head_dim},
                {"dtype", name_of(shape.dtype)},
-               {"mask", name_of(q.problem.mask)},
-               {"partition", q.partition_open ? "fastest" : name_of(q.problem.partition)},
-               {"gpus", q.problem.ranks}};
-  Json json{{"version", q.version}, {"command", q.command}};
-  if (!q.model.empty()) json["model"] = q.model;
+               {"mask", name_of(r.problem.mask)},
+               {"partition", tries_partitions(r) ? "fastest" : name_of(r.problem.partition)},
+               {"gpus", r.problem.ranks}};
+  Json json{{"version", r.origin.version}, {"command", r.origin.command}};
+  if (!r.origin.model.empty()) json["model"] = r.origin.model;
   json["problem"] = std::move(problem);
-  json["cluster"] = q.cluster;
-  if (!q.framework.empty()) json["framework"] = q.framework;
-  json["figures"] = q.figures;
-  json["figures_assumed"] = q.assumed;
-  if (q.is_planned) json["order"] = q.order ? name_of(*q.order) : "fastest";
+  json["cluster"] = r.cluster.name;
+  if (!r.origin.framework.empty()) json["framework"] = r.origin.framework;
+  const FigureCount figures = count_figures(r.cluster);
+  json["figures"] = figures.all;
+  json["figures_assumed"] = figures.assumed;
+  if (r.origin.is_planned) json["order"] = r.order ? name_of(*r.order) : "fastest";
   json["pass"] = std::move(passes);
-  if (q.is_planned) json["wire_dtype"] = name_of(q.wire);
-  json["placement"] = name_of(q.placement);
+  if (r.origin.is_planned) json["wire_dtype"] = name_of(r.wire);
+  json["placement"] = name_of(r.placement);
   return json;
 }
 
-/// What was chosen: keys of what is not chosen are left out.
-void append(Json& json, std::span<const MeshForm> forms) {
-  if (forms.empty()) return;
-  const MeshForm& form = forms.front();
+/// The options that were chosen; keys of others are left out.
+void append(Json& json, const Plan& plan) {
+  if (plan.phases.empty()) return;
+  const MeshForm& form = plan.phases.front().configuration.form;
+  const Tile last = plan.phases.back().configuration.form.tile;
   json["tile"] = tile_text(form.tile);
-  if (forms.back().tile != form.tile) json["tile_backward"] = tile_text(forms.back().tile);
+  if (last != form.tile) json["tile_backward"] = tile_text(last);
   if (form.ulysses > 1) json["ulysses"] = form.ulysses;
   if (form.inner > 0) json["inner"] = form.inner;
   if (form.in == Travel::kDirect) json["exchange"] = "direct";
 }
 
-/// Adds the outcome's keys to those that stand in `json`.
-void append(Json& json, const Question& question, const Outcome& outcome) {
-  json["algorithm"] = outcome.algorithm;
-  json["choice"] = outcome.choice;
-  append(json, outcome.forms);
-  if (outcome.passes.empty()) {
-    json["not_possible"] = outcome.impossible;
+/// Adds the result's keys to those that stand in `json`.
+void append(Json& json, const Request& request, const Result& result) {
+  json["algorithm"] = result.algorithm;
+  json["choice"] = result.choice;
+  append(json, result.plan);
+  if (!result.is_possible()) {
+    json["not_possible"] = result.impossible;
     return;
   }
-  json["partition"] = name_of(outcome.partition);
-  json.update(json_of(outcome.total(), kLinksShown));
-  if (outcome.passes.size() == 1) return;
-  for (std::size_t i = 0; i < outcome.passes.size(); ++i)
-    json[std::string(name_of(question.passes[i]))] = json_of(outcome.passes[i], kLinksShown);
+  json["partition"] = name_of(result.partition);
+  json.update(json_of(result.total(), kLinksShown));
+  if (result.summaries.size() == 1) return;
+  for (std::size_t i = 0; i < result.summaries.size(); ++i)
+    json[std::string(name_of(request.passes[i]))] = json_of(result.summaries[i], kLinksShown);
 }
 
 Json json_of(const PlanFacts& f) {
@@ -142,73 +177,74 @@ Json json_of(const PlanFacts& f) {
 
 }  // namespace
 
-Summary Outcome::total() const {
-  Summary sum = passes.front();
-  for (std::size_t i = 1; i < passes.size(); ++i) sum = one_after_other(sum, passes[i]);
-  return sum;
-}
-
-void write_json(std::ostream& out, const Question& question, const Outcome& outcome) {
-  Json json = json_of(question);
-  append(json, question, outcome);
+void write_json(std::ostream& out, const Request& request, const Result& result) {
+  Json json = json_of(request);
+  append(json, request, result);
   out << json.dump(2) << '\n';
 }
 
-void write_json(std::ostream& out, const Question& question, std::span<const Outcome> outcomes) {
-  Json json = json_of(question), rows = Json::array();
-  for (const Outcome& outcome : outcomes) {
-    append(rows.emplace_back(Json::object()), question, outcome);
-    if (outcome.passes.empty()) continue;
-    rows.back()["fastest"] = outcome.is_fastest;
-    rows.back()["within_range"] = outcome.within_range;
+void write_json(std::ostream& out, const Request& request, std::span<const Result> results) {
+  Json json = json_of(request), rows = Json::array();
+  for (const Result& result : results) {
+    append(rows.emplace_back(Json::object()), request, result);
+    if (!result.is_possible()) continue;
+    rows.back()["fastest"] = result.is_fastest;
+    rows.back()["within_range"] = result.within_range;
   }
   json["rows"] = std::move(rows);
   out << json.dump(2) << '\n';
 }
 
-void write_json(std::ostream& out, const Question& question, std::string_view algorithm,
-                std::span<const MeshForm> forms, std::span<const PlanFacts> passes) {
-  Json json = json_of(question);
-  json["algorithm"] = algorithm;
-  append(json, forms);
-  for (std::size_t i = 0; i < passes.size(); ++i) json[std::string(name_of(question.passes[i]))] = json_of(passes[i]);
+void write_json(std::ostream& out, const Request& request, const Plan& plan, std::span<const PlanFacts> phases) {
+  Json json = json_of(request);
+  json["algorithm"] = plan.phases.front().configuration.algorithm->name;
+  append(json, plan);
+  for (std::size_t i = 0; i < phases.size(); ++i) json[std::string(name_of(request.passes[i]))] = json_of(phases[i]);
   out << json.dump(2) << '\n';
+}
+
+FigureCount count_figures(const Cluster& cluster) {
+  FigureCount count;
+  const auto add = [&](const std::string& source) {
+    ++count.all;
+    if (source.starts_with("assumed")) ++count.assumed;
+  };
+  for (const auto& [key, figure] : cluster.figures) add(figure.source);
+  for (const AttentionPoint& point : cluster.gpu.attention) add(point.source);
+  return count;
 }
 
 std::string to_text(const Summary& summary) { return json_of(summary, summary.links.size()).dump(); }
 
-Summary summary_from(std::string_view text) {
+Summary read_summary(std::string_view text) { return summary_of(Json::parse(text)); }
+
+std::string to_text(const Result& result) {
+  Json json{{"placement", result.plan.placement.name}, {"partition", name_of(result.partition)}};
+  for (std::size_t i = 0; i < result.summaries.size(); ++i) {
+    const Summary& summary = result.summaries[i];
+    json["phases"].push_back({{"slices", result.plan.phases[i].configuration.form.slices},
+                              {"summary", json_of(summary, summary.links.size())}});
+  }
+  return json.dump();
+}
+
+Result read_result(std::string_view text, const Request& request) {
   const Json json = Json::parse(text);
-  Summary s;
-  const auto read = [](const Json& from, const char* key, auto& to) { from.at(key).get_to(to); };
-  read(json, "placed", s.placed);
-  read(json, "slices", s.slices);
-  read(json, "makespan_s", s.makespan_s);
-  read(json, "corners_s", s.corners_s);
-  read(json, "compute_s", s.compute_s);
-  read(json, "waiting", s.waiting);
-  read(json, "compute_balance", s.compute_balance);
-  read(json.at("bounds"), "compute_s", s.bounds.compute_s);
-  read(json.at("bounds"), "busiest_link_s", s.bounds.busiest_link_s);
-  read(json.at("bounds"), "busiest_link", s.bounds.busiest_link);
-  read(json, "problem_bound_s", s.problem_bound_s);
-  read(json.at("volume"), "bytes_received_avg", s.volume.bytes_received_avg);
-  read(json.at("volume"), "bytes_received_max", s.volume.bytes_received_max);
-  read(json.at("volume"), "chunks_received_avg", s.volume.chunks_received_avg);
-  read(json.at("volume"), "inter_node_bytes_avg", s.volume.inter_node_bytes_avg);
-  read(json.at("volume"), "inter_node_bytes_max", s.volume.inter_node_bytes_max);
-  read(json.at("volume"), "inter_node_chunks_avg", s.volume.inter_node_chunks_avg);
-  read(json.at("volume"), "inter_node_chunks_max", s.volume.inter_node_chunks_max);
-  read(json, "peak_bytes", s.peak_bytes);
-  read(json, "transfers", s.transfers);
-  read(json, "ops", s.ops);
-  read(json.at("wall"), "plan_s", s.wall.plan_s);
-  read(json.at("wall"), "validate_s", s.wall.verify_s);
-  read(json.at("wall"), "simulate_s", s.wall.simulate_s);
-  for (const Json& l : json.at("links"))
-    s.links.push_back({l.at("name"), l.at("bytes"), l.at("busy_s"), l.at("utilisation")});
-  for (const Json& w : json.at("waits")) s.waits.push_back({w.at("for"), w.at("seconds"), w.at("share")});
-  return s;
+  Request chosen = request;
+  chosen.problem.partition = parse_partition(json.at("partition").get<std::string>());
+  Plan plan;
+  plan.placement.name = json.at("placement");
+  std::vector<Summary> summaries;
+  for (Configuration& c : configure(chosen)) {
+    const Json& phase = json.at("phases").at(summaries.size());
+    c.form.slices = phase.at("slices");
+    c.choose_slices = false;
+    plan.phases.push_back({.configuration = std::move(c)});
+    summaries.push_back(summary_of(phase.at("summary")));
+  }
+  Result result = result_of(std::move(plan));
+  result.summaries = std::move(summaries);
+  return result;
 }
 
 }  // namespace meshattn

@@ -8,10 +8,8 @@ namespace meshattn {
 
 namespace {
 
-OneLaneTimes one_lane_times(const PlanRequest& request, const TileCosts& costs, const TileBytes& bytes) {
-  const auto plan = [&](Order order) {
-    return order_tile(request.method.form.tile, request.problem.pass, order, costs, bytes);
-  };
+OneLaneTimes one_lane_times(const Configuration& c, const TileCosts& costs, const TileBytes& bytes) {
+  const auto plan = [&](Order order) { return order_tile(c.form.tile, c.problem.pass, order, costs, bytes); };
   const OrderedTile optimal = plan(Order::kOptimal);
   return {plan(Order::kNaive).makespan, plan(Order::kGreedy).makespan, optimal.makespan, optimal.lower_bound};
 }
@@ -30,8 +28,9 @@ void count_ops(const Schedule& s, PlanFacts& facts) {
 
 }  // namespace
 
-PlanFacts facts_of(const Plan& plan, const PlanRequest& request, const Network& network, const CostModel& cost) {
-  const Schedule& s = plan.schedule;
+PlanFacts facts_of(const Phase& phase, const Network& network, const CostModel& cost) {
+  const Configuration& c = phase.configuration;
+  const Schedule& s = phase.schedule;
   PlanFacts facts;
   facts.placed = network.placement().name;
   count_ops(s, facts);
@@ -40,9 +39,8 @@ PlanFacts facts_of(const Plan& plan, const PlanRequest& request, const Network& 
   facts.values = s.values.size();
   facts.volume = volume_of(s, network);
   facts.peak_bytes = s.peak_bytes;
-  facts.bytes = tile_bytes(request);
-  if (request.method.form.steps == Steps::kPlanned && request.method.generator == Generator::kMesh)
-    facts.one_lane = one_lane_times(request, tile_costs(request, network, cost), facts.bytes);
+  facts.bytes = tile_bytes(c);
+  if (c.form.steps == Steps::kPlanned) facts.one_lane = one_lane_times(c, tile_costs(c, network, cost), facts.bytes);
   facts.findings = verify(s);
   return facts;
 }

@@ -11,7 +11,7 @@
 
 namespace meshattn {
 
-/// Makespans of one tile in the one-lane, constant-cost model, seconds, whatever memory they take.
+/// Makespans of one tile's orders in the one-lane, constant-cost model, without a memory limit. Seconds.
 struct OneLaneTimes {
   double naive = 0;
   double greedy = 0;
@@ -19,7 +19,7 @@ struct OneLaneTimes {
   double lower_bound = 0;  ///< with preemptible compute
 };
 
-/// What there is to know of a schedule before it is run.
+/// Facts of a schedule that has not run yet.
 struct PlanFacts {
   std::string placed;                                ///< name of the placement
   std::uint64_t exchanges_max = 0, attends_max = 0;  ///< of a rank
@@ -31,8 +31,7 @@ struct PlanFacts {
   std::vector<Finding> findings;
 };
 
-/// `plan` is what make_plan gave for the request. Proves it, and orders the tile in every way.
-[[nodiscard]] PlanFacts facts_of(const Plan& plan, const PlanRequest& request, const Network& network,
-                                 const CostModel& cost);
+/// Proves the phase's schedule, and orders its tile in every way.
+[[nodiscard]] PlanFacts facts_of(const Phase& phase, const Network& network, const CostModel& cost);
 
 }  // namespace meshattn

@@ -75,11 +75,10 @@ double problem_bound_s(const Problem& p, const Network& network, const CostModel
   return work / std::min<double>(p.ranks, network.nodes() * network.processors()) / cost.best_flops_per_s();
 }
 
-Summary summarise(const Schedule& s, const Network& network, const CostModel& cost, const Trace& trace,
-                  const WallTimes& wall) {
+Summary summarise(const Schedule& s, const Network& network, const CostModel& cost, const OpTimes& times,
+                  const Trace& trace, const WallTimes& wall) {
   Summary sum;
   sum.placed = network.placement().name;
-  const OpTimes times = cost.times(s);
   const Compute busy = compute_of(s, trace, times);
   sum.makespan_s = trace.makespan_s;
   sum.compute_s = busy.busiest;

@@ -70,7 +70,7 @@ struct Summary {
 
 /// Summarises a trace of the schedule, with CostModel `cost` for times that are not in the trace.
 [[nodiscard]] Summary summarise(const Schedule& schedule, const Network& network, const CostModel& cost,
-                                const Trace& trace, const WallTimes& wall);
+                                const OpTimes& times, const Trace& trace, const WallTimes& wall);
 
 /// The smallest and the largest makespan within the uncertainty of the cluster's figures.
 [[nodiscard]] std::pair<double, double> range_s(const Summary& summary);

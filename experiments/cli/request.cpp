@@ -13,6 +13,7 @@
 #include "core/cluster/cluster_file.h"
 #include "core/cluster/uncertainty.h"
 #include "core/problem/mask_text.h"
+#include "core/report/json.h"
 #include "experiments/cli/data_folder.h"
 #include "experiments/cli/models.h"
 #include "experiments/cli/units.h"
@@ -51,15 +52,6 @@ AttentionShape read_shape(const po::variables_map& given, const std::optional<Mo
   return shape;
 }
 
-/// Those that suit the mask: even work for a causal one; neighbours together where they see neighbours only, or all see
-/// all. Documents: what is best depends on their lengths and on the network.
-std::vector<Partition> usual_partitions(const Mask& mask, std::string_view algorithm) {
-  if (mask.window > 0 || mask.is_full()) return {Partition::kContiguous};
-  if (!algorithm.empty() && algorithm_of(algorithm).partition) return {*algorithm_of(algorithm).partition};
-  if (mask.documents.empty()) return {Partition::kZigzag};
-  return {Partition::kContiguous, Partition::kZigzag, Partition::kDocumentZigzag};
-}
-
 Problem read_problem(const po::variables_map& given, Pass pass) {
   std::optional<Model> model;
   if (given.count("model")) model = read_model(given["model"].as<std::string>(), models_folder());
@@ -75,63 +67,27 @@ Problem read_problem(const po::variables_map& given, Pass pass) {
   return problem;
 }
 
-void count_figures(const Cluster& cluster, Question& question) {
-  const auto count = [&](const std::string& source) {
-    ++question.figures;
-    if (source.starts_with("assumed")) ++question.assumed;
-  };
-  for (const auto& [key, figure] : cluster.figures) count(figure.source);
-  for (const AttentionPoint& point : cluster.gpu.attention) count(point.source);
-}
-
 constexpr EnumNames<Travel, 2> kTravels{{{Travel::kRing, "ring"}, {Travel::kDirect, "direct"}}};
 
-void read_choices(const po::variables_map& given, Request& request) {
+void read_options(const po::variables_map& given, Request& request) {
   const auto text = [&](const char* option) { return given[option].as<std::string>(); };
-  Choices& choices = request.choices;
-  if (given.count("tile")) choices.tile = parse_tile(text("tile"), "--tile");
-  if (given.count("ulysses")) choices.ulysses = parse_count(text("ulysses"), "--ulysses");
-  if (given.count("inner")) choices.inner = parse_count(text("inner"), "--inner");
+  Options& options = request.options;
+  if (given.count("tile")) options.tile = parse_tile(text("tile"), "--tile");
+  if (given.count("ulysses")) options.ulysses = parse_count(text("ulysses"), "--ulysses");
+  if (given.count("inner")) options.inner = parse_count(text("inner"), "--inner");
   if (given.count("slices"))
-    choices.slices = text("slices") == "auto" ? 0 : parse_count(text("slices"), "--slices, unless auto,");
-  if (given.count("exchange")) choices.travel = kTravels.parse("--exchange", text("exchange"));
+    options.slices = text("slices") == "auto" ? 0 : parse_count(text("slices"), "--slices, unless auto,");
+  if (given.count("exchange")) options.exchange = kTravels.parse("--exchange", text("exchange"));
   if (!given.count("tile-backward")) return;
-  choices.tile_backward = parse_tile(text("tile-backward"), "--tile-backward");
-  if (request.question.passes.back() != Pass::kBackward)
+  options.tile_backward = parse_tile(text("tile-backward"), "--tile-backward");
+  if (request.passes.back() != Pass::kBackward)
     throw InvalidInput("--tile-backward is given without a backward pass: give --pass both or backward");
-  if (request.question.passes.size() == 1 && choices.tile)
+  if (request.passes.size() == 1 && options.tile)
     throw InvalidInput("--tile and --tile-backward are two tiles for one pass: give one, or --pass both");
-  if (request.question.passes.size() == 1) choices.tile = std::exchange(choices.tile_backward, std::nullopt);
+  if (request.passes.size() == 1) options.tile = std::exchange(options.tile_backward, std::nullopt);
 }
 
 }  // namespace
-
-std::vector<Method> Request::methods(std::string_view name, const Choices& given) const {
-  std::vector<Method> methods;
-  for (Pass pass : question.passes) {
-    Problem problem = question.problem;
-    problem.pass = pass;
-    methods.push_back(method_of(name, problem, given, cluster.node.gpus));
-  }
-  return methods;
-}
-
-Arrangement Request::arranged(std::span<const Method> methods, const PlacementRule& placement) const {
-  const Problem& problem = question.problem;
-  std::vector<Partition> partitions{problem.partition};
-  if (!partition_given) partitions = usual_partitions(problem.mask, methods.front().algorithm);
-  std::vector<Passes> alternatives;
-  for (Partition partition : partitions) {
-    Passes& passes = alternatives.emplace_back();
-    for (std::size_t i = 0; i < methods.size(); ++i) {
-      passes.push_back({problem, methods[i], question.order, question.wire, memory_limit});
-      passes.back().problem.pass = question.passes[i];
-      passes.back().problem.partition = partition;
-      passes.back().problem = cut_for(methods[i], passes.back().problem);
-    }
-  }
-  return arrange(placement, alternatives, cluster);
-}
 
 std::string required(const po::variables_map& given, const std::string& option, const std::string& example) {
   if (!given.count(option))
@@ -159,31 +115,24 @@ ClusterFiles read_cluster_files(const po::variables_map& given) {
 void read_cluster_into(const po::variables_map& given, Request& request) {
   const ClusterFiles files = read_cluster_files(given);
   request.cluster = files.cluster();
-  request.corners = uncertainty_ends(files);
-  request.question.cluster = request.cluster.name;
-  request.question.framework = optional(given, "framework");
-  count_figures(request.cluster, request.question);
+  request.ends = uncertainty_ends(files);
+  request.origin.framework = optional(given, "framework");
 }
 
 Request read_request(const std::string& verb, const po::variables_map& given) {
   Request request;
-  Question& question = request.question;
-  question.version = MESHATTN_VERSION;
-  question.command = verb;
-  question.model = optional(given, "model");
-  question.passes = parse_passes(optional(given, "pass", "forward"));
-  question.problem = read_problem(given, question.passes.front());
-  if (given.count("order")) question.order = parse_order(given["order"].as<std::string>());
-  question.wire = parse_dtype(optional(given, "wire-dtype", "fp32"));
-  if (question.wire == Dtype::kFp16) throw InvalidInput("--wire-dtype fp16: partial results travel in fp32 or bf16");
-  question.placement = parse_placement(optional(given, "placement", "linear"), "--placement");
+  request.origin = {MESHATTN_VERSION, verb, optional(given, "model")};
+  request.passes = parse_passes(optional(given, "pass", "forward"));
+  request.problem = read_problem(given, request.passes.front());
+  if (given.count("order")) request.order = parse_order(given["order"].as<std::string>());
+  request.wire = parse_dtype(optional(given, "wire-dtype", "fp32"));
+  if (request.wire == Dtype::kFp16) throw InvalidInput("--wire-dtype fp16: partial results travel in fp32 or bf16");
+  request.placement = parse_placement(optional(given, "placement", "linear"), "--placement");
   read_cluster_into(given, request);
   request.algorithm = optional(given, "algorithm");
   if (!request.algorithm.empty()) (void)algorithm_of(request.algorithm);  // refused even if nothing is planned
-  request.partition_given = given.count("partition") > 0;
-  question.partition_open =
-      !request.partition_given && usual_partitions(question.problem.mask, request.algorithm).size() > 1;
-  read_choices(given, request);
+  request.choose_partition = given.count("partition") == 0;
+  read_options(given, request);
   if (given.count("memory-limit"))
     request.memory_limit = parse_bytes(given["memory-limit"].as<std::string>(), "--memory-limit");
   else if (request.cluster.gpu.memory_bytes > 0)
@@ -206,49 +155,41 @@ void check_outputs(const std::vector<std::pair<std::string, std::string>>& outpu
   }
 }
 
-Arrangement settle(Request& request) {
-  if (request.algorithm.empty() && !request.choices.tile)
+void require_algorithm(Request& request) {
+  if (request.algorithm.empty() && !request.options.tile)
     throw InvalidInput("--algorithm is missing: ring, or mesh with --tile AxB, … (meshattn compare tries them all)");
-  Question& question = request.question;
-  const auto methods = request.methods(request.algorithm.empty() ? "mesh" : request.algorithm, request.choices);
-  Arrangement arrangement = request.arranged(methods, question.placement);
-  question.problem.partition = arrangement.passes.front().problem.partition;
-  question.partition_open = false;
-  return arrangement;
+  if (request.algorithm.empty()) request.algorithm = "mesh";
 }
 
-std::vector<MeshForm> forms_of(std::span<const PlanRequest> passes) {
-  std::vector<MeshForm> forms;
-  for (const PlanRequest& pass : passes) forms.push_back(pass.method.form);
-  return forms;
-}
-
-std::string text_of(std::span<const MeshForm> forms) {
-  const std::string first = text_of(forms.front()), last = text_of(forms.back());
-  return first == last ? first : fmt::format("{} forward, {} backward", first, last);
+void show_choices(const Plan& plan, Request& request) {
+  request.problem.partition = plan.partition();
+  request.choose_partition = false;
 }
 
 std::string headline(const Request& request) {
-  const Question& q = request.question;
-  const AttentionShape& s = q.problem.shape;
-  const auto pass = q.passes.size() > 1 ? std::string_view("forward and backward") : name_of(q.passes.front());
+  const Problem& p = request.problem;
+  const AttentionShape& s = p.shape;
+  const Origin& origin = request.origin;
+  const auto passes =
+      request.passes.size() > 1 ? std::string_view("forward and backward") : name_of(request.passes.front());
+  const FigureCount figures = count_figures(request.cluster);
   return fmt::format(
       "attention {}{}: {} tokens{}{}, {} heads ({} of keys) of {}, {}, {} mask, {}\n"
       "on {} GPUs of {}{} ({} of {} figures assumed): {}, placement {}\n",
-      pass, q.model.empty() ? "" : " of " + q.model, count_text(static_cast<std::uint64_t>(s.seq_q)),
+      passes, origin.model.empty() ? "" : " of " + origin.model, count_text(static_cast<std::uint64_t>(s.seq_q)),
       s.seq_kv > s.seq_q ? fmt::format(" after {} cached", count_text(static_cast<std::uint64_t>(s.seq_kv - s.seq_q)))
                          : "",
       s.batch > 1 ? fmt::format(" x {} sequences", s.batch) : "", s.heads, s.kv_heads, s.head_dim, name_of(s.dtype),
-      name_of(q.problem.mask), q.partition_open ? "fastest partition" : name_of(q.problem.partition), q.problem.ranks,
-      q.cluster, q.framework.empty() ? "" : " with " + q.framework, q.assumed, q.figures,
-      q.is_planned
-          ? fmt::format("{} order, partial results in {}", q.order ? name_of(*q.order) : "fastest", name_of(q.wire))
-          : "the schedule as given",
-      name_of(q.placement));
+      name_of(p.mask), tries_partitions(request) ? "fastest partition" : name_of(p.partition), p.ranks,
+      request.cluster.name, origin.framework.empty() ? "" : " with " + origin.framework, figures.assumed, figures.all,
+      origin.is_planned ? fmt::format("{} order, partial results in {}",
+                                      request.order ? name_of(*request.order) : "fastest", name_of(request.wire))
+                        : "the schedule as given",
+      name_of(request.placement));
 }
 
 std::string placed_text(const Request& request, const std::string& placed) {
-  return std::holds_alternative<SearchRule>(request.question.placement) ? ", placed " + placed : std::string();
+  return std::holds_alternative<SearchRule>(request.placement) ? ", placed " + placed : std::string();
 }
 
 }  // namespace meshattn

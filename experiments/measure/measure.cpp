@@ -9,7 +9,7 @@
 #include "core/execution/estimate.h"
 #include "core/planner/plan.h"
 #include "core/schedule/passes/verify.h"
-#include "experiments/cli/text/findings.h"
+#include "core/schedule/passes/verify/findings.h"
 #include "gpu/base/deadline.h"
 #include "gpu/kernels/value_conversion.h"
 
@@ -31,7 +31,7 @@ Schedule dense_schedule(Problem p) {
   Cluster one;  // its costs do not matter: there is nothing to choose
   one.gpu.attention_flops_per_s = 1;
   one.node.gpus = 1;
-  return make_plan({p, method_of("ring", p, {}, 1)}, Network(one, 1), CostModel(one.gpu, p)).schedule;
+  return plan_phase(configure("ring", p, {}, 1), Network(one, 1), CostModel(one.gpu, p)).schedule;
 }
 
 /// Dense attention on this process's device.
@@ -68,12 +68,13 @@ cpu::Tensors reference_of(const RunRequest& request, Pass pass, cpu::Tensors t, 
 PassRun run_pass(const RunRequest& request, Pass pass, Schedule schedule, double plan_s, cpu::Tensors& tensors,
                  const Job& job) {
   if (const auto findings = verify(schedule); !findings.empty())
-    throw InvalidSchedule("the schedule is wrong: " + text_of(findings));
+    throw InvalidSchedule("the schedule is wrong: " + findings_text(findings));
   const Network network(request.request.cluster, request.placement);
   const CostModel cost(request.request.cluster.gpu, schedule.problem);
   PassRun done;
   done.schedule = std::move(schedule);
-  done.estimate_s = estimate(done.schedule, network, cost.times(done.schedule)).makespan_s;
+  done.times = cost.times(done.schedule);
+  done.estimate_s = estimate(done.schedule, network, done.times).makespan_s;
   if (request.check) {
     tensors = reference_of(request, pass, std::move(tensors), job);
     job.barrier(gpu::deadline_in(kDenseSeconds));  // the run that follows has a shorter limit
@@ -87,7 +88,8 @@ PassRun run_pass(const RunRequest& request, Pass pass, Schedule schedule, double
     done.dense_deviations =
         compared(dense_on_device(request, pass, request.problem().shape.dtype, request.options.kernels, tensors, job));
   }
-  if (job.rank() == 0) done.summary = summarise(done.schedule, network, cost, done.result.trace, {plan_s, 0, 0});
+  if (job.rank() == 0)
+    done.summary = summarise(done.schedule, network, cost, done.times, done.result.trace, {plan_s, 0, 0});
   if (request.check && pass == Pass::kForward) tensors = gpu::rounded(request.problem().shape, std::move(tensors));
   return done;
 }
@@ -95,7 +97,7 @@ PassRun run_pass(const RunRequest& request, Pass pass, Schedule schedule, double
 /// All passes, in their order.
 std::vector<PassRun> run_passes(RunRequest& request, const Job& job) {
   const AttentionShape& shape = request.problem().shape;
-  const std::vector<Pass> passes = request.request.question.passes;
+  const std::vector<Pass> passes = request.request.passes;
   cpu::Tensors tensors;
   if (request.check) tensors = gpu::rounded(shape, cpu::random_tensors(shape, request.seed));
   if (request.check && passes.front() == Pass::kBackward)
@@ -103,13 +105,9 @@ std::vector<PassRun> run_passes(RunRequest& request, const Job& job) {
   request.options.use_tensors = request.check;
   std::vector<PassRun> all;
   for (std::size_t i = 0; i < passes.size(); ++i) {
-    const double begin_s = gpu::now_s();
-    Schedule schedule = request.schedule
-                            ? std::move(*request.schedule)
-                            : make_plan(request.passes[i], Network(request.request.cluster, request.placement),
-                                        CostModel(request.request.cluster.gpu, request.passes[i].problem))
-                                  .schedule;
-    all.push_back(run_pass(request, passes[i], std::move(schedule), gpu::now_s() - begin_s, tensors, job));
+    Schedule schedule = std::move(request.schedule ? *request.schedule : request.plan->phases[i].schedule);
+    const double plan_s = request.plan ? request.plan->phases[i].planning_s : 0;
+    all.push_back(run_pass(request, passes[i], std::move(schedule), plan_s, tensors, job));
   }
   return all;
 }

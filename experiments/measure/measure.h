@@ -17,8 +17,8 @@ namespace meshattn {
 /// Schedules to run on devices.
 struct RunRequest {
   Request request;
-  std::vector<PlanRequest> passes;   ///< to be planned; empty if a schedule is given
   std::optional<Schedule> schedule;  ///< read from a file
+  std::optional<Plan> plan;          ///< else
   Placement placement;
   gpu::RunOptions options;
   std::string device;  ///< description
@@ -26,12 +26,13 @@ struct RunRequest {
   bool check = true;
   std::string json, trace;  ///< paths of results; empty: none
 
-  [[nodiscard]] const Problem& problem() const { return request.question.problem; }
+  [[nodiscard]] const Problem& problem() const { return request.problem; }
 };
 
 /// One pass that was run on devices.
 struct PassRun {
   Schedule schedule;
+  OpTimes times;  ///< on the cluster that is asked for
   gpu::RunResult result;
   double estimate_s = 0;                         ///< makespan by the planner's estimate
   Summary summary;                               ///< of the measured trace

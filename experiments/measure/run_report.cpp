@@ -9,6 +9,7 @@
 
 #include "core/base/format.h"
 #include "core/base/median.h"
+#include "core/report/json.h"
 #include "experiments/cli/text/summary_text.h"
 #include "experiments/cli/text/table.h"
 
@@ -35,7 +36,7 @@ void print(std::ostream& out, const Measurement& measured) {
   const int processes = measured.processes;
   out << headline(request.request);
   if (!request.schedule)
-    out << request.passes.front().method.algorithm << ' ' << text_of(forms_of(request.passes))
+    out << request.plan->phases.front().configuration.algorithm->name << ' ' << forms_text(*request.plan)
         << placed_text(request.request, request.placement.name) << '\n';
   out << '\n'
       << fmt::format("on {}: {} rank{}, {} process{}, {}\n", request.device, request.problem().ranks,
@@ -67,15 +68,12 @@ void print(std::ostream& out, const Measurement& measured) {
 
 void write_json(std::ostream& out, const Measurement& measured) {
   const RunRequest& request = measured.request;
-  Outcome outcome{request.schedule ? "schedule" : std::string(request.passes.front().method.algorithm),
-                  request.schedule ? "as given" : text_of(forms_of(request.passes)),
-                  request.problem().partition,
-                  request.schedule ? std::vector<MeshForm>{} : forms_of(request.passes),
-                  {},
-                  {}};
-  for (const PassRun& done : measured.passes) outcome.passes.push_back(done.summary);
+  Result result{"schedule", "as given"};
+  if (request.plan) result = result_of(*request.plan);
+  result.partition = request.problem().partition;
+  for (const PassRun& done : measured.passes) result.summaries.push_back(done.summary);
   std::ostringstream text;
-  meshattn::write_json(text, request.request.question, outcome);
+  meshattn::write_json(text, request.request, result);
   auto json = nlohmann::ordered_json::parse(text.str());
   nlohmann::ordered_json run{{"device", request.device},
                              {"processes", measured.processes},

@@ -9,13 +9,13 @@
 
 #include "core/base/format.h"
 #include "core/base/output_file.h"
+#include "core/planner/end_makespans.h"
 #include "core/report/chrome_trace.h"
 #include "core/report/trace_difference.h"
 #include "experiments/cli/text/table.h"
-#include "experiments/corners.h"
-#include "experiments/evaluate.h"
 #include "experiments/measure/measure.h"
 #include "experiments/measure/run_report.h"
+#include "experiments/simulator.h"
 
 namespace meshattn {
 
@@ -35,12 +35,12 @@ Validation validated(const RunRequest& request, PassRun run) {
   Validation v;
   const Schedule& s = run.schedule;
   const Network network(request.request.cluster, request.placement);
-  v.simulated = simulated(s, network, CostModel(request.request.cluster.gpu, s.problem));
+  v.simulated = simulate_schedule(s, network, run.times);
   v.least_s = v.most_s = v.simulated.makespan_s;
-  for (double corner_s :
-       corners_s(s, request.placement, request.request.corners, v.simulated.makespan_s, run.estimate_s)) {
-    v.least_s = std::min(v.least_s, corner_s);
-    v.most_s = std::max(v.most_s, corner_s);
+  for (double end_s :
+       end_makespans_s(s, request.placement, request.request.ends, v.simulated.makespan_s, run.estimate_s)) {
+    v.least_s = std::min(v.least_s, end_s);
+    v.most_s = std::max(v.most_s, end_s);
   }
   v.difference = difference(s, run.result.trace, v.simulated);
   v.run = std::move(run);

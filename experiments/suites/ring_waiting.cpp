@@ -57,10 +57,10 @@ class Study {
                             pass,
                             gpus};
       const CostModel cost(cluster.gpu, problem);
-      const PlanRequest request{problem, method_of("mesh", problem, {.tile = tile}, cluster.node.gpus)};
-      const Schedule schedule = make_plan(request, network, cost).schedule;
-      const Trace trace = estimate(schedule, network, cost.times(schedule));
-      summaries.push_back(summarise(schedule, network, cost, trace, {}));
+      const Configuration mesh = configure("mesh", problem, {.tile = tile}, cluster.node.gpus);
+      const Phase phase = plan_phase(mesh, network, cost);
+      const Trace trace = estimate(phase.schedule, network, phase.times);
+      summaries.push_back(summarise(phase.schedule, network, cost, phase.times, trace, {}));
     }
     return summaries.size() == 1 ? summaries[0] : one_after_other(summaries[0], summaries[1]);
   }

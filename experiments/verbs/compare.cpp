@@ -11,6 +11,7 @@
 #include "core/base/error.h"
 #include "core/base/format.h"
 #include "core/base/output_file.h"
+#include "core/planner/tolerances.h"
 #include "core/report/json.h"
 #include "experiments/cli/child_processes.h"
 #include "experiments/cli/options/option_group.h"
@@ -19,7 +20,7 @@
 #include "experiments/cli/text/table.h"
 #include "experiments/cli/units.h"
 #include "experiments/cli/verb.h"
-#include "experiments/evaluate.h"
+#include "experiments/simulator.h"
 
 namespace meshattn {
 
@@ -27,88 +28,78 @@ namespace {
 
 namespace po = boost::program_options;
 
-/// One line of the comparison.
+/// One line of the comparison: what is asked, and what came out.
 struct Row {
-  std::vector<Method> methods;  ///< of each pass; empty if impossible
-  PlacementRule placement;
-  Outcome outcome;
+  Request request;
+  Result result;
 };
 
-/// "8 x 4x8" and what else is chosen, where a method cannot say.
-std::string text_of(const Choices& choices) {
-  const std::string tile = choices.tile ? tile_text(*choices.tile) : "";
-  if (!choices.ulysses) return tile;
-  return tile.empty() ? fmt::format("ulysses {}", *choices.ulysses) : fmt::format("{} x {}", *choices.ulysses, tile);
+/// "8 x 4x8" and all else that is chosen, where there is no configuration to say it.
+std::string options_text(const Options& options) {
+  const std::string tile = options.tile ? tile_text(*options.tile) : "";
+  if (!options.ulysses) return tile;
+  return tile.empty() ? fmt::format("ulysses {}", *options.ulysses) : fmt::format("{} x {}", *options.ulysses, tile);
 }
 
-Row row_of(const Request& request, const Algorithm& algorithm, const Choices& choices, const PlacementRule& placement) {
-  Row row{{}, placement, {}};
-  row.outcome.algorithm = algorithm.name;
-  row.outcome.choice = text_of(choices);
+Row row_of(Request request, const Algorithm& algorithm, const Options& options) {
+  request.algorithm = algorithm.name;
+  request.options = options;
+  Result result{request.algorithm, options_text(options)};
   try {
-    row.methods = request.methods(algorithm.name, choices);
-    for (const Method& method : row.methods) row.outcome.forms.push_back(method.form);
-    row.outcome.choice = text_of(row.outcome.forms);
+    for (Configuration& c : with_flags([&] { return configure(request); }))
+      result.plan.phases.push_back({.configuration = std::move(c)});
+    result.choice = forms_text(result.plan);
   } catch (const InvalidInput& e) {
-    row.outcome.impossible = e.what();
+    result.impossible = e.what();
   }
-  return row;
+  return {std::move(request), std::move(result)};
 }
 
-bool placed_linearly(const Question& question) { return std::holds_alternative<LinearRule>(question.placement); }
+bool placed_linearly(const Request& request) { return std::holds_alternative<LinearRule>(request.placement); }
 
-/// What is to be compared: the plain ring, which is the yardstick, and whatever the user left in.
+/// A tile that makes no mesh is a mistake, not a row.
+void check_tile(Request request) {
+  const Options& given = request.options;
+  if ((!given.tile && !given.tile_backward) || !request.algorithm.empty() || given.ulysses) return;
+  request.algorithm = "mesh";
+  request.options = {.tile = given.tile.value_or(Tile{1, request.problem.ranks}), .tile_backward = given.tile_backward};
+  (void)configure(request);
+}
+
+/// The plain ring, which all are compared with, and everything that the user's options leave in.
 std::vector<Row> rows_of(const Request& request) {
-  const Question& question = request.question;
-  const Choices& given = request.choices;
-  // A tile that makes no mesh is a mistake, not a row.
-  if ((given.tile || given.tile_backward) && request.algorithm.empty() && !given.ulysses)
-    (void)request.methods(
-        "mesh", {.tile = given.tile.value_or(Tile{1, request.ranks()}), .tile_backward = given.tile_backward});
+  check_tile(request);
   const Algorithm& ring = algorithms().front();
-  std::vector<Row> rows{row_of(request, ring, {}, LinearRule{})};
+  Request plain = request;
+  plain.placement = LinearRule{};
+  std::vector<Row> rows{row_of(std::move(plain), ring, {})};
   for (const Algorithm& algorithm : algorithms()) {
     if (!request.algorithm.empty() && request.algorithm != algorithm.name) continue;
     // Of an algorithm that is asked for by name nothing is left out without a word.
-    const Choices its = request.algorithm.empty() ? taken_by(algorithm, given) : given;
-    for (const Choices& choices : choices_of(algorithm, question.problem, its))
-      if (&algorithm != &ring || choices != Choices{} || (!request.algorithm.empty() && !placed_linearly(question)))
-        rows.push_back(row_of(request, algorithm, choices, question.placement));
+    const Options taken = request.algorithm.empty() ? options_for(algorithm, request.options) : request.options;
+    for (const Options& options : algorithm.variants(request.problem, taken))
+      if (&algorithm != &ring || options != Options{} || (!request.algorithm.empty() && !placed_linearly(request)))
+        rows.push_back(row_of(request, algorithm, options));
   }
   return rows;
 }
 
-/// Plans, proves and simulates a row. @returns the partition, then the summaries of the passes, one a line.
-std::string answer_of(const Request& request, const Row& row) {
-  const auto [placement, passes] = request.arranged(row.methods, row.placement);
-  const Network network(request.cluster, placement);
-  std::string lines = std::string(name_of(passes.front().problem.partition)) + '\n';
-  for (const PlanRequest& pass : passes)
-    lines += to_text(evaluate(pass, network, request.cluster.gpu, request.corners).summary) + '\n';
-  return lines;
+/// Takes the result that a child process sent for a row. Says how the tokens are dealt where rows differ in it.
+void read_answer(const std::string& answer, const Request& request, Row& row) {
+  row.result = read_result(answer, row.request);
+  const Partition partition = row.result.partition;
+  if (tries_partitions(request) || partition != request.problem.partition)
+    row.result.choice += fmt::format(", {}", name_of(partition));
 }
 
-void read_answer(const std::string& lines, Outcome& outcome, const Question& question) {
-  std::istringstream in(lines);
-  std::string line;
-  std::getline(in, line);
-  outcome.partition = parse_partition(line);
-  while (std::getline(in, line)) {
-    outcome.passes.push_back(summary_from(line));
-    outcome.forms[outcome.passes.size() - 1].slices = outcome.passes.back().slices;
-  }
-  outcome.choice = text_of(outcome.forms);
-  if (question.partition_open || outcome.partition != question.problem.partition)
-    outcome.choice += fmt::format(", {}", name_of(outcome.partition));
-}
-
-/// Fills every row, each in a process of its own. @returns whether all that are possible went well.
+/// Plans, proves and simulates every row that is possible, each in a process of its own.
+/// @returns whether none of them failed.
 bool run(const Request& request, std::vector<Row>& rows) {
   std::vector<std::function<std::string()>> jobs;
   std::vector<Row*> row_of_job;
   for (Row& row : rows) {
-    if (row.methods.empty()) continue;
-    jobs.push_back([&] { return answer_of(request, row); });
+    if (!row.result.impossible.empty()) continue;
+    jobs.push_back([&row] { return with_flags([&] { return to_text(evaluate(row.request)); }); });
     row_of_job.push_back(&row);
   }
   const auto results = run_in_child_processes(jobs, std::thread::hardware_concurrency());
@@ -116,53 +107,54 @@ bool run(const Request& request, std::vector<Row>& rows) {
   for (std::size_t i = 0; i < results.size(); ++i) {
     if (results[i].kind == ChildResult::Kind::kFailed) well = false;
     if (results[i].kind == ChildResult::Kind::kDone)
-      read_answer(results[i].text, row_of_job[i]->outcome, request.question);
+      read_answer(results[i].text, request, *row_of_job[i]);
     else
-      row_of_job[i]->outcome.impossible = results[i].text;
+      row_of_job[i]->result.impossible = results[i].text;
   }
   return well;
 }
 
-double total_s(const Outcome& row) { return row.total().makespan_s; }
+double total_s(const Result& row) { return row.total().makespan_s; }
 
-/// The fastest row, or none; of those equal to a thousandth the one that receives least.
-const Outcome* fastest(const std::vector<Outcome>& rows) {
-  double fewest = std::numeric_limits<double>::infinity();
-  for (const Outcome& row : rows)
-    if (!row.passes.empty()) fewest = std::min(fewest, total_s(row));
-  const Outcome* best = nullptr;
-  const auto received = [](const Outcome& row) { return row.total().volume.bytes_received_avg; };
-  for (const Outcome& row : rows)
-    if (!row.passes.empty() && total_s(row) <= 1.001 * fewest && (best == nullptr || received(row) < received(*best)))
+/// The fastest row, or none; of those as fast, the one that receives least.
+const Result* fastest(const std::vector<Result>& rows) {
+  double least_s = std::numeric_limits<double>::infinity();
+  for (const Result& row : rows)
+    if (row.is_possible()) least_s = std::min(least_s, total_s(row));
+  const Result* best = nullptr;
+  const auto received = [](const Result& row) { return row.total().volume.bytes_received_avg; };
+  for (const Result& row : rows)
+    if (row.is_possible() && total_s(row) <= (1 + kAsFast) * least_s &&
+        (best == nullptr || received(row) < received(*best)))
       best = &row;
   return best;
 }
 
-/// Marks the fastest row, and those that are closer to it than how far off its own prediction may be.
-void mark(std::vector<Outcome>& rows, const Outcome& best) {
+/// Marks the fastest row, and those that are no slower than it may be by the uncertainty of its figures.
+void mark(std::vector<Result>& rows, const Result& best) {
   const double most_s = range_s(best.total()).second;
-  for (Outcome& row : rows) {
+  for (Result& row : rows) {
     row.is_fastest = &row == &best;
-    row.within_range = !row.passes.empty() && total_s(row) <= most_s;
+    row.within_range = row.is_possible() && total_s(row) <= most_s;
   }
 }
 
-std::string name_of(const Outcome& row) {
+std::string row_name(const Result& row) {
   return row.choice.empty() ? row.algorithm : fmt::format("{} {}", row.algorithm, row.choice);
 }
 
-std::string speed_up(const Outcome& ring, double seconds) {
-  return ring.passes.empty() || seconds <= 0 ? "-" : fmt::format("{:.2f}", total_s(ring) / seconds);
+std::string speed_up(const Result& ring, double seconds) {
+  return !ring.is_possible() || seconds <= 0 ? "-" : fmt::format("{:.2f}", total_s(ring) / seconds);
 }
 
-std::string table_of(const Request& request, const std::vector<Outcome>& rows) {
+std::string table_of(const Request& request, const std::vector<Result>& rows) {
   std::vector<std::vector<std::string>> cells{{"", "algorithm", "tile", "makespan", "speed-up", "waiting", "chunks",
                                                "received", "between nodes", "at most", "memory", "near"}};
-  const bool show_placed = !placed_linearly(request.question);
+  const bool show_placed = !placed_linearly(request);
   if (show_placed) cells.front().push_back("placed");
-  for (const Outcome& row : rows) {
+  for (const Result& row : rows) {
     cells.push_back({row.is_fastest ? "*" : row.within_range ? "~" : "", row.algorithm, row.choice});
-    if (row.passes.empty()) continue;
+    if (!row.is_possible()) continue;
     const Summary s = row.total();
     for (std::string& cell : std::vector{
              time_text(s.makespan_s), speed_up(rows.front(), s.makespan_s), percent_text(s.waiting),
@@ -173,8 +165,8 @@ std::string table_of(const Request& request, const std::vector<Outcome>& rows) {
     if (show_placed) cells.back().push_back(s.placed);
   }
   std::string text = aligned(cells, 3);
-  for (const Outcome& row : rows)
-    if (row.passes.empty()) text += fmt::format("{}: not possible because {}\n", name_of(row), row.impossible);
+  for (const Result& row : rows)
+    if (!row.is_possible()) text += fmt::format("{}: not possible because {}\n", row_name(row), row.impossible);
   return text +
          "* fastest (of equals, the one that receives least); ~ no further from it than its prediction may be off; "
          "speed-up "
@@ -185,33 +177,34 @@ std::string table_of(const Request& request, const std::vector<Outcome>& rows) {
 
 /// Whether one row's backward pass can follow another's forward pass as it is: tokens dealt alike, to the same GPUs,
 /// and heads shared out among as many. A grid is that of the first pass's tile.
-bool can_follow(const Outcome& forward, const Outcome& backward) {
-  const std::string& placed = forward.passes.front().placed;
-  const bool same_gpus = placed == backward.passes.back().placed &&
-                         (placed == "linear" || forward.forms.front().tile == backward.forms.front().tile);
+bool can_follow(const Result& forward, const Result& backward) {
+  const std::string& placed = forward.plan.placement.name;
+  const MeshForm &first = forward.plan.phases.front().configuration.form,
+                 &other = backward.plan.phases.front().configuration.form;
+  const bool same_gpus = placed == backward.plan.placement.name && (placed == "linear" || first.tile == other.tile);
   return same_gpus && forward.partition == backward.partition &&
-         forward.forms.front().ulysses == backward.forms.back().ulysses;
+         first.ulysses == backward.plan.phases.back().configuration.form.ulysses;
 }
 
-/// What two passes of different rows take together, if that is less than any row takes.
-std::string pair_text(const std::vector<Outcome>& rows, const Outcome& best) {
-  if (best.passes.size() < 2) return "";
-  const Outcome *first = &best, *second = &best;
-  const auto together_s = [](const Outcome& a, const Outcome& b) {
-    return a.passes.front().makespan_s + b.passes.back().makespan_s;
+/// The time of two passes of different rows together, if no row takes as little.
+std::string pair_text(const std::vector<Result>& rows, const Result& best) {
+  if (best.summaries.size() < 2) return "";
+  const Result *first = &best, *second = &best;
+  const auto together_s = [](const Result& a, const Result& b) {
+    return a.summaries.front().makespan_s + b.summaries.back().makespan_s;
   };
-  for (const Outcome& a : rows)
-    for (const Outcome& b : rows)
-      if (!a.passes.empty() && !b.passes.empty() && can_follow(a, b) && together_s(a, b) < together_s(*first, *second))
+  for (const Result& a : rows)
+    for (const Result& b : rows)
+      if (a.is_possible() && b.is_possible() && can_follow(a, b) && together_s(a, b) < together_s(*first, *second))
         first = &a, second = &b;
   if (first == second) return "";
   return fmt::format("{} forward ({}) and {} backward ({}) take {} together, and tokens need not move between them.\n",
-                     name_of(*first), time_text(first->passes.front().makespan_s), name_of(*second),
-                     time_text(second->passes.back().makespan_s), time_text(together_s(*first, *second)));
+                     row_name(*first), time_text(first->summaries.front().makespan_s), row_name(*second),
+                     time_text(second->summaries.back().makespan_s), time_text(together_s(*first, *second)));
 }
 
 /// The answer in words.
-std::string closing(const Request& request, const std::vector<Outcome>& rows, const Outcome& best) {
+std::string closing(const Request& request, const std::vector<Result>& rows, const Result& best) {
   const Summary s = best.total();
   const auto [least_s, most_s] = range_s(s);
   std::string text = fmt::format(
@@ -219,8 +212,8 @@ std::string closing(const Request& request, const std::vector<Outcome>& rows, co
       "chunks), {} of it from other nodes (at most {}), and "
       "holds at most "
       "{}.\nCompute lanes wait {} of the time: {}. It is near {}; no schedule can take less than {}.\n",
-      name_of(best), time_text(s.makespan_s), time_text(least_s), time_text(most_s),
-      &best == &rows.front() || rows.front().passes.empty()
+      row_name(best), time_text(s.makespan_s), time_text(least_s), time_text(most_s),
+      &best == &rows.front() || !rows.front().is_possible()
           ? ""
           : fmt::format(", {} times as fast as ring", speed_up(rows.front(), s.makespan_s)),
       placed_text(request, s.placed), bytes_text(s.volume.bytes_received_avg), s.volume.chunks_received_avg,
@@ -236,21 +229,21 @@ int compare(const po::variables_map& given) {
   const std::string json = optional(given, "json");
   if (!json.empty()) check_writable(json);
   std::vector<Row> asked = rows_of(request);
-  (void)Network(request.cluster, request.ranks());  // refuses GPUs that fit no row
+  (void)Network(request.cluster, request.problem.ranks);  // refuses GPUs that fit no row
   const bool well = run(request, asked);
-  std::vector<Outcome> rows;
-  for (Row& row : asked) rows.push_back(std::move(row.outcome));
-  const Outcome* best = fastest(rows);
+  std::vector<Result> rows;
+  for (Row& row : asked) rows.push_back(std::move(row.result));
+  const Result* best = fastest(rows);
   if (best != nullptr) mark(rows, *best);
-  if (!json.empty()) write_file(json, [&](std::ostream& out) { write_json(out, request.question, rows); });
+  if (!json.empty()) write_file(json, [&](std::ostream& out) { write_json(out, request, rows); });
   if (json != "-") {
     std::cout << headline(request) << '\n' << table_of(request, rows);
     if (best != nullptr) std::cout << closing(request, rows, *best);
   }
   if (!well) throw SimulationError("not every row could be simulated: see 'not possible' above");
   if (best == nullptr)
-    throw InvalidInput(fmt::format("none of {} ways is possible; {}, the first: {}", rows.size(), name_of(rows.front()),
-                                   rows.front().impossible));
+    throw InvalidInput(fmt::format("none of {} ways is possible; {}, the first: {}", rows.size(),
+                                   row_name(rows.front()), rows.front().impossible));
   return 0;
 }
 

@@ -5,12 +5,13 @@
 #include "core/base/error.h"
 #include "core/base/format.h"
 #include "core/base/output_file.h"
+#include "core/planner/placement_search.h"
 #include "core/report/json.h"
 #include "core/report/plan_facts.h"
+#include "core/schedule/passes/verify/findings.h"
 #include "core/schedule/text.h"
 #include "experiments/cli/options/option_group.h"
 #include "experiments/cli/request.h"
-#include "experiments/cli/text/findings.h"
 #include "experiments/cli/text/table.h"
 #include "experiments/cli/units.h"
 #include "experiments/cli/verb.h"
@@ -39,7 +40,7 @@ std::string over(double seconds, double bound) {
   return bound > 0 ? fmt::format("{} over the lower bound", percent_text(seconds / bound - 1)) : std::string();
 }
 
-std::string text_of(const OneLaneTimes& t) {
+std::string one_lane_text(const OneLaneTimes& t) {
   return aligned({{"one lane", "what the orders take if every hop and block has one price:"}}, 1) +
          aligned({{"  naive", time_text(t.naive), over(t.naive, t.lower_bound)},
                   {"  greedy", time_text(t.greedy), over(t.greedy, t.lower_bound)},
@@ -48,7 +49,7 @@ std::string text_of(const OneLaneTimes& t) {
                  1);
 }
 
-std::string text_of(const PlanFacts& f) {
+std::string facts_text(const PlanFacts& f) {
   std::string text = aligned(
       {{"steps", fmt::format("at most {} exchange{} and {} kernel{} of attention on a GPU", f.exchanges_max,
                              f.exchanges_max == 1 ? "" : "s", f.attends_max, f.attends_max == 1 ? "" : "s")},
@@ -62,10 +63,10 @@ std::string text_of(const PlanFacts& f) {
                                        bytes_of(f.volume.inter_node_bytes_max), f.volume.inter_node_chunks_max)},
        {"memory", fmt::format("{} on the fullest GPU; {}", bytes_of(f.peak_bytes), memory_text(f))}},
       1);
-  if (f.one_lane) text += text_of(*f.one_lane);
+  if (f.one_lane) text += one_lane_text(*f.one_lane);
   if (!f.findings.empty()) {
     text += fmt::format("not proved: {} findings\n", f.findings.size());
-    for (const Finding& finding : f.findings) text += "  " + text_of(finding) + '\n';
+    for (const Finding& finding : f.findings) text += "  " + finding_text(finding) + '\n';
     return text;
   }
   return text +
@@ -75,31 +76,28 @@ std::string text_of(const PlanFacts& f) {
 
 int plan(const po::variables_map& given) {
   Request request = read_request("plan", given);
-  const auto [placement, requests] = settle(request);
-  const Network network(request.cluster, placement);
+  require_algorithm(request);
   const std::string text = optional(given, "text"), json = optional(given, "json");
-  if (!text.empty() && request.question.passes.size() > 1)
+  if (!text.empty() && request.passes.size() > 1)
     throw InvalidInput("--text writes one schedule: give --pass forward or --pass backward");
   check_outputs({{"--text", text}, {"--json", json}});
-  std::vector<PlanFacts> passes;
+  const Plan plan = make_plan(request);
+  show_choices(plan, request);
+  const Network network(request.cluster, plan.placement);
+  std::vector<PlanFacts> facts;
   bool proved = true;
-  for (const PlanRequest& wanted : requests) {
-    const CostModel cost(request.cluster.gpu, wanted.problem);
-    const Plan made = make_plan(wanted, network, cost);
-    passes.push_back(facts_of(made, wanted, network, cost));
-    proved = proved && passes.back().findings.empty();
-    // A schedule that is not proved is written too: it shows what the findings speak of.
-    if (!text.empty()) write_file(text, [&](std::ostream& out) { write_text(made.schedule, out); });
+  for (const Phase& phase : plan.phases) {
+    facts.push_back(facts_of(phase, network, CostModel(request.cluster.gpu, phase.configuration.problem)));
+    proved = proved && facts.back().findings.empty();
+    // A schedule that is not proved is written too: the findings speak of it.
+    if (!text.empty()) write_file(text, [&](std::ostream& out) { write_text(phase.schedule, out); });
   }
-  if (!json.empty())
-    write_file(json, [&](std::ostream& out) {
-      write_json(out, request.question, requests.front().method.algorithm, forms_of(requests), passes);
-    });
+  if (!json.empty()) write_file(json, [&](std::ostream& out) { write_json(out, request, plan, facts); });
   if (text != "-" && json != "-") {
-    std::cout << headline(request) << requests.front().method.algorithm << ' ' << text_of(forms_of(requests))
-              << placed_text(request, network.placement().name) << '\n';
-    for (std::size_t i = 0; i < passes.size(); ++i)
-      std::cout << '\n' << name_of(request.question.passes[i]) << '\n' << text_of(passes[i]);
+    std::cout << headline(request) << plan.phases.front().configuration.algorithm->name << ' ' << forms_text(plan)
+              << placed_text(request, plan.placement.name) << '\n';
+    for (std::size_t i = 0; i < facts.size(); ++i)
+      std::cout << '\n' << name_of(request.passes[i]) << '\n' << facts_text(facts[i]);
   }
   if (!proved) throw InvalidSchedule("the schedule is not proved");
   return 0;

@@ -12,7 +12,7 @@
 #include "experiments/cli/text/summary_text.h"
 #include "experiments/cli/units.h"
 #include "experiments/cli/verb.h"
-#include "experiments/evaluate.h"
+#include "experiments/simulator.h"
 
 namespace meshattn {
 
@@ -29,47 +29,40 @@ struct Files {
 
 Files read_files(const po::variables_map& given, const Request& request) {
   Files files{optional(given, "json"), optional(given, "trace"), {}};
+  const int ranks = request.problem.ranks;
   if (files.trace.empty() && given.count("trace-ranks")) throw InvalidInput("--trace-ranks needs --trace FILE");
-  if (!files.trace.empty() && request.question.passes.size() > 1)
+  if (!files.trace.empty() && request.passes.size() > 1)
     throw InvalidInput("--trace shows one pass: give --pass forward or --pass backward");
-  files.trace_ranks = all_ranks(request.ranks());
+  files.trace_ranks = all_ranks(ranks);
   if (given.count("trace-ranks"))
-    files.trace_ranks = parse_ranks(given["trace-ranks"].as<std::string>(), "--trace-ranks", request.ranks());
+    files.trace_ranks = parse_ranks(given["trace-ranks"].as<std::string>(), "--trace-ranks", ranks);
   check_outputs({{"--json", files.json}, {"--trace", files.trace}});
   return files;
 }
 
-void print(const Request& request, const Outcome& outcome) {
-  std::cout << headline(request) << outcome.algorithm << ' ' << outcome.choice
-            << placed_text(request, outcome.passes.front().placed) << '\n';
-  for (std::size_t i = 0; outcome.passes.size() > 1 && i < outcome.passes.size(); ++i)
-    std::cout << '\n' << name_of(request.question.passes[i]) << '\n' << text_of(outcome.passes[i]);
-  std::cout << (outcome.passes.size() > 1 ? "\nboth\n" : "\n") << text_of(outcome.total());
+void print(const Request& request, const Result& result) {
+  std::cout << headline(request) << result.algorithm << ' ' << result.choice
+            << placed_text(request, result.plan.placement.name) << '\n';
+  const std::vector<Summary>& summaries = result.summaries;
+  for (std::size_t i = 0; summaries.size() > 1 && i < summaries.size(); ++i)
+    std::cout << '\n' << name_of(request.passes[i]) << '\n' << text_of(summaries[i]);
+  std::cout << (summaries.size() > 1 ? "\nboth\n" : "\n") << text_of(result.total());
 }
 
 int simulate(const po::variables_map& given) {
   require_simulator();
   Request request = read_request("simulate", given);
-  const auto [placement, passes] = settle(request);
-  const Network network(request.cluster, placement);
+  require_algorithm(request);
   const Files files = read_files(given, request);
-  Outcome outcome{std::string(passes.front().method.algorithm),
-                  text_of(forms_of(passes)),
-                  request.question.problem.partition,
-                  forms_of(passes),
-                  {},
-                  {}};
-  for (const PlanRequest& pass : passes) {
-    const Evaluation done = evaluate(pass, network, request.cluster.gpu, request.corners);
-    outcome.passes.push_back(done.summary);
-    if (!files.trace.empty())
-      write_file(files.trace, [&](std::ostream& out) {
-        write_chrome_trace(out, done.schedule, network, done.trace, files.trace_ranks);
-      });
-  }
-  if (!files.json.empty())
-    write_file(files.json, [&](std::ostream& out) { write_json(out, request.question, outcome); });
-  if (files.json != "-" && files.trace != "-") print(request, outcome);
+  const Result result = evaluate(request);
+  show_choices(result.plan, request);
+  if (!files.trace.empty())
+    write_file(files.trace, [&](std::ostream& out) {
+      write_chrome_trace(out, result.plan.phases.front().schedule, Network(request.cluster, result.plan.placement),
+                         result.traces.front(), files.trace_ranks);
+    });
+  if (!files.json.empty()) write_file(files.json, [&](std::ostream& out) { write_json(out, request, result); });
+  if (files.json != "-" && files.trace != "-") print(request, result);
   return 0;
 }
 

@@ -12,10 +12,10 @@
 #include "experiments/cli/options/run_options.h"
 #include "experiments/cli/request.h"
 #include "experiments/cli/verb.h"
-#include "experiments/evaluate.h"
 #include "experiments/measure/measurement_table.h"
 #include "experiments/measure/prediction_errors.h"
 #include "experiments/measure/run_validation.h"
+#include "experiments/simulator.h"
 
 namespace meshattn {
 
@@ -30,12 +30,8 @@ Prediction prediction_of(const std::vector<std::string>& arguments) {
   for (const char* output : {"json", "trace", "trace-ranks", "log-level", "help"})
     if (options.count(output)) throw InvalidInput(fmt::format("--{} has no place in a table", output));
   Request request = read_request("validate", options);
-  const auto [placement, passes] = settle(request);
-  const Network network(request.cluster, placement);
-  Outcome outcome;
-  for (const PlanRequest& pass : passes)
-    outcome.passes.push_back(evaluate(pass, network, request.cluster.gpu, request.corners).summary);
-  const Summary total = outcome.total();
+  require_algorithm(request);
+  const Summary total = evaluate(request).total();
   const auto [least_s, most_s] = range_s(total);
   return {total.makespan_s, least_s, most_s};
 }
@@ -49,7 +45,7 @@ std::vector<Prediction> predict(const std::vector<MeasurementRow>& rows) {
     for (const std::vector<std::string>& options : rows[row].runs) {
       row_of.push_back(row);
       jobs.push_back([&options] {
-        const Prediction p = prediction_of(options);
+        const Prediction p = with_flags([&] { return prediction_of(options); });
         return fmt::format("{:.17g} {:.17g} {:.17g}", p.seconds, p.least_s, p.most_s);
       });
     }

@@ -48,12 +48,12 @@ void expect_near(const Schedule& s, const cpu::Tensors& outputs, const cpu::Tens
 }
 
 /// Runs cuDNN's kernels in both passes. Two runs of the repeatable kernels give the same bits.
-void expect_right(Problem p, const Choices& choices, std::string_view algorithm, std::span<const Kernels> all_kernels) {
+void expect_right(Problem p, const Options& options, std::string_view algorithm, std::span<const Kernels> all_kernels) {
   cpu::Tensors given = yardstick(p, gpu::rounded(p.shape, cpu::random_tensors(p.shape, 1)));
   for (Pass pass : {Pass::kForward, Pass::kBackward}) {
     p.pass = pass;
     if (pass == Pass::kBackward) given = yardstick(p, gpu::rounded(p.shape, std::move(given)));
-    const Schedule s = schedule_of(p, algorithm, choices);
+    const Schedule s = schedule_of(p, algorithm, options);
     const std::string what =
         fmt::format(" {} {} on {}, {} {}, {} of {} tokens, {} items, {} key/value heads of {}", name_of(pass),
                     algorithm, p.ranks, name_of(p.mask), name_of(p.partition), p.shape.seq_q, p.shape.seq_kv,

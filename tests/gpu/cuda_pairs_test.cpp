@@ -63,15 +63,15 @@ void expect_same_by_nccl(const Schedule& s) {
 }
 
 /// Schedules with one communication lane and with two (one per slice of the heads), forward and backward.
-std::vector<Schedule> one_and_two_lanes(int ranks, std::string_view algorithm, Choices choices) {
+std::vector<Schedule> one_and_two_lanes(int ranks, std::string_view algorithm, Options options) {
   std::vector<Schedule> all;
   for (int slices : {1, 2})
     for (Pass pass : {Pass::kForward, Pass::kBackward}) {
-      choices.slices = slices;
+      options.slices = slices;
       const std::int64_t tokens = 512L * ranks;
       all.push_back(
           schedule_of({{tokens, tokens, 1, 8, 2, 64, Dtype::kBf16}, Mask::kCausal, Partition::kZigzag, pass, ranks},
-                      algorithm, choices));
+                      algorithm, options));
     }
   return all;
 }

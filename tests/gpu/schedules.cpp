@@ -19,11 +19,10 @@ Cluster cluster_of(int ranks) {
 
 }  // namespace
 
-Schedule schedule_of(const Problem& problem, std::string_view algorithm, const Choices& choices) {
+Schedule schedule_of(const Problem& problem, std::string_view algorithm, const Options& options) {
   const Cluster cluster = cluster_of(problem.ranks);
-  const Method method = method_of(algorithm, problem, choices, problem.ranks);
-  const Problem cut = cut_for(method, problem);
-  return make_plan({cut, method}, Network(cluster, problem.ranks), CostModel(cluster.gpu, cut)).schedule;
+  const Configuration c = configure(algorithm, problem, options, problem.ranks);
+  return plan_phase(c, Network(cluster, problem.ranks), CostModel(cluster.gpu, c.problem)).schedule;
 }
 
 std::vector<std::pair<std::string, Schedule>> schedules_of(int ranks, Dtype dtype, int head_dim) {
@@ -38,15 +37,15 @@ std::vector<std::pair<std::string, Schedule>> schedules_of(int ranks, Dtype dtyp
                         zigzag ? Partition::kZigzag : Partition::kContiguous,
                         pass,
                         ranks};
-        for (Choices choices : choices_of(algorithm, p))
+        for (Options options : algorithm.variants(p, {}))
           for (int slices : {1, 2}) {
-            choices.slices = slices;
-            if (algorithm.takes_inner) choices.inner = 2;
+            options.slices = slices;
+            if (algorithm.takes(Option::kInner)) options.inner = 2;
             try {
-              Schedule s = schedule_of(p, algorithm.name, choices);
+              Schedule s = schedule_of(p, algorithm.name, options);
               schedules.emplace_back(fmt::format("{} {} on {} with {} slices, {}, {}", algorithm.name,
-                                                 text_of(method_of(algorithm.name, p, choices, ranks).form), ranks,
-                                                 slices, name_of(pass), name_of(mask)),
+                                                 form_text(configure(algorithm, p, options, ranks).form), ranks, slices,
+                                                 name_of(pass), name_of(mask)),
                                      std::move(s));
             } catch (const InvalidInput&) {  // does not fit: see Issue.EveryAlgorithmIsThere
             }

@@ -14,6 +14,6 @@ namespace meshattn::testing {
 [[nodiscard]] std::vector<std::pair<std::string, Schedule>> schedules_of(int ranks, Dtype dtype, int head_dim = 2);
 
 /// The schedule of one algorithm, planned for GPUs on one switch.
-[[nodiscard]] Schedule schedule_of(const Problem& problem, std::string_view algorithm, const Choices& choices = {});
+[[nodiscard]] Schedule schedule_of(const Problem& problem, std::string_view algorithm, const Options& options = {});
 
 }  // namespace meshattn::testing

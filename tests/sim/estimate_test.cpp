@@ -18,11 +18,10 @@ using testing::cluster_of;
 using testing::request_of;
 
 /// Estimated over simulated makespan.
-double ratio(const PlanRequest& request, const Network& network, const GpuProfile& gpu) {
+double ratio(const Configuration& request, const Network& network, const GpuProfile& gpu) {
   const CostModel cost(gpu, request.problem);
-  const Plan plan = make_plan(request, network, cost);
-  return estimate(plan.schedule, network, cost.times(plan.schedule)).makespan_s /
-         testing::simulated_s(plan.schedule, network, cost);
+  const Phase plan = plan_phase(request, network, cost);
+  return estimate(plan.schedule, network, plan.times).makespan_s / testing::simulated_s(plan.schedule, network, cost);
 }
 
 /// Full mask: ranks are alike but for the links of their nodes, and the slowest hop sets the pace of its ring.
@@ -40,12 +39,11 @@ struct Worst {
   double off = 0;
   std::string whose;
 
-  void add(const PlanRequest& request, const Network& network, const GpuProfile& gpu) {
+  void add(const Configuration& request, const Network& network, const GpuProfile& gpu) {
     const double found = ratio(request, network, gpu) - 1;
     if (std::abs(found) <= std::abs(off)) return;
     off = found;
-    whose =
-        fmt::format("{} {} {}", name_of(request.problem.pass), text_of(request.method.form), network.placement().name);
+    whose = fmt::format("{} {} {}", name_of(request.problem.pass), form_text(request.form), network.placement().name);
   }
   void tell() const {
     ::testing::Test::RecordProperty("worst", std::to_string(off));
@@ -61,7 +59,7 @@ TEST(EstimateAndSimulation, AgreeOnPlacementsOfAMaskThatMakesRanksDiffer) {
   for (Pass pass : {Pass::kForward, Pass::kBackward})
     for (Tile tile : tiles_of(64)) {
       std::vector<Placement> placements{linear_placement(64)};
-      for (Grid grid : grids_of(tile, 1, 8)) placements.push_back(placed(grid, tile, 1, 8));
+      for (Grid grid : grids_of(tile, 1, 8)) placements.push_back(grid_placement(grid, tile, 1, 8));
       for (const Placement& placement : placements)
         worst.add(request_of(64, tile, pass, Mask::kCausal), Network(cluster, placement), cluster.gpu);
     }
@@ -77,10 +75,10 @@ TEST(EstimateAndSimulation, AgreeOnSlicesThatShareNics) {
   for (Pass pass : {Pass::kForward, Pass::kBackward})
     for (Tile tile : tiles_of(32))
       for (int slices : {2, 4, 8}) {
-        PlanRequest request = request_of(32, tile, pass, Mask::kCausal);
-        request.method.form.slices = slices;
+        Configuration request = request_of(32, tile, pass, Mask::kCausal);
+        request.form.slices = slices;
         std::vector<Placement> placements{linear_placement(32)};
-        for (Grid grid : grids_of(tile, 1, 8)) placements.push_back(placed(grid, tile, 1, 8));
+        for (Grid grid : grids_of(tile, 1, 8)) placements.push_back(grid_placement(grid, tile, 1, 8));
         for (const Placement& placement : placements) worst.add(request, Network(cluster, placement), cluster.gpu);
       }
   EXPECT_LT(std::abs(worst.off), 0.025) << worst.whose;

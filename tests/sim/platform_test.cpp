@@ -179,7 +179,7 @@ TEST(Platform, RanksSendFromTheirGpus) {
   c.node.gpus_per_nic = 2;
   for (const auto& [placement, step_s] :
        {std::pair{linear_placement(4), 205e-6}, {Placement{"crossed", {0, 2, 1, 3}}, 405e-6}}) {
-    const auto result = sim::simulate_isolated(s, Network(c, placement), CostModel(c.gpu, s.problem));
+    const auto result = sim::simulate_isolated(s, Network(c, placement), CostModel(c.gpu, s.problem).times(s));
     ASSERT_TRUE(std::holds_alternative<Trace>(result));
     EXPECT_NEAR(std::get<Trace>(result).makespan_s, kSteps * step_s, kNanosecond) << placement.name;
   }

@@ -34,7 +34,7 @@ inline Cluster cluster() {
 
 inline std::variant<Trace, sim::Failure> try_simulate(const Schedule& schedule, const Cluster& c) {
   const int ranks = schedule.problem.ranks;
-  return sim::simulate_isolated(schedule, Network(c, ranks), CostModel(c.gpu, schedule.problem));
+  return sim::simulate_isolated(schedule, Network(c, ranks), CostModel(c.gpu, schedule.problem).times(schedule));
 }
 
 inline Trace simulate(const Schedule& schedule, const Cluster& c) {

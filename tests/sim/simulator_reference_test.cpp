@@ -138,7 +138,7 @@ double bound(const Schedule& s, const Network& network, const CostModel& cost) {
 void expect_agreement(const Schedule& s, const Cluster& cluster) {
   const Network network(cluster, s.problem.ranks);
   const CostModel cost(cluster.gpu, s.problem);
-  const auto result = sim::simulate_isolated(s, network, cost);
+  const auto result = sim::simulate_isolated(s, network, cost.times(s));
   if (const auto* failure = std::get_if<sim::Failure>(&result)) FAIL() << failure->reason;
   const Trace& found = std::get<Trace>(result);
   const Trace expected = simulate_reference(s, network, cost);

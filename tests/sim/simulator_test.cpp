@@ -149,7 +149,7 @@ TEST(Simulator, RanksNeedGpus) {
   MessageSchedule m(4);
   m.send(0, 1, 1);
   const Schedule s = m.finish();
-  const auto result = sim::simulate_isolated(s, Network(cluster(), 2), CostModel(cluster().gpu, s.problem));
+  const auto result = sim::simulate_isolated(s, Network(cluster(), 2), CostModel(cluster().gpu, s.problem).times(s));
   ASSERT_TRUE(std::holds_alternative<sim::Failure>(result));
   EXPECT_THAT(std::get<sim::Failure>(result).reason, HasSubstr("4 ranks on 2 GPUs"));
 }

@@ -1,10 +1,8 @@
 #pragma once
 
 #include <string>
-#include <variant>
 #include <vector>
 
-#include "core/base/error.h"
 #include "core/cluster/cluster_file.h"
 #include "core/planner/plan.h"
 #include "sim/simulator.h"
@@ -17,22 +15,20 @@ inline Cluster cluster_of(const std::string& name, const std::vector<std::string
 }
 
 /// Chunks of 4,096 tokens, 32 heads of 128, MHA; zigzag under the causal mask.
-inline PlanRequest request_of(int ranks, Tile tile, Pass pass, const Mask& mask) {
-  PlanRequest r;
+inline Configuration request_of(int ranks, Tile tile, Pass pass, const Mask& mask) {
+  Configuration r;
   r.problem = {{ranks * 4096L, ranks * 4096L, 1, 32, 32, 128, Dtype::kBf16},
                mask,
                mask == Mask::kCausal ? Partition::kZigzag : Partition::kContiguous,
                pass,
                ranks};
-  r.method.form.tile = tile;
+  r.form.tile = tile;
   return r;
 }
 
 /// Simulated makespan, seconds. @throws SimulationError if the simulation fails.
 inline double simulated_s(const Schedule& schedule, const Network& network, const CostModel& cost) {
-  const auto result = sim::simulate_isolated(schedule, network, cost);
-  if (const auto* failure = std::get_if<sim::Failure>(&result)) throw SimulationError(failure->reason);
-  return std::get<Trace>(result).makespan_s;
+  return sim::simulate_in_child(schedule, network, cost.times(schedule)).makespan_s;
 }
 
 }  // namespace meshattn::testing

@@ -8,6 +8,7 @@
 
 #include "core/base/error.h"
 #include "core/base/input_file.h"
+#include "core/planner/placement_search.h"
 #include "core/schedule/text.h"
 #include "experiments/cli/options/device_options.h"
 #include "experiments/cli/options/option_group.h"
@@ -27,14 +28,18 @@ Request request_of(const Schedule& schedule, const po::variables_map& given) {
     if (given.count(option->long_name()) && cluster.find_nothrow(option->long_name(), false) == nullptr)
       throw InvalidInput(fmt::format("--{} is for planning a schedule; --schedule gives one", option->long_name()));
   Request request;
-  request.question.version = MESHATTN_VERSION;
-  request.question.command = "run";
-  request.question.problem = schedule.problem;
-  request.question.passes = {schedule.problem.pass};
-  request.question.is_planned = false;
+  request.origin = {.version = MESHATTN_VERSION, .command = "run", .is_planned = false};
+  request.problem = schedule.problem;
+  request.passes = {schedule.problem.pass};
   read_cluster_into(given, request);
-  request.algorithm = "schedule";
   return request;
+}
+
+void plan(RunRequest& run) {
+  run.plan = with_flags([&] { return make_plan(run.request); });
+  run.placement = run.plan->placement;
+  run.options.gpu_of = run.placement.gpu;
+  show_choices(*run.plan, run.request);
 }
 
 Schedule read_schedule(const std::string& path) {
@@ -74,14 +79,12 @@ RunRequest read_run_request(const po::variables_map& given, const gpu::Job& job)
     run.placement = linear_placement(run.problem().ranks);
   } else {
     run.request = read_request("run", given);
-    auto [placement, passes] = settle(run.request);
-    run.placement = std::move(placement);
-    run.passes = std::move(passes);
-    run.options.gpu_of = run.placement.gpu;
+    require_algorithm(run.request);
   }
-  if (!run.trace.empty() && run.request.question.passes.size() > 1)
+  if (!run.trace.empty() && run.request.passes.size() > 1)
     throw InvalidInput("--trace shows one pass: give --pass forward or --pass backward");
   if (job.rank() == 0) check_outputs({{"--json", run.json}, {"--trace", run.trace}});
+  if (!run.schedule) plan(run);
   choose_transport(given, job, run.options);
   return run;
 }

@@ -210,11 +210,11 @@ TEST(Estimate, EqualsThatOfOneRankIfAllAreAlike) {
   const Network network(c, 12);
   for (Pass pass : {Pass::kForward, Pass::kBackward})
     for (Tile tile : tiles_of(12)) {
-      PlanRequest r;
+      Configuration r;
       r.problem = {{12 * 256L, 12 * 256L, 1, 8, 2, 64, Dtype::kBf16}, Mask::kFull, Partition::kContiguous, pass, 12};
-      r.method.form.tile = tile;
+      r.form.tile = tile;
       const CostModel cost(c.gpu, r.problem);
-      const Schedule s = make_plan(r, network, cost).schedule;
+      const Schedule s = plan_phase(r, network, cost).schedule;
       const Trace found = estimate(s, network, cost.times(s), Receive::kAsListed),
                   expected = in_step(s, tile_costs(r, network, cost), cost);
       for (OpId op = 0; op < s.ops.size(); ++op) {

@@ -129,8 +129,8 @@ TEST(Framework, AStripeIsMergedButForOneToken) {
 TEST(Framework, RowsOfOneSumAreMergedTogether) {
   const Problem p = problem(8192, 8);
   const Cluster cluster = read_cluster("ideal-8x50", kTopologies);
-  const Method method = method_of("usp", p, {.ulysses = 2}, 8);
-  const Schedule s = make_plan({p, method}, Network(cluster, 8), CostModel(cluster.gpu, p)).schedule;
+  const Schedule s =
+      plan_phase(configure("usp", p, {.ulysses = 2}, 8), Network(cluster, 8), CostModel(cluster.gpu, p)).schedule;
   GpuProfile gpu = measured();
   const std::vector<double> seconds = CostModel(gpu, p).times(s).seconds;
   gpu.framework.part_bytes = 1e6;
@@ -145,7 +145,7 @@ TEST(Framework, WhatIsExchangedByHeadsIsCopied) {
   constexpr double kHead = 1024.0 * 256, kOutputs = 2 * 32.0 * 3 / 4 * 1024 * (256 + 4);
   struct Case {
     const char* algorithm;
-    Choices choices;
+    Options options;
     int kv_heads;
     double bytes;
   };
@@ -157,8 +157,7 @@ TEST(Framework, WhatIsExchangedByHeadsIsCopied) {
     p.shape.kv_heads = c.kv_heads;
     const Cluster cluster = read_cluster("ideal-8x50", kTopologies);
     const Schedule s =
-        make_plan({p, method_of(c.algorithm, p, c.choices, 4)}, Network(cluster, 4), CostModel(cluster.gpu, p))
-            .schedule;
+        plan_phase(configure(c.algorithm, p, c.options, 4), Network(cluster, 4), CostModel(cluster.gpu, p)).schedule;
     GpuProfile gpu = measured();
     const std::vector<double> seconds = CostModel(gpu, p).times(s).seconds;
     for (auto [layout, rate] : {std::pair{0.5e12, 0.5e12}, {5e12, 1e12}}) {  // not faster than merging

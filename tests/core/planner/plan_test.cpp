@@ -30,23 +30,23 @@ Cluster small_cluster() {
   return c;
 }
 
-PlanRequest request_of(int ranks, Tile tile, Pass pass = Pass::kForward) {
-  PlanRequest r;
+Configuration request_of(int ranks, Tile tile, Pass pass = Pass::kForward) {
+  Configuration r;
   r.problem = {
       {ranks * 256L, ranks * 256L, 1, 8, 8, 64, Dtype::kBf16}, Mask::kFull, Partition::kContiguous, pass, ranks};
-  r.method.form.tile = tile;
+  r.form.tile = tile;
   return r;
 }
 
-Plan plan_on_small_cluster(const PlanRequest& r) {
-  return make_plan(r, Network(small_cluster(), r.problem.ranks), CostModel(small_cluster().gpu, r.problem));
+Phase plan_on_small_cluster(const Configuration& r) {
+  return plan_phase(r, Network(small_cluster(), r.problem.ranks), CostModel(small_cluster().gpu, r.problem));
 }
 
 /// Chunk of Q: 256·8·64·2 B = 256 KiB; KV twice that; a partial O in fp32 512 KiB and 4·256·8 B = 8 KiB of log-sum-exp.
 /// Tile 2x4 on nodes of 4: rows are neighbours within a node: 1 µs + 256 KiB / 400 GB/s. Columns are 2 apart and cross
 /// nodes at their ends, each GPU over its own NIC: 1 µs + 512 KiB / 50 GB/s.
 TEST(TileCosts, PriceAHopAtItsSlowestLink) {
-  const PlanRequest r = request_of(8, {2, 4});
+  const Configuration r = request_of(8, {2, 4});
   const TileCosts c = tile_costs(r, Network(small_cluster(), 8), CostModel(small_cluster().gpu, r.problem));
   EXPECT_DOUBLE_EQ(c.row_in, 1e-6 + 262144 / 400e9);
   EXPECT_DOUBLE_EQ(c.column_in, 1e-6 + 524288 / 50e9);
@@ -58,7 +58,7 @@ TEST(TileCosts, PriceAHopAtItsSlowestLink) {
 /// Backward on the same tile: Q and dO in bf16 with 8 B of delta for each of 256·8 rows; dQ and dKV in the wire's
 /// dtype.
 TEST(TileCosts, OfTheBackwardPass) {
-  PlanRequest r = request_of(8, {2, 4}, Pass::kBackward);
+  Configuration r = request_of(8, {2, 4}, Pass::kBackward);
   for (Dtype wire : {Dtype::kFp32, Dtype::kBf16}) {
     r.wire = wire;
     const TileCosts c = tile_costs(r, Network(small_cluster(), 8), CostModel(small_cluster().gpu, r.problem));
@@ -73,7 +73,7 @@ TEST(TileCosts, OfTheBackwardPass) {
 
 /// Four GPUs to one NIC: a hop of all 2-apart column rings sends from both ends of each node, 2 GPUs at once.
 TEST(TileCosts, CountTheLoadOfSharedLinks) {
-  const PlanRequest r = request_of(8, {2, 4});
+  const Configuration r = request_of(8, {2, 4});
   Cluster c = small_cluster();
   c.node.gpus_per_nic = 4;
   const TileCosts shared = tile_costs(r, Network(c, 8), CostModel(c.gpu, r.problem));
@@ -84,9 +84,9 @@ TEST(TileCosts, CountTheLoadOfSharedLinks) {
 /// is two chunks of 1/8 of the 512 KiB above, and comes to each of its ranks: a hop is a chunk of KV for a rank,
 /// 2 · 64 KiB, over the NIC of the rank alone. Half the heads of two chunks by two: 4·512²·64·8/2 operations a block.
 TEST(TileCosts, OfHeadsThatPlacesShareOut) {
-  PlanRequest r = request_of(8, {1, 4});
+  Configuration r = request_of(8, {1, 4});
   r.problem.shape.kv_heads = 1;
-  r.method.form.ulysses = 2;
+  r.form.ulysses = 2;
   const TileCosts c = tile_costs(r, Network(small_cluster(), 8), CostModel(small_cluster().gpu, r.problem));
   EXPECT_DOUBLE_EQ(c.column_in, 1e-6 + 2 * 65536 / 50e9);
   EXPECT_DOUBLE_EQ(c.block, 4.0 * 512 * 512 * 64 * 8 / 2 / 1e12);
@@ -95,8 +95,8 @@ TEST(TileCosts, OfHeadsThatPlacesShareOut) {
 /// A double ring of two windows of four, each a node: three hops within the node, 1 µs + 512 KiB / 400 GB/s, before and
 /// three after the one that crosses, 1 µs + 512 KiB / 50 GB/s: the mean of seven.
 TEST(TileCosts, OfADoubleRingAreTheMeanOfItsHops) {
-  PlanRequest r = request_of(8, {1, 8});
-  r.method.form.inner = 4;
+  Configuration r = request_of(8, {1, 8});
+  r.form.inner = 4;
   const TileCosts c = tile_costs(r, Network(small_cluster(), 8), CostModel(small_cluster().gpu, r.problem));
   EXPECT_DOUBLE_EQ(c.column_in, (7 * 1e-6 + 6 * (524288 / 400e9) + 524288 / 50e9) / 7);
 }
@@ -104,14 +104,14 @@ TEST(TileCosts, OfADoubleRingAreTheMeanOfItsHops) {
 /// Tile 2x4 on nodes of 4: a GPU's port carries its row's Q and O, 256 KiB and 520 KiB, and half of its three KV hops;
 /// the NICs carry the other half, three times 512 KiB, slower: what two lanes cannot do without.
 TEST(TileCosts, KnowTheBusiestLinkOfAllHops) {
-  const PlanRequest r = request_of(8, {2, 4});
+  const Configuration r = request_of(8, {2, 4});
   const TileCosts c = tile_costs(r, Network(small_cluster(), 8), CostModel(small_cluster().gpu, r.problem));
   EXPECT_DOUBLE_EQ(c.busiest_link, 3 * 524288 / 50e9);
 }
 
 /// Forward 2·(a − 1) + (b − 1) transfers to a rank, backward twice that; at most 2^24 in all.
 TEST(MakePlan, CountsTheTransfersOfBothPasses) {
-  const auto refusal = [](PlanRequest r) {
+  const auto refusal = [](Configuration r) {
     try {
       (void)plan_on_small_cluster(r);
     } catch (const InvalidInput& e) {
@@ -119,13 +119,13 @@ TEST(MakePlan, CountsTheTransfersOfBothPasses) {
     }
     return std::string("accepted");
   };
-  PlanRequest r = request_of(4096, {2048, 2}, Pass::kBackward);
+  Configuration r = request_of(4096, {2048, 2}, Pass::kBackward);
   EXPECT_THAT(refusal(r), ::testing::HasSubstr("mesh 2048x2 takes 8190 transfers to each of 4096 ranks"));
   r = request_of(16384, {128, 128});
-  r.method.form.slices = 8;
+  r.form.slices = 8;
   EXPECT_THAT(refusal(r), ::testing::HasSubstr("takes 3048 transfers"));
   r = request_of(16384, {1, 16});
-  r.method.form.ulysses = 1024;
+  r.form.ulysses = 1024;
   r.problem.shape.heads = r.problem.shape.kv_heads = 1024;
   EXPECT_THAT(refusal(r), ::testing::HasSubstr("takes 18429 transfers to each of 16384 ranks"));
 }
@@ -133,8 +133,8 @@ TEST(MakePlan, CountsTheTransfersOfBothPasses) {
 /// TokenRing merges what comes home as it comes: a rank holds no more partial results with more ranks.
 TEST(MakePlan, DirectPartialResultsDoNotPileUp) {
   const auto peak = [](int ranks) {
-    PlanRequest r = request_of(ranks, {ranks, 1});
-    r.method.form.out = Travel::kDirect;
+    Configuration r = request_of(ranks, {ranks, 1});
+    r.form.out = Travel::kDirect;
     r.order = Order::kOptimal;
     return static_cast<double>(plan_on_small_cluster(r).schedule.peak_bytes);
   };
@@ -146,11 +146,11 @@ TEST(MakePlan, IsProvedForEveryTileOrderAndPass) {
     for (Order order : {Order::kNaive, Order::kGreedy, Order::kOptimal})
       for (int ranks : {1, 2, 3, 4, 8, 12, 16})
         for (Tile tile : tiles_of(ranks)) {
-          PlanRequest r = request_of(ranks, tile, pass);
+          Configuration r = request_of(ranks, tile, pass);
           r.order = order;
           r.problem.mask = Mask::kCausal;
           r.problem.partition = Partition::kZigzag;
-          const Plan plan = plan_on_small_cluster(r);
+          const Phase plan = plan_on_small_cluster(r);
           const std::vector<Finding> findings = verify(plan.schedule);
           EXPECT_TRUE(findings.empty()) << tile.rows << 'x' << tile.columns << ": " << findings.front().what;
         }
@@ -161,9 +161,9 @@ TEST(MakePlan, PlannedMemoryIsAllocatedMemory) {
   for (Pass pass : {Pass::kForward, Pass::kBackward})
     for (Order order : {Order::kNaive, Order::kGreedy, Order::kOptimal})
       for (Tile tile : tiles_of(16)) {
-        PlanRequest r = request_of(16, tile, pass);
+        Configuration r = request_of(16, tile, pass);
         r.order = order;
-        Plan plan = plan_on_small_cluster(r);
+        Phase plan = plan_on_small_cluster(r);
         assign_memory(plan.schedule);
         EXPECT_LE(static_cast<double>(plan.schedule.peak_bytes), 1.1 * static_cast<double>(plan.tile_plan.peak_bytes))
             << name_of(pass) << ' ' << name_of(order) << ' ' << tile.rows << 'x' << tile.columns;
@@ -176,13 +176,13 @@ TEST(MakePlan, ReuseWaitsDelayNothingThatIsPlanned) {
     for (Mask mask : {Mask::kFull, Mask::kCausal})
       for (double flops_per_s : {2e11, 1e12, 5e12})
         for (Tile tile : tiles_of(16)) {
-          PlanRequest r = request_of(16, tile, pass);
+          Configuration r = request_of(16, tile, pass);
           r.problem.mask = mask;
           GpuProfile gpu = small_cluster().gpu;
           gpu.attention_flops_per_s = flops_per_s;
           const Network network(small_cluster(), 16);
           const CostModel cost(gpu, r.problem);
-          Schedule s = make_plan(r, network, cost).schedule;
+          Schedule s = plan_phase(r, network, cost).schedule;
           const Trace with_waits = estimate(s, network, cost.times(s), Receive::kAsListed);
           s.waits.clear();
           const Trace without = estimate(s, network, cost.times(s), Receive::kAsListed);
@@ -196,7 +196,7 @@ TEST(MakePlan, KeepsToAMemoryLimitOrSaysTheLeast) {
   for (Pass pass : {Pass::kForward, Pass::kBackward})
     for (Partition partition : {Partition::kContiguous, Partition::kStriped, Partition::kZigzag})
       for (Tile tile : {Tile{1, 16}, Tile{4, 4}, Tile{8, 2}, Tile{16, 1}}) {
-        PlanRequest r = request_of(16, tile, pass);
+        Configuration r = request_of(16, tile, pass);
         r.problem.mask = Mask::kCausal;
         r.problem.partition = partition;
         const std::uint64_t free = plan_on_small_cluster(r).schedule.peak_bytes;
@@ -204,7 +204,7 @@ TEST(MakePlan, KeepsToAMemoryLimitOrSaysTheLeast) {
         for (std::uint64_t limit = free; limit > free / 4 && refused == 0; limit -= free / 10) {
           r.memory_limit = limit;
           try {
-            const Plan plan = plan_on_small_cluster(r);
+            const Phase plan = plan_on_small_cluster(r);
             kept = plan.schedule.peak_bytes;
             EXPECT_LE(kept, limit);
             EXPECT_TRUE(verify(plan.schedule).empty());
@@ -226,10 +226,10 @@ TEST(MakePlan, KeepsToAMemoryLimitOrSaysTheLeast) {
 /// for others is estimated to be a fifth faster than every order by name.
 TEST(MakePlan, OrdersForOtherPricesToo) {
   const Cluster c = read_cluster("dgx-b200", kTopologies);
-  PlanRequest r = request_of(32, {8, 4}, Pass::kBackward);
+  Configuration r = request_of(32, {8, 4}, Pass::kBackward);
   r.problem.shape = {33'333, 33'333, 1, 16, 2, 128, Dtype::kBf16};
   r.wire = Dtype::kBf16;
-  const auto estimate_s = [&] { return make_plan(r, Network(c, 32), CostModel(c.gpu, r.problem)).estimate_s; };
+  const auto estimate_s = [&] { return plan_phase(r, Network(c, 32), CostModel(c.gpu, r.problem)).estimate_s; };
   const double free_s = estimate_s();
   for (Order order : {Order::kNaive, Order::kGreedy, Order::kOptimal, Order::kTopology}) {
     r.order = order;
@@ -241,18 +241,18 @@ TEST(MakePlan, OrdersForOtherPricesToo) {
 /// whatever the limit.
 TEST(MakePlan, FindsLeanerVariantsOfSlicesToo) {
   const Cluster c = read_cluster("dgx-a100", kTopologies);
-  PlanRequest r = request_of(8, {2, 4});
+  Configuration r = request_of(8, {2, 4});
   r.problem.shape = {65'536, 65'536, 1, 16, 16, 128, Dtype::kBf16};
-  r.method.form.slices = 4;
-  const auto estimate_s = [&] { return make_plan(r, Network(c, 8), CostModel(c.gpu, r.problem)).estimate_s; };
+  r.form.slices = 4;
+  const auto estimate_s = [&] { return plan_phase(r, Network(c, 8), CostModel(c.gpu, r.problem)).estimate_s; };
   const double free_s = estimate_s();
   r.memory_limit = 466'714'624;
   EXPECT_LE(free_s, 1.001 * estimate_s());
 }
 
 TEST(MakePlan, RefusesWhatNoMachineCouldHold) {
-  PlanRequest r = request_of(65536, {1, 65536});
-  EXPECT_THROW((void)make_plan(r, Network(small_cluster(), 65536), CostModel(small_cluster().gpu, r.problem)),
+  Configuration r = request_of(65536, {1, 65536});
+  EXPECT_THROW((void)plan_phase(r, Network(small_cluster(), 65536), CostModel(small_cluster().gpu, r.problem)),
                InvalidInput);
 }
 

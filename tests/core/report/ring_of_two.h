@@ -61,7 +61,8 @@ inline const Trace kTrace = trace_of({{0, 2}, {0, 5}, {5, 7}, {0, 1}, {0, 5}, {6
 
 inline Summary summary_of(const Schedule& s, const Trace& trace) {
   const Cluster cluster = two_gpus();
-  return summarise(s, Network(cluster, 2), CostModel(cluster.gpu, s.problem), trace, {1, 2, 3});
+  const CostModel cost(cluster.gpu, s.problem);
+  return summarise(s, Network(cluster, 2), cost, cost.times(s), trace, {1, 2, 3});
 }
 
 }  // namespace meshattn::testing

@@ -43,8 +43,8 @@ TEST(Summary, BoundsOfSharedProcessors) {
   Cluster cluster = two_gpus();
   cluster.node.processors = 1;
   const Schedule schedule = ring_of_two();
-  const Summary s =
-      summarise(schedule, Network(cluster, 2), CostModel(cluster.gpu, schedule.problem), kTrace, {1, 2, 3});
+  const CostModel cost(cluster.gpu, schedule.problem);
+  const Summary s = summarise(schedule, Network(cluster, 2), cost, cost.times(schedule), kTrace, {1, 2, 3});
   EXPECT_DOUBLE_EQ(s.bounds.compute_s, 16);
   EXPECT_DOUBLE_EQ(s.problem_bound_s, 16);
 }
@@ -107,7 +107,7 @@ TEST(SummaryJson, ComesBackWithoutLoss) {
   Summary s = summary_of(ring_of_two(), kTrace);
   s.makespan_s = 0.1 + 0.2;  // needs all 17 digits
   s.peak_bytes = (std::uint64_t{1} << 53) + 1;
-  const Summary back = summary_from(to_text(s));
+  const Summary back = read_summary(to_text(s));
   EXPECT_EQ(back.makespan_s, s.makespan_s);
   EXPECT_EQ(back.peak_bytes, s.peak_bytes);
   EXPECT_EQ(to_text(back), to_text(s));
@@ -115,10 +115,16 @@ TEST(SummaryJson, ComesBackWithoutLoss) {
 
 TEST(SummaryJson, TwoPassesHaveTheirOwnKeysAndTheSumsOnTop) {
   const Summary s = summary_of(ring_of_two(), kTrace);
-  const Question question{"1", "simulate", "", "two", tiny_problem(), {Pass::kForward, Pass::kBackward}};
+  Request request{.problem = tiny_problem(), .passes = {Pass::kForward, Pass::kBackward}};
+  request.origin = {"1", "simulate"};
+  Result result{"ring", "1x2"};
+  for (Pass pass : request.passes) {
+    result.plan.phases.push_back({.configuration = {.problem = tiny_problem(), .form = {.tile = {1, 2}}}});
+    result.plan.phases.back().configuration.problem.pass = pass;
+    result.summaries.push_back(s);
+  }
   std::ostringstream out;
-  const MeshForm form{.tile = {1, 2}};
-  write_json(out, question, Outcome{"ring", "1x2", Partition::kZigzag, {form, form}, {s, s}, {}});
+  write_json(out, request, result);
   const auto json = nlohmann::json::parse(out.str());
   EXPECT_EQ(json.at("makespan_s"), 16);
   EXPECT_EQ(json.at("forward").at("makespan_s"), 8);

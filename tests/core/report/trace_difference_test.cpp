@@ -91,8 +91,7 @@ TEST(TraceDifference, StepsAddUpToTheDifference) {
     for (const Tile tile : {Tile{1, 4}, Tile{2, 2}, Tile{4, 1}}) {
       const Problem p{{4096, 4096, 1, 8, 4, 64, Dtype::kBf16}, Mask::kCausal, Partition::kZigzag, pass, 4};
       const CostModel slow_cost(slow.gpu, p), fast_cost(fast.gpu, p);
-      const Method method = method_of("mesh", p, {.tile = tile}, 4);
-      const Schedule s = make_plan({p, method}, Network(slow, 4), slow_cost).schedule;
+      const Schedule s = plan_phase(configure("mesh", p, {.tile = tile}, 4), Network(slow, 4), slow_cost).schedule;
       const Trace measured = estimate(s, Network(slow, 4), slow_cost.times(s));
       const Trace simulated = estimate(s, Network(fast, 4), fast_cost.times(s));
       const TraceDifference d = difference(s, measured, simulated);

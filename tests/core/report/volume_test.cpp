@@ -103,7 +103,7 @@ TEST(Volume, BetweenNodesFallsWithAGridOfSlots) {
   Cluster nodes_of_8;
   nodes_of_8.node = {.gpus = 8, .link_bytes_per_s = 1, .nic_bytes_per_s = 1};
   for (const auto& [placement, average] :
-       {std::pair{linear_placement(256), 33.75}, {placed({2, 4}, {16, 16}, 1, 8), 22.5}}) {
+       {std::pair{linear_placement(256), 33.75}, {grid_placement({2, 4}, {16, 16}, 1, 8), 22.5}}) {
     const Volume v = volume_of(s, Network(nodes_of_8, placement));
     EXPECT_DOUBLE_EQ(v.inter_node_chunks_avg, average);
     EXPECT_DOUBLE_EQ(v.inter_node_chunks_max, 60);
@@ -193,7 +193,7 @@ TEST(Prune, ChunksAreCutToTheWindow) {
               Partition::kContiguous,
               Pass::kForward,
               kRanks};
-    p = cut_for(method_of("ring", p, {}, kRanks), p);
+    p = configure("ring", p, {}, kRanks).problem;
     EXPECT_EQ(p.cuts, cut.cuts) << cut.window;
     const Volume v = volume_of(prune(schedule_of(p, {1, kRanks}, Dtype::kBf16)), network_of(kRanks, kRanks));
     EXPECT_EQ(v.bytes_received_avg * kRanks, static_cast<double>(cut.keys * 2 * 4 * 2 * 2)) << cut.window;
@@ -205,7 +205,7 @@ TEST(Prune, ChunksAreCutToTheWindow) {
 /// 64. Partitions by document have pieces of any length and are not cut; a single slot moves nothing.
 TEST(Cuts, AreOfKeysAndWhereTheyServe) {
   Problem p{{64 * 8, 96 * 8, 1, 8, 2, 4, Dtype::kBf16}, {true, 17, {}}, Partition::kContiguous, Pass::kForward, 8};
-  const auto cuts = [&](std::string_view algorithm) { return cut_for(method_of(algorithm, p, {}, 8), p).cuts; };
+  const auto cuts = [&](std::string_view algorithm) { return configure(algorithm, p, {}, 8).problem.cuts; };
   EXPECT_EQ(cuts("ring"), 16);  // cells of 6: 18 keys are an eighth more; cells of 12 would be 24
   EXPECT_EQ(cuts("ulysses"), 1);
   p.shape.seq_kv = p.shape.seq_q;
@@ -225,7 +225,7 @@ TEST(Cuts, AreOfShapesThatCanBeCut) {
             if (seq < 2L * ranks) continue;
             Problem p{
                 {seq, seq + prefix, 1, 8, 2, 4, Dtype::kBf16}, {true, window, {}}, partition, Pass::kForward, ranks};
-            p = cut_for(method_of("ring", p, {}, 1), p);
+            p = configure("ring", p, {}, 1).problem;
             EXPECT_NO_THROW(check(p)) << ranks << ' ' << seq << ' ' << window;
             EXPECT_TRUE(p.cuts == 1 || (p.cells() <= 1 << 14 && partition != Partition::kStriped));
           }

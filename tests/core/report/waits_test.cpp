@@ -58,7 +58,7 @@ TEST(Waits, LateHostsAreNoCompute) {
   const Schedule schedule = ring_of_two();
   const CostModel cost(c.gpu, schedule.problem);
   const Trace trace = trace_of({{0, 10}, {0, 2}, {10, 20}, {0, 10}, {0, 2}, {10, 20}});
-  const Summary s = summarise(schedule, Network(c, 2), cost, trace, {});
+  const Summary s = summarise(schedule, Network(c, 2), cost, cost.times(schedule), trace, {});
   const std::vector<double> seconds = cost.times(schedule).seconds;
   EXPECT_DOUBLE_EQ(s.compute_s, seconds[0] + seconds[2]);
   EXPECT_NEAR(s.waiting, 1 - s.compute_s / 20, 1e-12);

@@ -124,10 +124,10 @@ TEST_P(IssueText, IsWhatIsIssued) {
   const int ranks = g.tile.rows * g.tile.columns;
   const Problem p{
       {4L * ranks, 4L * ranks, 1, 4, 2, 8, Dtype::kBf16}, Mask::kFull, Partition::kContiguous, g.pass, ranks};
-  Choices choices;
-  if (g.tile.rows > 1) choices.tile = g.tile;
-  choices.slices = g.slices;
-  const Schedule s = schedule_of(p, g.algorithm, choices);
+  Options options;
+  if (g.tile.rows > 1) options.tile = g.tile;
+  options.slices = g.slices;
+  const Schedule s = schedule_of(p, g.algorithm, options);
   std::string text;
   for (const Program& program : gpu::issue(s)) text += to_text(program, s);
   const std::string path = fmt::format("{}/{}", MESHATTN_GOLDEN_DIR, g.file);

@@ -1,12 +1,12 @@
 #include <algorithm>
 #include <vector>
 
+#include "core/algorithms/choose.h"
 #include "core/algorithms/chunks.h"
 #include "core/algorithms/hamiltonian.h"
-#include "core/algorithms/others.h"
-#include "core/base/error.h"
+#include "core/base/invalid_option.h"
 
-namespace meshattn {
+namespace meshattn::catalogue {
 
 namespace {
 
@@ -38,10 +38,9 @@ Arrival hop(ScheduleBuilder& b, const std::vector<Cycle>& cycles, const std::vec
   return arrival;
 }
 
-}  // namespace
-
-Schedule tasp(const Problem& problem) {
-  if (problem.pass != Pass::kForward) throw InvalidInput("tasp has a forward pass only: use --pass forward");
+Schedule generate(const Configuration& c, std::span<const TileStep>) {
+  const Problem& problem = c.problem;
+  if (problem.pass != Pass::kForward) throw InvalidOption("tasp has a forward pass only: use ", "pass", " forward");
   const std::vector<Cycle> cycles = hamiltonian_cycles(problem.ranks);
   Problem cut = problem;
   cut.cuts = std::max<int>(1, static_cast<int>(cycles.size()));
@@ -68,4 +67,22 @@ Schedule tasp(const Problem& problem) {
   return b.finish();
 }
 
-}  // namespace meshattn
+}  // namespace
+
+/// TASP, forward: the keys of each rank are cut into n − 1 parts. Part k goes round Hamiltonian cycle k of
+/// `hamiltonian_cycles`, so that each rank sends a part to every other one in every one of the n − 1 hops. No partial
+/// travels. Receives 2(n − 1)/g chunks, as ring. There are no such cycles of 4 and 6 ranks, and more than
+/// kMostHamiltonianRanks are refused.
+Algorithm tasp() {
+  return {.name = "tasp",
+          .summary = "keys and values in N-1 parts on arc-disjoint Hamiltonian rings (arXiv 2509.26541)",
+          .forward_only = true,
+          .form =
+              [](const FormRequest& request) {
+                return MeshForm{.tile = fixed_tile(request, {1, request.problem.ranks}), .steps = Steps::kOwn};
+              },
+          .generate = generate,
+          .cuts = [](const Problem& problem, const MeshForm&) { return std::max(1, problem.ranks - 1); }};
+}
+
+}  // namespace meshattn::catalogue

@@ -1,16 +1,16 @@
-#include "experiments/cli/text/findings.h"
+#include "core/schedule/passes/verify/findings.h"
 
 #include <spdlog/fmt/fmt.h>
 
 namespace meshattn {
 
-std::string text_of(const Finding& f) {
+std::string finding_text(const Finding& f) {
   return fmt::format("rank {}{}{}: {}", f.rank, f.op == kNone ? "" : fmt::format(", op {}", f.op),
                      f.value == kNone ? "" : fmt::format(", value {}", f.value), f.what);
 }
 
-std::string text_of(std::span<const Finding> findings) {
-  return text_of(findings.front()) +
+std::string findings_text(std::span<const Finding> findings) {
+  return finding_text(findings.front()) +
          (findings.size() == 1 ? "" : fmt::format(" (and {} more findings)", findings.size() - 1));
 }
 

@@ -56,7 +56,7 @@ std::string name_of(const Problem& p) {
          std::string(name_of(p.pass));
 }
 
-TEST(Parts, UlyssesIsProvedAndGivesWhatDenseAttentionGives) {
+TEST(UlyssesParts, UlyssesIsProvedAndGivesWhatDenseAttentionGives) {
   for_each_problem([](const Problem& p) {
     cpu::Tensors dense = cpu::random_tensors(p.shape, 11);
     cpu::dense_forward(p.shape, p.mask, dense);
@@ -70,7 +70,7 @@ TEST(Parts, UlyssesIsProvedAndGivesWhatDenseAttentionGives) {
   });
 }
 
-TEST(Parts, UlyssesIsTheSameAfterItsText) {
+TEST(UlyssesParts, UlyssesIsTheSameAfterItsText) {
   for_each_problem([](const Problem& p) {
     Schedule s = ulysses(p);
     assign_memory(s);
@@ -84,14 +84,14 @@ TEST(Parts, UlyssesIsTheSameAfterItsText) {
 /// Every value fits into 256 bytes, the unit of the arena. A rank attends with its own Q and KV, three slices of each
 /// and last, once, the sum that all four rows share: 8 tokens of one head, 8 bytes each with their log-sum-exp. What
 /// comes after that takes the places of the slices.
-TEST(Parts, TheArenaHoldsASharedSumOnce) {
+TEST(UlyssesParts, TheArenaHoldsASharedSumOnce) {
   Schedule s = ulysses(small_problem(4, Pass::kForward, Mask::kFull, Partition::kContiguous, 4, 4));
   assign_memory(s);
   EXPECT_EQ(s.peak_bytes, (2 + 2 * 3) * 256u + 8 * 8);
 }
 
 /// 1,024 tokens a chunk, 32 heads, 4 ranks: a slice has 8 heads of 4 chunks.
-TEST(Parts, AnOpCostsWhatItReads) {
+TEST(UlyssesParts, AnOpCostsWhatItReads) {
   GpuProfile gpu;
   gpu.attention_flops_per_s = 1e12;
   gpu.combine_bytes_per_s = gpu.accumulate_bytes_per_s = 1e12;
@@ -152,7 +152,7 @@ Schedule two_sums(Dtype dtype) {
   return b.finish();
 }
 
-TEST(Parts, PruningKeepsPartsApart) {
+TEST(UlyssesParts, PruningKeepsPartsApart) {
   std::mt19937 random(8);
   for (Dtype dtype : {Dtype::kBf16, Dtype::kFp32}) {
     const Schedule s = prune(two_sums(dtype));
@@ -167,7 +167,7 @@ TEST(Parts, PruningKeepsPartsApart) {
 }
 
 /// One broken rule a test: `verify` names it, and the interpreter finds it wrong.
-class PartRules : public ::testing::Test {
+class UlyssesPartRules : public ::testing::Test {
  protected:
   /// Two ranks of one cell each, four heads, each with key/value heads of its own. Rank 0 has heads 0 and 1 of all.
   static Schedule slices(Pass pass) {
@@ -190,7 +190,7 @@ class PartRules : public ::testing::Test {
   std::mt19937 random_{9};
 };
 
-TEST_F(PartRules, APartOfASumIsReadOnce) {
+TEST_F(UlyssesPartRules, APartOfASumIsReadOnce) {
   for (Pass pass : {Pass::kForward, Pass::kBackward}) {
     const Schedule good = slices(pass);
     EXPECT_EQ(all_of(good), "");
@@ -215,7 +215,7 @@ TEST_F(PartRules, APartOfASumIsReadOnce) {
   }
 }
 
-TEST_F(PartRules, PartsThatTransfersTake) {
+TEST_F(UlyssesPartRules, PartsThatTransfersTake) {
   // Three ranks: what the first casts of chunks 1 and 2 goes to two owners.
   const Problem p = small_problem(3, Pass::kForward, Mask::kFull, Partition::kContiguous, 3, 3);
   const Schedule good = ulysses(p);
@@ -233,13 +233,13 @@ TEST_F(PartRules, PartsThatTransfersTake) {
   expect_refused(s, "is a partial whose cell 1, head 0 is read twice, by op");
 }
 
-TEST_F(PartRules, CombiningWhatHasNothingInCommon) {
+TEST_F(UlyssesPartRules, CombiningWhatHasNothingInCommon) {
   Schedule s = slices(Pass::kForward);
   set_region(s, combine(s, 1).made, {0}, {2, 4});
   expect_refused(s, "has no row of O value");
 }
 
-TEST_F(PartRules, HeadsThatAreAttendedAreThere) {
+TEST_F(UlyssesPartRules, HeadsThatAreAttendedAreThere) {
   Schedule s = slices(Pass::kForward);
   const AttendRow row = s.rows[0], received = s.rows[1];
   set_region(s, row.o, {0, 1}, {0, 4});
@@ -258,7 +258,7 @@ TEST_F(PartRules, HeadsThatAreAttendedAreThere) {
   expect_refused(s, "lacks heads of dQ value");
 }
 
-TEST_F(PartRules, CellsThatAreAttendedAreThere) {
+TEST_F(UlyssesPartRules, CellsThatAreAttendedAreThere) {
   Schedule s = slices(Pass::kBackward);
   s.backward_rows[1].delta = s.backward_rows[0].delta;
   expect_refused(s, "attends cell 1, which delta value");
@@ -267,7 +267,7 @@ TEST_F(PartRules, CellsThatAreAttendedAreThere) {
   expect_refused(s, "attends cell 1, which O value");
 }
 
-TEST_F(PartRules, OnlyTheOwnerHasTheGradientOfTheOutput) {
+TEST_F(UlyssesPartRules, OnlyTheOwnerHasTheGradientOfTheOutput) {
   Schedule s = slices(Pass::kBackward);
   const ValueId d_o = s.backward_rows[0].d_o;
   set_region(s, d_o, {0, 1}, {0, 4});

@@ -3,11 +3,11 @@
 #include <string>
 #include <vector>
 
+#include "core/algorithms/choose.h"
 #include "core/algorithms/chunks.h"
-#include "core/algorithms/others.h"
 #include "core/base/error.h"
 
-namespace meshattn {
+namespace meshattn::catalogue {
 
 namespace {
 
@@ -190,16 +190,51 @@ Schedule StarTrailGenerator::run() {
   return b_.finish();
 }
 
-}  // namespace
+/// Whether the square of a team divides the ranks.
+bool fits(int team, int ranks) { return team >= 1 && team <= ranks / team && ranks % (team * team) == 0; }
 
-bool star_trail_fits(int team, int ranks) { return team >= 1 && team <= ranks / team && ranks % (team * team) == 0; }
-
-Schedule star_trail(const Problem& problem, int team, Dtype wire) {
-  check(problem);
-  if (!star_trail_fits(team, problem.ranks))
-    throw InvalidInput(fmt::format("teams of {} do not fit {} ranks: the square of a team must divide the ranks", team,
-                                   problem.ranks));
-  return StarTrailGenerator(problem, team, wire).run();
+Schedule generate(const Configuration& c, std::span<const TileStep>) {
+  check(c.problem);
+  const int team = c.form.tile.rows, ranks = c.problem.ranks;
+  if (!fits(team, ranks))
+    throw InvalidInput(
+        fmt::format("teams of {} do not fit {} ranks: the square of a team must divide the ranks", team, ranks));
+  return StarTrailGenerator(c.problem, team, c.wire).run();
 }
 
-}  // namespace meshattn
+MeshForm form(const FormRequest& request) {
+  const int ranks = request.problem.ranks;
+  std::vector<Tile> tiles = tiles_of(ranks);
+  std::erase_if(tiles, [&](Tile tile) { return !fits(tile.rows, ranks); });
+  return {.tile = given_tile(request, tiles), .steps = Steps::kOwn};
+}
+
+std::vector<Options> variants(const Problem& problem, const Options& given) {
+  if (given.tile) return {given};
+  std::vector<Options> all = with_each_tile(given, problem.ranks);
+  std::erase_if(all, [&](const Options& options) { return !fits(options.tile->rows, problem.ranks); });
+  return all.empty() ? std::vector{given} : all;
+}
+
+}  // namespace
+
+/// StarTrail (WallFacer) with teams of C neighbouring ranks; C is the tile's number of rows. A team gathers its
+/// queries; C teams make a square, in which rank c of a team gathers the keys of the square's team c, chunk by chunk
+/// from their owners (this is the team's all-gather and the first placement in one). These C chunks then go from square
+/// to square, n/C² − 1 hops, so that the members of a team meet the keys of all teams; the owners of a team's rows
+/// receive their partial O from its other members. Backward, keys are gathered by the team and stay, as do their
+/// gradients until they are scattered; Q, dO and delta go round, dQ follows one hop behind and ends with a hop home.
+///
+/// Chunks received by the average rank (g query heads to a key/value head; w = 1 for partials in the problem's dtype, 2
+/// for fp32 beside 16 bits):
+///     forward   (1 + w)(C − 1) + (2/g)(n − 1)/C;       backward   (2/g)(1 + w)(C − 1) + (2 + w)(n − 1)/C
+Algorithm star_trail() {
+  return {.name = "star-trail",
+          .summary = "StarTrail: teams of A gather, team-KV in sub-rings (arXiv 2407.00611); the volume of tile AxB",
+          .options = {Option::kTile},
+          .form = form,
+          .generate = generate,
+          .variants = variants};
+}
+
+}  // namespace meshattn::catalogue

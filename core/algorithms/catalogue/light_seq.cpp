@@ -3,11 +3,11 @@
 #include <span>
 #include <vector>
 
+#include "core/algorithms/choose.h"
 #include "core/algorithms/chunks.h"
-#include "core/algorithms/others.h"
-#include "core/base/error.h"
+#include "core/base/invalid_option.h"
 
-namespace meshattn {
+namespace meshattn::catalogue {
 
 namespace {
 
@@ -143,21 +143,42 @@ Schedule LightSeqGenerator::run() {
   return b_.finish();
 }
 
-}  // namespace
-
-Schedule light_seq(const Problem& problem, Dtype wire) {
-  check(problem);
-  if (problem.mask != Mask::kCausal)
-    throw InvalidInput("light-seq balances a causal mask and none else: use --mask causal");
-  if (problem.partition != Partition::kContiguous)
-    throw InvalidInput(
-        fmt::format("light-seq balances contiguous chunks itself and takes none that are {}: "
-                    "use --partition contiguous",
-                    name_of(problem.partition)));
-  if (problem.shape.seq_q != problem.shape.seq_kv)
+Schedule generate(const Configuration& c, std::span<const TileStep>) {
+  const Problem& p = c.problem;
+  check(p);
+  if (p.mask != Mask::kCausal)
+    throw InvalidOption("light-seq balances a causal mask and none else: use ", "mask", " causal");
+  if (p.partition != Partition::kContiguous)
+    throw InvalidOption(fmt::format("light-seq balances contiguous chunks itself and takes none that are {}: use ",
+                                    name_of(p.partition)),
+                        "partition", " contiguous");
+  if (p.shape.seq_q != p.shape.seq_kv)
     throw InvalidInput(fmt::format("light-seq needs as many keys as queries, not {} keys for {} queries",
-                                   problem.shape.seq_kv, problem.shape.seq_q));
-  return LightSeqGenerator(problem, wire).run();
+                                   p.shape.seq_kv, p.shape.seq_q));
+  return LightSeqGenerator(p, c.wire).run();
 }
 
-}  // namespace meshattn
+}  // namespace
+
+/// LightSeq (DistFlashAttn): the balanced causal schedule over contiguous chunks. In step t = 0, 1, …, ⌊n/2⌋ rank
+/// r ≥ t attends the keys of rank r − t, sent directly by their owner. The ranks r < t have no keys left and help the
+/// last ones: r attends the queries of rank r + n − t to its own keys and returns the partial one step later. With n
+/// even, ranks below n/2 rest in the last step (2t = n), where both would meet the same blocks. With n odd nobody ever
+/// rests; the published code covers even n only. Backward the same blocks: KV comes and its dKV returns, or Q, dO and
+/// delta come and dQ returns; O does not travel, its delta is made at home.
+///
+/// Chunks received by the average rank, n even (g query heads to a key/value head; w = 1 for partials in the problem's
+/// dtype, 2 for fp32 beside 16 bits):
+///     forward   (3n − 2)/(4g) + (1 + w)(n − 2)/8;      backward   (1 + w)(3n − 2)/(4g) + (2 + w)(n − 2)/8
+Algorithm light_seq() {
+  return {.name = "light-seq",
+          .summary = "DistFlashAttn's balanced causal schedule on contiguous chunks (arXiv 2310.03294)",
+          .partition = Partition::kContiguous,
+          .form =
+              [](const FormRequest& request) {
+                return MeshForm{.tile = fixed_tile(request, {1, request.problem.ranks}), .steps = Steps::kOwn};
+              },
+          .generate = generate};
+}
+
+}  // namespace meshattn::catalogue
