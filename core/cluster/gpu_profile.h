@@ -30,22 +30,22 @@ struct AttentionPoint {
   int kv_heads = 1;
   int head_dim = 128;
   int batch = 1;           ///< batch items
-  double flops_per_s = 0;  ///< operations as `flops` counts them, of the pairs under the mask
+  double flops_per_s = 0;  ///< operations per second, counted by `flops` for the pairs under the mask
   std::string source;
 };
 
-/// What a program does besides its attention kernels: copies, sums, kernel launches, work of the host. Bytes are read
-/// and written bytes together, per element of a sum.
+/// The work of a program besides its attention kernels: copies, sums, launches, its host. Numbers of bytes are per
+/// element of a sum, reads and writes together.
 struct Framework {
-  double merge_bytes = 12;     ///< to merge the output of a block into a sum: one fp32 kernel by default
-  double gradient_bytes = 12;  ///< to add the gradients of a block to a sum
-  double part_bytes = 0;       ///< in addition, if the kernel contributes to only part of a sum's tokens
-  double output_bytes = 0;     ///< once per sum that is an output, to convert it
+  double merge_bytes = 12;     ///< bytes to merge the output of a block into a sum; 12: one fp32 kernel
+  double gradient_bytes = 12;  ///< bytes to add the gradient of a block to a sum
+  double part_bytes = 0;       ///< more bytes if a kernel contributes to only part of a sum's tokens
+  double output_bytes = 0;     ///< bytes to convert a sum that is an output, once
   int merge_kernels = 1;       ///< kernels that merge the output of a block
   int gradient_kernels = 1;    ///< kernels that add the gradients of a block
   double host_s = 0;           ///< seconds of the host to issue one compute op
-  /// Bytes per second, read + written, of the copies before and after an exchange by heads that lay each head together;
-  /// merging is no slower. Infinite: nothing is copied.
+  /// Bytes per second, read + written, of the copies before and after an exchange by heads, which make each head
+  /// contiguous; at most the rate of merging. Infinite: no copies.
   double layout_bytes_per_s = std::numeric_limits<double>::infinity();
   /// True if an exchange that starts together with an attention kernel waits until all thread blocks of that kernel are
   /// on SMs, that is until its last wave. NCCL's stream waits for earlier work and its kernels have no priority.

@@ -22,15 +22,13 @@ namespace meshattn {
 ///
 /// * full mask: the time of an operation is linear in 1 / length, as a constant part of a thread block's time is its
 ///   start and end;
-/// * causal mask: between its points the ratio to the rate of the full mask is linear in 1 / length, if the full mask
-/// has
-///   points of that head dim; else as the full mask;
+/// * causal mask: the ratio to the rate of the full mask is linear in 1 / length between the causal points, if the
+///   full mask has points of that head dim; else as the full mask;
 /// * below the first point: as between the first two, but never falling with length (one point: in proportion to the
 ///   length); beyond the last point: constant;
-/// * head dims without points: the time of a pair is linear in the head dim, as softmax costs the same for every dim.
-/// The
-///   two dims of the profile on either side are used, or the nearest two; beyond them the time of a pair neither falls
-///   with the dim nor grows more than in proportion.
+/// * head dims without points: the time of a pair is linear in the head dim, as softmax costs the same for every dim,
+///   between the two dims of the profile on either side, or the nearest two; beyond them the time of a pair neither
+///   falls with the dim nor grows more than in proportion.
 class KernelRates {
  public:
   /// @throws InvalidInput if the profile has no rate and no point of the pass and dtype.

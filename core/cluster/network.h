@@ -21,18 +21,17 @@ using LinkId = std::uint32_t;
 struct Link {
   std::string name;
   double bytes_per_s;
-  std::size_t most_pairs = SIZE_MAX;     ///< pairs of GPUs with messages on it that it serves at `bytes_per_s` in all
+  std::size_t most_pairs = SIZE_MAX;     ///< pairs of GPUs with messages on it up to which it has `bytes_per_s`
   double many_pairs_bytes_per_s = 0;     ///< bandwidth for more pairs
   double efficiency_during_compute = 1;  ///< fraction of bandwidth left while a GPU at the link computes
 
-  /// Bytes per second for messages of so many pairs of GPUs, and while a GPU at the link computes or not.
+  /// Bytes per second if `pairs` pairs of GPUs have messages on it and, if `computes`, a GPU at the link computes.
   [[nodiscard]] double capacity(std::size_t pairs, bool computes) const {
     return (pairs > most_pairs ? many_pairs_bytes_per_s : bytes_per_s) * (computes ? efficiency_during_compute : 1);
   }
 };
 
-/// The links that a message crosses, in order; its bytes flow over all of them at once. Iterable: `for (LinkId link :
-/// route)`.
+/// The links that a message crosses, in order, as a range. Its bytes flow over all of them at once.
 struct Route {
   std::array<LinkId, 6> links{};
   int count = 0;
@@ -68,8 +67,8 @@ class Network {
   /// The route between two different ranks.
   [[nodiscard]] Route route(Rank from, Rank to) const;
 
-  /// Start-up of a message: seconds before its first byte. Interpolated in the size between the cluster's points; that
-  /// of the largest point beyond it.
+  /// Seconds before the first byte of a message: interpolated by size between the cluster's points, constant beyond the
+  /// largest one.
   [[nodiscard]] double startup_s(const Route& route, double bytes) const;
 
   /// True if the bandwidth of a link depends on the number of pairs of GPUs with messages on it.
