@@ -12,8 +12,10 @@ TEST(Error, AMessageIsOneLine) { EXPECT_EQ(one_line("a\nb\n"), "a b "); }
 TEST(Error, UnknownBytesAreShortAndPrintable) {
   EXPECT_EQ(printable("a b~"), "a b~");
   EXPECT_EQ(printable("\n\x7f\xff"), "???");
-  EXPECT_EQ(printable(std::string(60, 'x')), std::string(60, 'x'));
-  EXPECT_EQ(printable(std::string(61, 'x')), std::string(60, 'x') + "…");
+  std::string text;
+  for (int i = 0; i < 60; ++i) text += 'x';
+  EXPECT_EQ(printable(text), text);
+  EXPECT_EQ(printable(text + "yz"), text + "…");
 }
 
 }  // namespace
