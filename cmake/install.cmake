@@ -4,6 +4,16 @@ include(CMakePackageConfigHelpers)
 install(TARGETS meshattn RUNTIME)
 set_target_properties(meshattn PROPERTIES INSTALL_RPATH_USE_LINK_PATH ON)  # CUDA is often in a folder of its own
 
+set(completions ${PROJECT_BINARY_DIR}/completion)
+file(MAKE_DIRECTORY ${completions})
+add_custom_command(OUTPUT ${completions}/meshattn ${completions}/meshattn.fish
+  COMMAND meshattn completion bash > ${completions}/meshattn
+  COMMAND meshattn completion fish > ${completions}/meshattn.fish
+  DEPENDS meshattn)
+add_custom_target(meshattn_completions ALL DEPENDS ${completions}/meshattn ${completions}/meshattn.fish)
+install(FILES ${completions}/meshattn DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
+install(FILES ${completions}/meshattn.fish DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)
+
 set(data_dir ${CMAKE_INSTALL_DATADIR}/meshattn)
 install(DIRECTORY topologies experiments/models DESTINATION ${data_dir})
 

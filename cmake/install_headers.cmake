@@ -1,6 +1,7 @@
 # At install time: copies the public headers of `libraries` in `source`, and every header that these include, to
 # `destination`. Other headers go to meshattn/internal and are included from there, so that a consumer may have a core/
 # of its own.
+cmake_policy(VERSION 3.25)
 set(internal [[(#[ \t]*include[ \t]*")((core|sim)/)]])
 set(queue "")
 foreach(library IN LISTS libraries)
