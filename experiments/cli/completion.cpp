@@ -54,7 +54,7 @@ std::vector<std::string> values_of(const std::string& option) {
       {"log-level", {"debug", "info", "warn", "error", "off"}},
       {"mask", {"full", "causal", "window:", "documents:"}},
       {"order", {"naive", "greedy", "optimal", "topology"}},
-      {"partition", {"contiguous", "striped", "zigzag", "document-zigzag", "document-contiguous"}},
+      {"partition", {"contiguous", "striped", "zigzag", "document-contiguous", "document-zigzag"}},
       {"pass", {"forward", "backward", "both"}},
       {"placement", {"linear", "search", "grid:"}},
       {"shell", {"bash", "zsh", "fish"}},

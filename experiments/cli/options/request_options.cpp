@@ -29,7 +29,7 @@ void add_request_options(po::options_description& options) {
       ("batch", text_value("N"), "sequences at once (1)")                                                        //
       ("dtype", text_value("TYPE"), "of Q, K, V and O: bf16 (default), fp16, fp32")                              //
       ("mask", text_value("MASK"), "full (default), causal, window:W, documents:FILE, window:W+documents:FILE")  //
-      ("partition", text_value("NAME"), "contiguous, striped, zigzag, document-zigzag, document-contiguous")     //
+      ("partition", text_value("NAME"), "contiguous, striped, zigzag, document-contiguous, document-zigzag")     //
       ("pass", text_value("PASS"), "forward (default), backward, both")                                          //
       ("gpus", text_value("N"), "GPUs that share the sequence");
   options.add(problem);
