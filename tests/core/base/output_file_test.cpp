@@ -17,12 +17,12 @@ namespace {
 namespace fs = std::filesystem;
 
 /// A temporary folder.
-class ReportFile : public testing::Test {
+class OutputFile : public testing::Test {
  protected:
-  ReportFile() : folder_(fs::temp_directory_path() / ("meshattn_report_file_" + std::to_string(getpid()))) {
+  OutputFile() : folder_(fs::temp_directory_path() / ("meshattn_report_file_" + std::to_string(getpid()))) {
     fs::create_directory(folder_);
   }
-  ~ReportFile() override { fs::remove_all(folder_); }
+  ~OutputFile() override { fs::remove_all(folder_); }
 
   [[nodiscard]] std::string path(const std::string& name) const { return (folder_ / name).string(); }
   [[nodiscard]] int files() const {
@@ -38,14 +38,14 @@ class ReportFile : public testing::Test {
   fs::path folder_;
 };
 
-TEST_F(ReportFile, ReplacesWhatWasThere) {
+TEST_F(OutputFile, ReplacesWhatWasThere) {
   std::ofstream(path("a")) << "old and much longer than the new";
   write_file(path("a"), write);
   EXPECT_EQ(content(path("a")), "all of it");
   EXPECT_EQ(files(), 1);
 }
 
-TEST_F(ReportFile, LeavesNothingBehindWhenWritingFails) {
+TEST_F(OutputFile, LeavesNothingBehindWhenWritingFails) {
   std::ofstream(path("a")) << "old";
   const auto fail = [](std::ostream& out) {
     out << "half";
@@ -58,7 +58,7 @@ TEST_F(ReportFile, LeavesNothingBehindWhenWritingFails) {
 }
 
 /// A signal that ends a program arrives after the file is complete.
-TEST_F(ReportFile, ASignalThatComesWhileItIsWrittenWaits) {
+TEST_F(OutputFile, ASignalThatComesWhileItIsWrittenWaits) {
   for (int signal : {SIGINT, SIGTERM, SIGHUP}) {
     const std::string name = path(std::to_string(signal));
     EXPECT_EXIT(write_file(name,
@@ -73,7 +73,7 @@ TEST_F(ReportFile, ASignalThatComesWhileItIsWrittenWaits) {
   EXPECT_EQ(files(), 3);
 }
 
-TEST_F(ReportFile, ReplacesTheFileBehindALink) {
+TEST_F(OutputFile, ReplacesTheFileBehindALink) {
   std::ofstream(path("target")) << "old";
   fs::create_symlink(path("target"), path("link"));
   write_file(path("link"), write);
@@ -81,7 +81,7 @@ TEST_F(ReportFile, ReplacesTheFileBehindALink) {
   EXPECT_EQ(content(path("target")), "all of it");
 }
 
-TEST_F(ReportFile, NamesAFolderThatIsNotThere) {
+TEST_F(OutputFile, NamesAFolderThatIsNotThere) {
   EXPECT_THROW(check_writable(path("missing/a")), InvalidInput);
   EXPECT_THROW(check_writable(path("")), InvalidInput);  // the folder itself
   EXPECT_THROW(write_file(path("missing/a"), write), InvalidInput);
@@ -89,7 +89,7 @@ TEST_F(ReportFile, NamesAFolderThatIsNotThere) {
   EXPECT_EQ(files(), 0);
 }
 
-TEST_F(ReportFile, AFullDeviceIsAnErrorAndStaysADevice) {
+TEST_F(OutputFile, AFullDeviceIsAnErrorAndStaysADevice) {
   if (!fs::is_character_file("/dev/full")) GTEST_SKIP() << "no /dev/full here";
   EXPECT_THROW(write_file("/dev/full", write), Error);
   EXPECT_TRUE(fs::is_character_file("/dev/full"));
