@@ -45,7 +45,7 @@ void enable_peers(std::span<const RankContext> ranks) {
       if (status == cudaErrorPeerAccessAlreadyEnabled)
         (void)cudaGetLastError();
       else
-        check(status, "access to a peer");
+        check(status, "peer access");
     }
 }
 

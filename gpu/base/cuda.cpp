@@ -37,13 +37,13 @@ Stream::Stream(Priority priority) {
   check(cudaDeviceGetStreamPriorityRange(&least, &greatest), "stream priorities");
   cudaStream_t made = nullptr;
   check(cudaStreamCreateWithPriority(&made, cudaStreamNonBlocking, priority == Priority::kHigh ? greatest : least),
-        "a stream");
+        "stream creation");
   stream_.reset(made);
 }
 
 Event::Event(bool timed) {
   cudaEvent_t made = nullptr;
-  check(cudaEventCreateWithFlags(&made, timed ? cudaEventDefault : cudaEventDisableTiming), "an event");
+  check(cudaEventCreateWithFlags(&made, timed ? cudaEventDefault : cudaEventDisableTiming), "event creation");
   event_.reset(made);
 }
 

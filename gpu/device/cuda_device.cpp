@@ -77,7 +77,7 @@ void CudaDevice::copy(Rank rank, Lane lane, const Message& m) {
   check(to.device() == from.device()
             ? cudaMemcpyAsync(target, source, m.bytes, cudaMemcpyDeviceToDevice, to.stream(lane))
             : cudaMemcpyPeerAsync(target, to.device(), source, from.device(), m.bytes, to.stream(lane)),
-        "a copy");
+        "copy");
 }
 
 void CudaDevice::exchange(Rank rank, Lane lane, OpId, std::span<const Message> messages) {
@@ -92,12 +92,12 @@ void CudaDevice::mark(Rank rank, Lane lane, Mark mark) {
   if (mark.point == Mark::Point::kEnd) issued_[mark.op] = true;
   if (!is_needed(mark)) return;
   at(rank).use();
-  check(cudaEventRecord(event(mark).get(), at(rank).stream(lane)), "recording an event");
+  check(cudaEventRecord(event(mark).get(), at(rank).stream(lane)), "event record");
 }
 
 void CudaDevice::wait(Rank rank, Lane lane, Mark mark) {
   at(rank).use();
-  check(cudaStreamWaitEvent(at(rank).stream(lane), event(mark).get(), 0), "waiting for an event");
+  check(cudaStreamWaitEvent(at(rank).stream(lane), event(mark).get(), 0), "wait for an event");
 }
 
 /// An idle device executes an event at once, between the host's times just before and just after. The zero of a clock
@@ -110,8 +110,8 @@ void CudaDevice::set_clocks() {
     for (int tries = 0; tries < 10; ++tries) {
       Event event(true);
       const double before = now_s();
-      check(cudaEventRecord(event.get(), ranks_[i].stream(kComputeLane)), "setting a clock");
-      check(cudaEventSynchronize(event.get()), "setting a clock");
+      check(cudaEventRecord(event.get(), ranks_[i].stream(kComputeLane)), "reading a clock");
+      check(cudaEventSynchronize(event.get()), "reading a clock");
       const double took = now_s() - before;
       if (took >= least) continue;
       least = took;
@@ -177,7 +177,7 @@ void CudaDevice::read_times(Trace& trace) const {
     for (OpId op = s_.ops_begin(ranks_[i].rank()); op < s_.ops_end(ranks_[i].rank()); ++op) {
       const auto time = [&](Mark::Point point) {
         float ms = 0;
-        check(cudaEventElapsedTime(&ms, zero_[clock_[i]].get(), find({op, point})->get()), "reading a time");
+        check(cudaEventElapsedTime(&ms, zero_[clock_[i]].get(), find({op, point})->get()), "event times");
         return zero_s_[clock_[i]] + static_cast<double>(ms) * 1e-3;
       };
       trace.start_s[op] = time(Mark::Point::kBegin);

@@ -91,14 +91,14 @@ const char* NcclLanes::stop_reason(Deadline deadline) const {
 void NcclLanes::synchronize(Lane lane, Deadline deadline) const {
   while (!wait_for(rank_.stream(lane), std::chrono::steady_clock::now() + std::chrono::milliseconds(20))) {
     if (const std::string error = async_error(); !error.empty()) throw DeviceError(error);
-    if (const char* why = stop_reason(deadline)) fail(lane, "a group", why);
+    if (const char* why = stop_reason(deadline)) fail(lane, "group", why);
   }
 }
 
 void NcclLanes::exchange(Lane lane, std::span<const Message> messages, Deadline deadline) const {
   rank_.use();
   ncclComm_t communicator = communicators_[lane - 1u];
-  check(ncclGroupStart(), "a group", communicator);
+  check(ncclGroupStart(), "group", communicator);
   ncclResult_t result = ncclSuccess;
   for (const Message& m : messages) {
     std::byte* at = rank_.arena() + m.offset;
@@ -108,8 +108,8 @@ void NcclLanes::exchange(Lane lane, std::span<const Message> messages, Deadline 
                    : ncclRecv(at, m.bytes, ncclInt8, m.peer, communicator, rank_.stream(lane));
   }
   const ncclResult_t ended = ncclGroupEnd();  // also after an error: a group that was started must end
-  check(result, "a send or receive", communicator);
-  wait_until_done(lane, ended, "a group", deadline);
+  check(result, "send or receive", communicator);
+  wait_until_done(lane, ended, "group", deadline);
 }
 
 void NcclLanes::warm_up(const Program& program, Deadline deadline) const {
@@ -148,7 +148,7 @@ void NcclLanes::finalize(Deadline deadline) {
   rank_.use();
   for (Lane lane = 1; lane <= communicators_.size(); ++lane) {
     wait_until_done(lane, ncclCommFinalize(communicators_[lane - 1u]), "finalization", deadline);
-    check(ncclCommDestroy(std::exchange(communicators_[lane - 1u], nullptr)), "destroying a communicator");
+    check(ncclCommDestroy(std::exchange(communicators_[lane - 1u], nullptr)), "communicator destruction");
   }
 }
 
@@ -163,7 +163,7 @@ void NcclLanes::abort() {
 
 ncclUniqueId new_unique_id() {
   ncclUniqueId id;
-  check(ncclGetUniqueId(&id), "a unique id");
+  check(ncclGetUniqueId(&id), "unique id");
   return id;
 }
 

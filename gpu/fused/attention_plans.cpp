@@ -11,7 +11,7 @@ namespace meshattn::gpu {
 AttentionPlans::AttentionPlans() {
   cudnnHandle_t made = nullptr;
   if (const cudnnStatus_t status = cudnnCreate(&made); status != CUDNN_STATUS_SUCCESS)
-    throw DeviceError(fmt::format("cuDNN: a handle: {}", cudnnGetErrorString(status)));
+    throw DeviceError(fmt::format("cuDNN: handle creation: {}", cudnnGetErrorString(status)));
   handle_.reset(made);
 }
 

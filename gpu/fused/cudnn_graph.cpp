@@ -57,7 +57,7 @@ std::vector<Descriptor> proposals(const Descriptor& graph, const std::optional<D
 
 Descriptor::Descriptor(cudnnBackendDescriptorType_t type) {
   cudnnBackendDescriptor_t made = nullptr;
-  check(cudnnBackendCreateDescriptor(type, &made), "a descriptor");
+  check(cudnnBackendCreateDescriptor(type, &made), "descriptor creation");
   handle_ = {made, [](void* d) { cudnnBackendDestroyDescriptor(d); }};
 }
 

@@ -73,7 +73,7 @@ class FusedAttention::Plans {
       if (kernel.prologue && !kernel.key.repeatable)
         check(cudaMemsetAsync(arena + kernel.dq_sum, 0, dq_sum_bytes(kernel.key), stream), "clearing a sum of dq");
       if (cudnnSetStream(device_.handle(), stream) != CUDNN_STATUS_SUCCESS)
-        throw DeviceError("cuDNN does not take a stream");
+        throw DeviceError("cuDNN: cannot set the stream");
       plan->run(device_.handle(), *pack);
       for (const CombineCall& sum : kernel.epilogue) launch(sum, arena, stream);
     }

@@ -89,7 +89,7 @@ void launch_over(const MatrixView& rows, cudaStream_t stream, void (*kernel)(Par
   const std::int64_t blocks = (rows.row_count() + kWarpsOfBlock - 1) / kWarpsOfBlock;
   if (blocks == 0) return;
   kernel<<<static_cast<unsigned>(blocks), kWarpsOfBlock * kWarp, 0, stream>>>(arguments...);
-  check(cudaGetLastError(), "a kernel");
+  check(cudaGetLastError(), "kernel launch");
 }
 
 struct OnDevice {
