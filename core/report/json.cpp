@@ -5,83 +5,64 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <ostream>
+#include <string>
+#include <string_view>
 #include <utility>
+
+#include "core/report/summary_keys.h"
 
 namespace meshattn {
 
-namespace {
-
 using Json = nlohmann::ordered_json;
+
+static void to_json(Json& json, const LinkUse& l) {
+  json = {{"name", l.name}, {"bytes", l.bytes}, {"busy_s", l.busy_s}, {"utilisation", l.utilisation}};
+}
+static void from_json(const Json& json, LinkUse& l) {
+  l = {json.at("name"), json.at("bytes"), json.at("busy_s"), json.at("utilisation")};
+}
+static void to_json(Json& json, const Wait& w) { json = {{"for", w.what}, {"seconds", w.seconds}, {"share", w.share}}; }
+static void from_json(const Json& json, Wait& w) { w = {json.at("for"), json.at("seconds"), json.at("share")}; }
+
+namespace {
 
 constexpr std::size_t kLinksShown = 10;
 
-Json json_of(const Volume& v) {
-  return {{"bytes_received_avg", v.bytes_received_avg},      {"bytes_received_max", v.bytes_received_max},
-          {"chunks_received_avg", v.chunks_received_avg},    {"inter_node_bytes_avg", v.inter_node_bytes_avg},
-          {"inter_node_bytes_max", v.inter_node_bytes_max},  {"inter_node_chunks_avg", v.inter_node_chunks_avg},
-          {"inter_node_chunks_max", v.inter_node_chunks_max}};
+/// The value of one key of an object; a new one if the object can change.
+Json& child(Json& json, std::string_view key) { return json[std::string(key)]; }
+const Json& child(const Json& json, std::string_view key) { return json.at(std::string(key)); }
+
+/// The value of a key; a dot separates it from the object that holds it.
+template <typename J>
+J& value_of(J& json, std::string_view key) {
+  const std::size_t dot = key.find('.');
+  if (dot == std::string_view::npos) return child(json, key);
+  return child(child(json, key.substr(0, dot)), key.substr(dot + 1));
 }
 
-Json json_of(const Summary& s, std::size_t most_links) {
-  Json links = Json::array(), waits = Json::array();
-  for (std::size_t i = 0; i < std::min(most_links, s.links.size()); ++i) {
-    const LinkUse& l = s.links[i];
-    links.push_back({{"name", l.name}, {"bytes", l.bytes}, {"busy_s", l.busy_s}, {"utilisation", l.utilisation}});
-  }
-  const auto [least_s, most_s] = range_s(s);
-  for (const Wait& w : s.waits) waits.push_back({{"for", w.what}, {"seconds", w.seconds}, {"share", w.share}});
-  return {{"placed", s.placed},
-          {"slices", s.slices},
-          {"makespan_s", s.makespan_s},
-          {"range_s", {least_s, most_s}},
-          {"corners_s", s.corners_s},
-          {"compute_s", s.compute_s},
-          {"waiting", s.waiting},
-          {"compute_balance", s.compute_balance},
-          {"bounds",
-           {{"compute_s", s.bounds.compute_s},
-            {"busiest_link_s", s.bounds.busiest_link_s},
-            {"busiest_link", s.bounds.busiest_link}}},
-          {"problem_bound_s", s.problem_bound_s},
-          {"volume", json_of(s.volume)},
-          {"peak_bytes", s.peak_bytes},
-          {"transfers", s.transfers},
-          {"ops", s.ops},
-          {"wall", {{"plan_s", s.wall.plan_s}, {"validate_s", s.wall.verify_s}, {"simulate_s", s.wall.simulate_s}}},
-          {"links", links},
-          {"waits", waits}};
+Json json_of(Summary s, std::size_t most_links) {
+  s.links.resize(std::min(most_links, s.links.size()));
+  Json json;
+  for_each_key([&](std::string_view key, Total, auto... members) {
+    value_of(json, key) = member_of(s, members...);
+    if (key != "makespan_s") return;
+    const auto [least_s, most_s] = range_s(s);
+    json["range_s"] = {least_s, most_s};
+  });
+  return json;
+}
+
+/// The keys of a volume, as in a summary.
+Json json_of(const Volume& volume) {
+  Summary s;
+  s.volume = volume;
+  return json_of(std::move(s), 0).at("volume");
 }
 
 Summary summary_of(const Json& json) {
   Summary s;
-  const auto read = [](const Json& from, const char* key, auto& to) { from.at(key).get_to(to); };
-  read(json, "placed", s.placed);
-  read(json, "slices", s.slices);
-  read(json, "makespan_s", s.makespan_s);
-  read(json, "corners_s", s.corners_s);
-  read(json, "compute_s", s.compute_s);
-  read(json, "waiting", s.waiting);
-  read(json, "compute_balance", s.compute_balance);
-  read(json.at("bounds"), "compute_s", s.bounds.compute_s);
-  read(json.at("bounds"), "busiest_link_s", s.bounds.busiest_link_s);
-  read(json.at("bounds"), "busiest_link", s.bounds.busiest_link);
-  read(json, "problem_bound_s", s.problem_bound_s);
-  read(json.at("volume"), "bytes_received_avg", s.volume.bytes_received_avg);
-  read(json.at("volume"), "bytes_received_max", s.volume.bytes_received_max);
-  read(json.at("volume"), "chunks_received_avg", s.volume.chunks_received_avg);
-  read(json.at("volume"), "inter_node_bytes_avg", s.volume.inter_node_bytes_avg);
-  read(json.at("volume"), "inter_node_bytes_max", s.volume.inter_node_bytes_max);
-  read(json.at("volume"), "inter_node_chunks_avg", s.volume.inter_node_chunks_avg);
-  read(json.at("volume"), "inter_node_chunks_max", s.volume.inter_node_chunks_max);
-  read(json, "peak_bytes", s.peak_bytes);
-  read(json, "transfers", s.transfers);
-  read(json, "ops", s.ops);
-  read(json.at("wall"), "plan_s", s.wall.plan_s);
-  read(json.at("wall"), "validate_s", s.wall.verify_s);
-  read(json.at("wall"), "simulate_s", s.wall.simulate_s);
-  for (const Json& l : json.at("links"))
-    s.links.push_back({l.at("name"), l.at("bytes"), l.at("busy_s"), l.at("utilisation")});
-  for (const Json& w : json.at("waits")) s.waits.push_back({w.at("for"), w.at("seconds"), w.at("share")});
+  for_each_key(
+      [&](std::string_view key, Total, auto... members) { value_of(json, key).get_to(member_of(s, members...)); });
   return s;
 }
 
