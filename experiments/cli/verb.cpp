@@ -67,7 +67,7 @@ po::variables_map parse_arguments(const Verb& verb, std::span<const std::string>
 std::string help_of(const Verb& verb) {
   std::ostringstream text;
   text << "meshattn " << verb.name << ": " << verb.summary << "\n\nusage: meshattn " << verb.name << " [options]"
-       << (verb.argument.empty() ? "" : " " + verb.argument) << '\n'
+       << (verb.argument.empty() ? "" : " " + verb.options.find(verb.argument, false).semantic()->name()) << '\n'
        << verb.options << "\nexample:\n"
        << verb.example;
   return text.str();

@@ -27,8 +27,8 @@ std::string script(const std::string& shell, const std::vector<Verb>& verbs) {
 Verb completion_verb(std::vector<Verb> verbs) {
   Verb verb{"completion",
             "a script for a shell, which then completes verbs, options and values",
-            "  source <(meshattn completion bash)      (in ~/.bashrc; zsh the same in ~/.zshrc)\n"
-            "  meshattn completion fish > ~/.config/fish/completions/meshattn.fish\n",
+            "  meshattn completion fish > ~/.config/fish/completions/meshattn.fish\n"
+            "  source <(meshattn completion bash)      (in ~/.bashrc; with zsh in ~/.zshrc)\n",
             boost::program_options::options_description(),
             {},
             "shell"};

@@ -26,7 +26,8 @@ TEST_F(Cli, HelpOfEveryVerbNamesItsOptionsAndAnExample) {
        {"--schedule", "--device", "--ranks-per-gpu", "--transport", "--kernels", "--timeout", "--json", "--trace"}},
       {"calibrate", {"--name", "--out", "--lengths", "--device"}},
       {"validate", {"--table", "--json", "--device", "--trace"}},
-      {"topology", {"--cluster", "--gpus", "--set", "--topologies"}}};
+      {"topology", {"--cluster", "--gpus", "--set", "--topologies"}},
+      {"completion", {"--shell"}}};
   const ProgramRun top = meshattn("--help");
   EXPECT_EQ(top.status, 0);
   for (const auto& [verb, names] : options) {
@@ -35,7 +36,8 @@ TEST_F(Cli, HelpOfEveryVerbNamesItsOptionsAndAnExample) {
     EXPECT_EQ(help.status, 0);
     EXPECT_EQ(help.err, "");
     EXPECT_THAT(help.out, HasSubstr("example:\n  meshattn " + verb));
-    for (const std::string& name : names) EXPECT_THAT(help.out, HasSubstr(name)) << verb;
+    EXPECT_THAT(help.out, HasSubstr("\noutput:\n  ")) << verb;
+    for (const std::string& name : names) EXPECT_THAT(help.out, HasSubstr("\n  " + name + " ")) << verb;
   }
 }
 
