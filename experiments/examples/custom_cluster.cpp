@@ -11,24 +11,24 @@ int main(int argc, char** argv) {
   Request request;
   request.problem.shape = {.seq_q = 131'072, .seq_kv = 131'072, .heads = 32, .kv_heads = 8, .head_dim = 128};
   request.problem.ranks = 16;
-  request.cluster.name = "two NICs a node";
+  request.cluster.name = "thin tree";
   request.cluster.gpu = read_cluster("dgx-h100", topologies).gpu;
   request.cluster.node = {.gpus = 4,
                           .link_bytes_per_s = 400e9,
                           .link_startup_s = 3e-6,
-                          .gpus_per_nic = 2,
+                          .gpus_per_nic = 1,
                           .nic_bytes_per_s = 45e9,
                           .nic_startup_s = 8e-6};
-  request.options.tile = Tile{4, 4};
 
-  std::printf("oversubscription  ring        mesh 4x4\n");
-  for (const double oversubscription : {1.0, 2.0, 4.0}) {
+  request.algorithm = "mesh";
+  std::printf("oversubscription    1x16 (ring)         4x4\n");
+  for (const double oversubscription : {1.0, 4.0, 16.0}) {
     request.cluster.fabric = {
         .kind = Fabric::Kind::kFatTree, .nodes_per_leaf = 2, .oversubscription = oversubscription};
     std::printf("%16g", oversubscription);
-    for (const char* algorithm : {"ring", "mesh"}) {
-      request.algorithm = algorithm;
-      std::printf("  %7.3f ms", sim::evaluate(request).total().makespan_s * 1e3);
+    for (const Tile tile : {Tile{1, 16}, Tile{4, 4}}) {
+      request.options.tile = tile;
+      std::printf("  %10.3f ms", sim::evaluate(request).total().makespan_s * 1e3);
     }
     std::printf("\n");
   }

@@ -25,6 +25,8 @@ done >"$work/command.txt"
 cat "$work/consumer.txt"
 diff "$work/consumer.txt" "$work/command.txt"
 
+bash -c "source $work/prefix/share/bash-completion/completions/meshattn && complete -p meshattn"
+
 # A cluster that is in the prefix alone, so that the data of the source tree will not do.
 clusters=$work/prefix/share/meshattn/topologies/clusters
 cp "$clusters/dgx-h100.ini" "$clusters/installed.ini"

@@ -1,3 +1,5 @@
 #pragma once
 
-#include "core/schedule/passes/verify.h"  // IWYU pragma: export
+/// The proof of a schedule, and its findings in words.
+#include "core/schedule/passes/verify.h"
+#include "core/schedule/passes/verify/findings.h"
