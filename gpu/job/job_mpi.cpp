@@ -21,7 +21,7 @@ namespace meshattn::gpu {
 namespace {
 
 /// The wait of a process that has failed for the errors of the others, whose deadlines pass a little later.
-constexpr double kPartingSeconds = 5;
+constexpr double kErrorWaitSeconds = 5;
 /// The wait of a process that has finished for the others, which may still write files.
 constexpr double kEndSeconds = 60;
 
@@ -175,14 +175,14 @@ Job::ClockOffset Job::clock_offset(Deadline deadline) const {
 int in_job(const std::function<int(const Job&)>& work) {
   const Job job;
   if (job.size() == 1) return work(job);
-  MPI_Comm parting = MPI_COMM_NULL;  // a communicator of its own, for others may be request on MPI_COMM_WORLD
-  check(MPI_Comm_dup(MPI_COMM_WORLD, &parting), "start");
+  MPI_Comm exit_communicator = MPI_COMM_NULL;  // a communicator of its own, for others may be waiting on MPI_COMM_WORLD
+  check(MPI_Comm_dup(MPI_COMM_WORLD, &exit_communicator), "start");
   const auto abort_all = [&](const std::exception& e, int status) {
     fmt::print(stderr, "meshattn: process {} of {}: {}\n", job.rank(), job.size(), one_line(e.what()));
     std::fflush(stderr);
-    PendingRequest others("parting", nullptr);
+    PendingRequest others("shutdown", nullptr);
     try {
-      others.wait(MPI_Ibarrier(parting, others.handle()), deadline_in(kPartingSeconds));
+      others.wait(MPI_Ibarrier(exit_communicator, others.handle()), deadline_in(kErrorWaitSeconds));
     } catch (const DeviceError&) {  // some processes have no error of their own
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(500));  // lets mpirun forward the messages
@@ -191,7 +191,7 @@ int in_job(const std::function<int(const Job&)>& work) {
   };
   try {
     const int status = work(job);
-    MPI_Comm_free(&parting);
+    MPI_Comm_free(&exit_communicator);
     return status;
   } catch (const InvalidInput& e) {
     return abort_all(e, 2);
