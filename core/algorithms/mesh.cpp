@@ -50,8 +50,8 @@ class MeshGenerator {
   std::span<const TileStep> steps_;
   Dtype wire_;
   std::vector<Slice> slices_;
-  std::size_t gathering_ = 0;  ///< hops that a run of them gathers …
-  std::size_t gathered_ = 0;   ///< … and how many exchanges of it have been issued
+  std::size_t gathering_ = 0;  ///< length of the run of hops that is being gathered
+  std::size_t gathered_ = 0;   ///< exchanges of that run that have been issued
 };
 
 /// The values that forward left at each rank: its heads of every chunk of its slot.
@@ -178,7 +178,7 @@ void MeshGenerator::compute(const Slice& slice, const Rectangle& rect) {
   }
 }
 
-/// How many of the steps from `first` on are one exchange: of hops that gather, as many as are issued together.
+/// Number of steps from `first` on that are one exchange: several where hops are gathered, else one.
 std::size_t MeshGenerator::together(std::size_t first) {
   const auto* hop = std::get_if<Hop>(&steps_[first]);
   if (hop == nullptr) return 1;

@@ -20,7 +20,7 @@ namespace meshattn {
 
 namespace {
 
-/// Rings and tiles of up to so many transfers are planned: ring 4,096, or 16,384 ranks with 1,024 to each.
+/// Largest number of transfers that is planned: a ring of 4,096, or 16,384 ranks with 1,024 to each.
 constexpr double kMostTransfers = 0x1p24;
 /// Memory per transfer of a whole `simulate`, measured on rings of 256 and 1,024.
 constexpr double kBytesPerTransfer = 200;
@@ -73,7 +73,7 @@ class Planner {
   std::vector<Tried> tried_;
   std::size_t ops_built_ = 0;
   std::optional<Phase> best_;
-  std::optional<Phase> leanest_;  ///< of those that did not fit
+  std::optional<Phase> leanest_;  ///< of the phases that did not fit
 };
 
 Schedule generate(Configuration c, const Network& network, std::span<const TileStep> steps, bool two_lanes) {

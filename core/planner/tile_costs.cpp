@@ -68,7 +68,7 @@ HopPrices::Price HopPrices::price(const std::vector<Rings>& slices, int hop, boo
 double HopPrices::mean_s(const std::vector<Rings>& slices, bool direct, double bytes) {
   const std::vector<int>& hops = slices.front().arrivals();
   if (hops.empty()) return 0;
-  // Hops from neighbour to neighbour are all alike, but those that cross the segments of a double ring.
+  // Hops from neighbour to neighbour are alike, except the hops between segments of a double ring.
   std::optional<Price> of_kind[2];
   double total = 0;
   for (int hop : hops) {

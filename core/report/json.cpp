@@ -106,7 +106,7 @@ void append(Json& json, const Plan& plan) {
   if (form.in == Travel::kDirect) json["exchange"] = "direct";
 }
 
-/// Adds the result's keys to those that stand in `json`.
+/// Appends the result's keys.
 void append(Json& json, const Request& request, const Result& result) {
   json["algorithm"] = result.algorithm;
   json["choice"] = result.choice;

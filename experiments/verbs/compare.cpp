@@ -75,7 +75,7 @@ std::vector<Row> rows_of(const Request& request) {
   std::vector<Row> rows{row_of(std::move(plain), ring, {})};
   for (const Algorithm& algorithm : algorithms()) {
     if (!request.algorithm.empty() && request.algorithm != algorithm.name) continue;
-    // Of an algorithm that is asked for by name nothing is left out without a word.
+    // An algorithm that is named keeps options that it does not take: they are refused, not left out in silence.
     const Options taken = request.algorithm.empty() ? options_for(algorithm, request.options) : request.options;
     for (const Options& options : algorithm.variants(request.problem, taken))
       if (&algorithm != &ring || options != Options{} || (!request.algorithm.empty() && !placed_linearly(request)))

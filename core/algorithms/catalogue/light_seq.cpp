@@ -46,7 +46,7 @@ class LightSeqGenerator {
   std::vector<std::vector<ValueId>> column_sums_;
 };
 
-/// Chunks leave their owners for whoever needs them, and nobody else.
+/// Owners send their chunks to the ranks that need them, and to no other.
 void LightSeqGenerator::send_all() {
   std::vector<ByRank> rows{own_chunks(b_, Tensor::kQ)};
   const ByRank kv = own_chunks(b_, Tensor::kKV);
