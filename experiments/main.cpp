@@ -93,7 +93,7 @@ int main(int argc, char** argv) {
     meshattn::flush_output();
     return status;
   } catch (const meshattn::InvalidOption& e) {
-    say(e.with_prefix("--"));
+    print_error(e.with_prefix("--"));
     return 2;
   } catch (const meshattn::InvalidInput& e) {
     print_error(e.what());
