@@ -27,7 +27,8 @@ bool takes_path(const std::string& option) { return option == "cluster" || optio
 
 /// The case of a bash script that completes a value; empty for text and numbers.
 std::string bash_value(const Option& option) {
-  const std::string name = option.long_name(), value = value_name(option);
+  const std::string& name = option.long_name();
+  const std::string value = value_name(option);
   if (value == "FILE") return fmt::format("    --{}) COMPREPLY=($(compgen -f -- \"$word\")) ;;\n", name);
   if (value == "DIR") return fmt::format("    --{}) COMPREPLY=($(compgen -d -- \"$word\")) ;;\n", name);
   const Names names = values_of(name);
