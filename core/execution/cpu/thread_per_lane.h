@@ -7,6 +7,7 @@
 #include <mutex>
 #include <span>
 #include <thread>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -122,7 +123,7 @@ class ThreadPerLane {
   }
   void fail(std::exception_ptr error) {
     const Lock lock(mutex_);
-    error_ = error;
+    error_ = std::move(error);
     stop();
   }
 
