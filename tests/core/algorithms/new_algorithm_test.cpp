@@ -10,6 +10,7 @@
 #include "core/planner/plan.h"
 #include "core/report/volume.h"
 #include "core/schedule/passes/verify.h"
+#include "core/schedule/passes/verify/findings.h"
 #include "tests/support/proof.h"
 
 /// An algorithm that the catalogue does not have: all that a stranger's file would say, and all that can be done with
@@ -19,26 +20,28 @@ namespace {
 
 constexpr int kStride = 3;
 
-/// Keys and values go round in strides: rank r receives from rank r − 3.
+/// Keys and values go round in strides: rank r receives from rank r − 3. All transfers are named before the
+/// accumulators, which must have larger ids than the values that they are made from.
 Schedule generate(const Configuration& c, std::span<const TileStep>) {
   ScheduleBuilder b(c.problem);
   const auto n = static_cast<std::size_t>(c.problem.ranks);
   const ByRank q = own_chunks(b, Tensor::kQ);
-  ByRank kv = own_chunks(b, Tensor::kKV), o;
-  for (Rank r = 0; r < c.problem.ranks; ++r)
-    o.push_back(b.declare(r, Tensor::kO, b.chunk_region(r, Tensor::kO), Dtype::kFp32));
-  for (std::size_t hop = 0; hop < n; ++hop) {
-    ByRank next(n);
-    std::vector<TransferId> transfers;
-    for (std::size_t from = 0; from < n && hop + 1 < n; ++from) {
+  std::vector<ByRank> kv{own_chunks(b, Tensor::kKV)};  // by hop
+  std::vector<std::vector<TransferId>> hops(n + 1);    // the first and the last are empty
+  for (std::size_t hop = 1; hop < n; ++hop) {
+    kv.emplace_back(n);
+    for (std::size_t from = 0; from < n; ++from) {
       const std::size_t to = (from + kStride) % n;
-      transfers.push_back(b.transfer(kv[from], static_cast<Rank>(to), kOnlyLane));
-      next[to] = b.made(transfers.back());
+      hops[hop].push_back(b.transfer(kv[hop - 1][from], static_cast<Rank>(to), kOnlyLane));
+      kv[hop][to] = b.made(hops[hop].back());
     }
-    b.exchange_all(transfers);  // moves while these blocks are attended
+  }
+  ByRank o;
+  for (ValueId rows : q) o.push_back(b.declare(b.value(rows).rank, Tensor::kO, b.value(rows).region, Dtype::kFp32));
+  for (std::size_t hop = 0; hop < n; ++hop) {
+    b.exchange_all(hops[hop + 1]);  // moves while these blocks are attended
     for (std::size_t r = 0; r < n; ++r)
-      b.attend(static_cast<Rank>(r), std::vector{AttendRow{q[r], o[r]}}, std::vector{kv[r]});
-    kv = next;
+      b.attend(static_cast<Rank>(r), std::vector{AttendRow{q[r], o[r]}}, std::vector{kv[hop][r]});
   }
   for (ValueId accumulator : o) hand_out(b, {accumulator});
   return b.finish();
@@ -73,7 +76,7 @@ TEST(NewAlgorithm, IsPlannedProvedRunAndEstimated) {
       const Network network(cluster, n);
       const Phase phase = plan_phase(configure(algorithm, p, {}, 4), network, CostModel(cluster.gpu, p));
       const Schedule& s = phase.schedule;
-      EXPECT_TRUE(verify(s).empty());
+      for (const Finding& finding : verify(s)) ADD_FAILURE() << finding_text(finding);
 
       const cpu::Tensors dense = testing::dense_tensors(p.shape, mask);
       EXPECT_LE(testing::error_of(cpu::run(s, dense, cpu::Precision::kFp64, cpu::Threading::kPerLane), dense, p.pass),
