@@ -7,7 +7,7 @@
 
 namespace meshattn::sim {
 
-/// Is told of each stage that has ended: "forward planned: 1024 ops in 0.013 s".
+/// Called after each stage with a line such as "forward planned: 1024 ops in 0.013 s".
 using Progress = std::function<void(const std::string& stage)>;
 
 /// Plans a request, and proves, simulates and summarises each of its phases. The plan is made for the cluster as it

@@ -68,6 +68,9 @@ Configuration configure(const Algorithm& algorithm, const Problem& problem, cons
     throw InvalidInput(fmt::format("{} is known for the forward pass alone", algorithm.name));
   Configuration c{.problem = problem, .algorithm = &algorithm};
   c.form = algorithm.form({algorithm, problem, options, gpus_per_node});
+  if (c.form.is_mesh() != (algorithm.generate == generate_mesh))
+    throw InvalidInput(
+        fmt::format("{} must have Steps::kOwn if it generates schedules of its own, and only then", algorithm.name));
   c.form.slices = std::max(1, options.slices);
   c.choose_slices = options.slices == 0;
   check(c.form, problem);

@@ -48,7 +48,7 @@ struct Configuration {
   std::uint64_t memory_limit = UINT64_MAX;  ///< bytes of attention values on any rank
 };
 
-/// From what an algorithm's form is made.
+/// The arguments of `Algorithm::form`.
 struct FormRequest {
   const Algorithm& algorithm;
   const Problem& problem;
@@ -59,8 +59,8 @@ struct FormRequest {
 /// The schedule of a mesh in the configuration's form: see mesh.h.
 [[nodiscard]] Schedule generate_mesh(const Configuration& configuration, std::span<const TileStep> steps);
 
-/// In how many parts chunks are cut so that little more of them moves and is merged than a window shows. 1 without a
-/// window.
+/// The number of parts that chunks are cut into, so that little more of them moves and is merged than a window shows.
+/// 1 without a window.
 [[nodiscard]] int cuts_for_window(const Problem& problem, const MeshForm& form);
 
 /// Exactly what is given.
@@ -68,8 +68,8 @@ struct FormRequest {
 
 /// An algorithm: one row of the catalogue, made by one file of core/algorithms/catalogue/.
 ///
-/// Most are forms of the mesh. One that is not has a `generate` of its own and Steps::kOwn; its form then tells its
-/// tile, by which its size is estimated and under which it is listed.
+/// Most are forms of the mesh. One that is not has a `generate` of its own and, which `configure` checks, Steps::kOwn;
+/// its form then gives the tile by which its size is estimated and under which it is listed.
 struct Algorithm {
   std::string_view name;
   std::string_view summary;          ///< one line, with the arXiv number
@@ -82,7 +82,7 @@ struct Algorithm {
   MeshForm (*form)(const FormRequest& request) = nullptr;
   /// `steps` are those of each slice on every rank; empty for Steps::kOwn. Nothing is pruned and no memory assigned.
   Schedule (*generate)(const Configuration& configuration, std::span<const TileStep> steps) = generate_mesh;
-  /// In how many parts it wants each piece of a chunk.
+  /// The number of parts that it cuts each piece of a chunk into.
   int (*cuts)(const Problem& problem, const MeshForm& form) = cuts_for_window;
   /// What a comparison lists of it: `given` with every value of required options that are not given. At least one;
   /// if no value fits, one that `form` refuses.

@@ -28,7 +28,7 @@ class Stream {
   [[nodiscard]] ValueId value(Rank r, int hop, int number) const {
     return values_[static_cast<std::size_t>(hop)][static_cast<std::size_t>(r * ulysses_ + number)];
   }
-  /// Of a hop, over all ranks.
+  /// The transfers of a hop, all ranks together.
   [[nodiscard]] std::span<const TransferId> transfers(int hop) const {
     return transfers_[static_cast<std::size_t>(hop)];
   }

@@ -56,7 +56,7 @@ class Planner {
   [[nodiscard]] Phase best();
 
  private:
-  [[nodiscard]] Phase build(OrderedTile tile_plan, bool two_lanes) const;
+  [[nodiscard]] Phase build(OrderedTile ordered_tile, bool two_lanes) const;
   void try_order(Order order, const TileCosts& costs, int enough);
   void offer(Phase phase);
 
@@ -82,10 +82,10 @@ Schedule generate(Configuration c, const Network& network, std::span<const TileS
   return c.algorithm->generate(c, steps);
 }
 
-Phase Planner::build(OrderedTile tile_plan, bool two_lanes) const {
-  Phase phase{.configuration = configuration_, .tile_plan = std::move(tile_plan)};
+Phase Planner::build(OrderedTile ordered_tile, bool two_lanes) const {
+  Phase phase{.configuration = configuration_, .ordered_tile = std::move(ordered_tile)};
   Schedule& s = phase.schedule;
-  s = prune(generate(configuration_, network_, phase.tile_plan.steps, two_lanes));
+  s = prune(generate(configuration_, network_, phase.ordered_tile.steps, two_lanes));
   phase.times = cost_.times(s);
   const Trace planned = estimate(s, network_, phase.times, Receive::kAsListed);
   assign_memory(s, planned);
@@ -131,7 +131,7 @@ void Planner::try_order(Order order, const TileCosts& costs, int enough) {
     if (known == tried_.end()) {
       Phase phase = build(std::move(*steps), two_lanes);
       ops_built_ += phase.schedule.ops.size();
-      tried_.push_back({phase.tile_plan.steps, two_lanes, phase.schedule.peak_bytes <= configuration_.memory_limit});
+      tried_.push_back({phase.ordered_tile.steps, two_lanes, phase.schedule.peak_bytes <= configuration_.memory_limit});
       known = std::prev(tried_.end());
       offer(std::move(phase));
     }

@@ -26,7 +26,7 @@ class MemoryLimitTooLow : public InvalidInput {
 /// One pass, ready to run: ordered, pruned, memory assigned; not verified.
 struct Phase {
   Configuration configuration;
-  OrderedTile tile_plan = {};  ///< its times are those of planned steps: 0 where the form fixes them
+  OrderedTile ordered_tile = {};  ///< its times are those of planned steps: 0 where the form fixes them
   Schedule schedule = {};
   OpTimes times = {};     ///< of the schedule's ops
   double estimate_s = 0;  ///< makespan by `estimate`: with kernels, merges, reuse waits and every rank's own links

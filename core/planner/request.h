@@ -12,7 +12,7 @@
 
 namespace meshattn {
 
-/// For whoever reads a file of results later.
+/// Where a file of results comes from.
 struct Origin {
   std::string version;         ///< of this program
   std::string command;         ///< the verb

@@ -4,7 +4,7 @@
 
 #include <numeric>
 
-#include "core/base/error.h"
+#include "core/base/invalid_option.h"
 
 namespace meshattn {
 
@@ -46,7 +46,7 @@ void check(const Problem& p) {
     throw InvalidInput(fmt::format("cuts must be from 1 to {}, not {}", kMaxCuts, p.cuts));
   if (!deals_documents(p.partition)) return check_length(p, "sequence", p.shape.seq_q, p.pieces());
   if (p.mask.documents.empty())
-    throw InvalidInput(fmt::format("partition {} needs a mask with documents", name_of(p.partition)));
+    throw InvalidOption(fmt::format("partition {} needs ", name_of(p.partition)), "mask", " documents:FILE");
   const int pieces = p.pieces() / static_cast<int>(p.mask.documents.span_ends().size());
   std::int64_t begin = 0;
   for (std::int64_t end : p.mask.documents.span_ends()) {

@@ -52,15 +52,26 @@ AttentionShape read_shape(const po::variables_map& given, const std::optional<Mo
   return shape;
 }
 
+/// What `read` reads of an option; its errors begin with the option.
+template <typename Read>
+auto reading(const std::string& option, Read&& read) {
+  try {
+    return read();
+  } catch (const InvalidInput& e) {
+    throw InvalidInput(fmt::format("--{}: {}", option, e.what()));
+  }
+}
+
 Problem read_problem(const po::variables_map& given, Pass pass) {
   std::optional<Model> model;
   if (given.count("model")) model = read_model(given["model"].as<std::string>(), models_folder());
   Problem problem;
   problem.shape = read_shape(given, model);
   if (model) problem.mask = model->mask;
-  if (given.count("mask")) problem.mask = parse_mask(given["mask"].as<std::string>(), problem.shape.seq_q);
+  if (given.count("mask"))
+    problem.mask = reading("mask", [&] { return parse_mask(given["mask"].as<std::string>(), problem.shape.seq_q); });
   const std::string usual(name_of(usual_partitions(problem.mask, optional(given, "algorithm")).front()));
-  problem.partition = parse_partition(optional(given, "partition", usual));
+  problem.partition = reading("partition", [&] { return parse_partition(optional(given, "partition", usual)); });
   problem.pass = pass;
   problem.ranks = parse_count(required(given, "gpus", "256"), "--gpus");
   check(problem);

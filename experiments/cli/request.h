@@ -32,7 +32,7 @@ void read_cluster_into(const boost::program_options::variables_map& given, Reque
 [[nodiscard]] std::string optional(const boost::program_options::variables_map& given, const std::string& option,
                                    const std::string& otherwise = {});
 
-/// A whole number from `least`; what is usual if the option was not given.
+/// A whole number from `least`; `usual` if the option was not given.
 [[nodiscard]] int count_of(const boost::program_options::variables_map& given, const std::string& option, int usual,
                            int least = 1);
 
@@ -46,7 +46,7 @@ void require_algorithm(Request& request);
 /// Puts what a plan chose into its request, so that reports show it.
 void show_choices(const Plan& plan, Request& request);
 
-/// Runs `work`; options that do not fit are told as flags.
+/// Runs `work`; its errors of options name them as flags ("--tile").
 template <typename Work>
 auto with_flags(Work&& work) {
   try {

@@ -37,8 +37,8 @@ PlacementRule parse_placement(std::string_view text, std::string_view where) {
   if (text == "linear") return LinearRule{};
   if (text == "search") return SearchRule{};
   if (text.starts_with(kGrid))
-    if (const auto places = product(text.substr(kGrid.size()))) return Grid{places->rows, places->columns};
-  refuse(text, where, "linear, grid:SxT, S places of a tile's row by T of its column on a node, or search");
+    if (const auto slots = product(text.substr(kGrid.size()))) return Grid{slots->rows, slots->columns};
+  refuse(text, where, "linear, grid:SxT, S slots of a tile's row by T of its column on a node, or search");
 }
 
 std::vector<Rank> parse_ranks(std::string_view text, std::string_view where, int ranks) {

@@ -1,4 +1,4 @@
-// A cluster of one's own: nodes of 4 H100 with one NIC to two GPUs, under a fat tree. What does a thinner tree cost
+// A cluster of one's own: nodes of 4 H100, a NIC for each, under a fat tree. What does a thinner tree cost
 // ring and mesh?  custom_cluster TOPOLOGIES
 #include <meshattn/cluster.h>
 #include <meshattn/simulate.h>

@@ -169,10 +169,8 @@ std::string table_of(const Request& request, const std::vector<Result>& rows) {
     if (!row.is_possible()) text += fmt::format("{}: not possible because {}\n", row_name(row), row.impossible);
   return text +
          "* fastest (of equals, the one that receives least); ~ no further from it than its prediction may be off; "
-         "speed-up "
-         "over ring; received and between nodes: bytes into a GPU, average; at most: between nodes, into any GPU; a "
-         "chunk "
-         "is one GPU's Q\n";
+         "speed-up over ring; received and between nodes: bytes into a GPU, average; at most: between nodes, into any "
+         "GPU; a chunk is one GPU's Q\n";
 }
 
 /// Whether one row's backward pass can follow another's forward pass as it is: tokens dealt alike, to the same GPUs,

@@ -47,12 +47,13 @@ TEST_F(Cli, ErrorsOfMasksNameFileAndLine) {
     std::ofstream(folder_ / "d.txt") << text;
     return "--mask documents:" + (folder_ / "d.txt").string() + options;
   };
-  expect_refused("--mask banded", "unknown mask 'banded': possible are full, causal, window:W, documents:FILE or");
+  expect_refused("--mask banded",
+                 "--mask: unknown mask 'banded': possible are full, causal, window:W, documents:FILE or");
   expect_refused("--mask window:0", "the window of a mask must be a number of tokens");
   expect_refused("--mask window:4K --prefix 4K", "but a window of 4096 sees only the last 4095");
   expect_refused("--mask documents:/nowhere/d.txt", "/nowhere/d.txt: no such file");
   expect_refused("--mask documents:/", "/: cannot be read");
-  expect_refused("--mask causal --partition document-zigzag", "needs a mask with documents");
+  expect_refused("--mask causal --partition document-zigzag", "partition document-zigzag needs --mask documents:FILE");
   expect_refused(with_file("4096\n4096\n", " --prefix 1K"), "no cached prefix");
   expect_refused(with_file("4096 # ok\n\nmany"), "d.txt:3: the length of a document must be a number of tokens");
   expect_refused(with_file("4096\n0\n"), "d.txt:2: the length of a document must be");

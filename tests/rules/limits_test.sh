@@ -22,3 +22,6 @@ expect_refused 'core/base/7.cpp: 301 lines: at most 300'
 seq 300 >"$tree/core/base/7.cpp"
 echo >"$tree/core/base/21.h"
 expect_refused 'core/base: 21 source files: at most 20'
+rm "$tree/core/base/21.h"
+seq 301 >"$tree/core/README.md"
+expect_refused 'core/README.md: 301 lines: at most 300'

@@ -35,6 +35,7 @@ TEST(PlacementSearch, SlicesAreNeverSlowerThanNone) {
           request.options.slices = 0;
           const Plan with = make_plan(request);
           const MeshForm& form = with.phases.front().configuration.form;
+          ASSERT_FALSE(with.phases.front().configuration.choose_slices);
           (form.slices > 1 ? sliced : whole)++;
           const double gain = simulated_s(without, cluster) / simulated_s(with, cluster);
           EXPECT_GT(gain, 0.99) << fmt::format("{} {} on NICs of {} GB/s to {} GPUs", name_of(pass), form_text(form),

@@ -125,7 +125,7 @@ class Solver {
   }
 
  private:
-  [[nodiscard]] bool is_proved() const { return known_ <= solution_.lower_bound * (1 + 1e-12); }
+  [[nodiscard]] bool is_proved() const { return known_ <= solution_.lower_bound * (1 + kRounding); }
 
   void raise_bound(double bound) { solution_.lower_bound = std::max(solution_.lower_bound, std::min(bound, known_)); }
 

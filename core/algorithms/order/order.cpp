@@ -38,8 +38,6 @@ OrderedTile ordered(const TileProblem& problem, const TileBytes& bytes, std::vec
   return tile;
 }
 
-constexpr double kRounding = 1e-12;
-
 /// The candidate that holds least memory among the fastest, but for rounding; nullptr if there are no candidates.
 const OrderedTile* best_of(const std::vector<OrderedTile>& candidates) {
   double fastest = std::numeric_limits<double>::infinity();

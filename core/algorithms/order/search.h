@@ -43,7 +43,7 @@ SearchResult search(const TileProblem& problem, std::size_t lines, State start, 
   std::vector<Step> steps{{0, {}}};
   std::vector<std::vector<Node>> now(static_cast<std::size_t>(problem.tile.rows) * lines), next(now.size());
   now[0].push_back({std::move(start), 0});
-  const double limit = below - 1e-12 * below;
+  const double limit = below - kRounding * below;
 
   const auto keep = [&](State&& state, std::uint32_t parent, Decision decision) {
     if (state.bound() >= limit) return;

@@ -148,7 +148,7 @@ class RectangleMerger {
 /// that have ended by its start, and so do the departures before it.
 std::vector<TileStep> interleave(const TileProblem& problem, const LaneOrder& order, const LatestTimes& late,
                                  const std::vector<TimedRectangle>& rectangles) {
-  const double rounding = 1e-12 * std::max(problem.cost_of_all_hops(), problem.blocks() * problem.costs.block);
+  const double rounding = kRounding * std::max(problem.cost_of_all_hops(), problem.blocks() * problem.costs.block);
   std::vector<std::size_t> row_use(late.rows.size()), column_use(late.columns.size());  // first rectangle of each
   for (std::size_t i = rectangles.size(); i-- > 0;) {
     const Rectangle& r = rectangles[i].blocks;

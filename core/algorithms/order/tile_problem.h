@@ -6,6 +6,9 @@
 
 namespace meshattn {
 
+/// Sums of the same costs in another sequence differ by less, relative.
+inline constexpr double kRounding = 1e-12;
+
 /// A tile to be put in order. Forward only rows leave; backward rows and columns do.
 struct TileProblem {
   Tile tile;

@@ -100,5 +100,20 @@ TEST(NewAlgorithm, TakesNoOptionsThatItDoesNotName) {
   EXPECT_EQ(algorithm.variants(p, {}).size(), 1u);
 }
 
+/// A generator without Steps::kOwn would be planned as a mesh, and Steps::kOwn without a generator has no steps.
+TEST(NewAlgorithm, HasAGeneratorExactlyIfItsStepsAreItsOwn) {
+  const Problem p{{64, 64, 1, 4, 2, 4, Dtype::kBf16}, Mask::kFull, Partition::kContiguous, Pass::kForward, 8};
+  const auto own = stride_ring().form;
+  const auto planned = [](const FormRequest& request) { return MeshForm{.tile = {1, request.problem.ranks}}; };
+  Algorithm algorithm = stride_ring();
+  EXPECT_NO_THROW((void)configure(algorithm, p, {}, 4));
+  algorithm.form = planned;
+  EXPECT_THROW((void)configure(algorithm, p, {}, 4), InvalidInput);
+  algorithm.generate = generate_mesh;
+  EXPECT_NO_THROW((void)configure(algorithm, p, {}, 4));
+  algorithm.form = own;
+  EXPECT_THROW((void)configure(algorithm, p, {}, 4), InvalidInput);
+}
+
 }  // namespace
 }  // namespace meshattn

@@ -165,7 +165,8 @@ TEST(MakePlan, PlannedMemoryIsAllocatedMemory) {
         r.order = order;
         Phase plan = plan_on_small_cluster(r);
         assign_memory(plan.schedule);
-        EXPECT_LE(static_cast<double>(plan.schedule.peak_bytes), 1.1 * static_cast<double>(plan.tile_plan.peak_bytes))
+        EXPECT_LE(static_cast<double>(plan.schedule.peak_bytes),
+                  1.1 * static_cast<double>(plan.ordered_tile.peak_bytes))
             << name_of(pass) << ' ' << name_of(order) << ' ' << tile.rows << 'x' << tile.columns;
       }
 }

@@ -124,7 +124,7 @@ TEST(Mask, WhatDoesNotFitIsRefusedWithTheReason) {
       refusal({true, 0, d}, 32, 32, Partition::kDocumentContiguous, 11),
       HasSubstr("a span of documents of 10 is too short for 11 ranks, document-contiguous partition: at least 11"));
   EXPECT_THAT(refusal(Mask::kCausal, 32, 32, Partition::kDocumentZigzag),
-              HasSubstr("document-zigzag needs a mask with documents"));
+              HasSubstr("document-zigzag needs mask documents:FILE"));
   EXPECT_THAT([] { Documents(Lengths{3, 0}); }, ThrowsMessage<InvalidInput>(HasSubstr("at least 1 token, not 0")));
   EXPECT_THROW(Documents(Lengths{INT64_MAX, 1}), InvalidInput);
 }

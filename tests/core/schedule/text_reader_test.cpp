@@ -77,7 +77,7 @@ const Broken kBroken[] = {
     {10, "mask causal documents 3 4 2", "s.txt:10:27: expected a length from 1 to 1, found '2'"},
     {10, "mask full documents 3 5 1", "s.txt:10:25: expected the end of the line, found '1'"},
     {10, "mask full documents 18446744073709551615", "s.txt:10:21: expected a length from 1 to 8, found '184467"},
-    {11, "partition document-zigzag", "s.txt:2:1: partition document-zigzag needs a mask with documents"},
+    {11, "partition document-zigzag", "s.txt:2:1: partition document-zigzag needs mask documents:FILE"},
     {11, "partition zigzag cuts 0", "s.txt:11:23: expected a number of cuts from 1 to 65536, found '0'"},
     {11, "partition zigzag cuts 65537", "s.txt:11:23: expected a number of cuts from 1 to 65536, found '65537'"},
     {11, "partition zigzag cuts 3",
