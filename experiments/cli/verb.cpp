@@ -66,10 +66,9 @@ po::variables_map parse_arguments(const Verb& verb, std::span<const std::string>
 
 std::string help_of(const Verb& verb) {
   std::ostringstream text;
-  text << "meshattn " << verb.name << ": " << verb.summary << "\n\nusage: meshattn " << verb.name << " [options]"
-       << (verb.argument.empty() ? "" : " " + verb.options.find(verb.argument, false).semantic()->name()) << '\n'
-       << verb.options << "\nexample:\n"
-       << verb.example;
+  text << "meshattn " << verb.name << ": " << verb.summary << "\n\nusage: meshattn " << verb.name << " [options]";
+  if (!verb.argument.empty()) text << ' ' << verb.options.find(verb.argument, false).semantic()->name();
+  text << '\n' << verb.options << "\nexample:\n" << verb.example;
   return text.str();
 }
 

@@ -21,7 +21,7 @@ TEST(Spelling, AMisspeltWordIsFound) {
       const std::string whole(word);
       EXPECT_EQ(nearest(std::string(whole).erase(i, 1), kWords), word);
       EXPECT_EQ(nearest(std::string(whole).insert(i, 1, whole[i]), kWords), word);
-      EXPECT_EQ(nearest(std::string(whole).replace(i, 1, "~"), kWords), word);
+      EXPECT_EQ(nearest(std::string(whole).replace(i, 1, 1, '~'), kWords), word);
     }
 }
 
