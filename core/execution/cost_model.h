@@ -19,7 +19,7 @@ class AccumulatorTraffic;
 /// The time of an exchange is found while the schedule is stepped through: `Network` has the start-up of a message and
 /// the bandwidth of each link on its route, `LinkLoad` the bandwidth that a link has left at a moment, and the clock
 /// shares it between transfers. The efficiency of a link or NIC is a factor of its bandwidth from the reading of the
-/// cluster's file on (core/cluster/cluster_file.h).
+/// cluster's file on (core/cluster/cluster_file.cpp); core/README.md has the whole way.
 ///
 /// * Attend and AttendBackward are one kernel each: a launch, plus the floating-point operations of their blocks at the
 ///   profile's rates (`KernelRates`). Full blocks and blocks cut by the mask have rates of their own (`KernelWork`).

@@ -46,10 +46,10 @@ class Planner {
         bytes_(tile_bytes(configuration)) {}
 
   /// Tries an order and, until `enough` of its plans fit, leaner and leaner ones; `topology` with and without the load
-  /// that its two lanes share, for neither is always nearer the truth.
+  /// that its two lanes share: each is the better model in some cases.
   void try_order(Order order, int enough);
-  /// Tries orders for hops that cost more or less than they are priced at, all of them or those of one side: no price
-  /// is that of every hop. So small schedules are found that are up to a fifth faster; large ones take too long.
+  /// Tries orders for other prices of hops, of all or of one side, because one price stands for hops that differ. Only
+  /// for small schedules: large ones take too long. core/algorithms/order/README.md says what it gains.
   void try_other_prices();
   /// Tries the steps that the form fixes.
   void try_fixed();

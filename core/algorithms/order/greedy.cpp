@@ -20,12 +20,10 @@ Hop most_unlocked(const TileProblem& problem, const LaneState& state) {
 }
 
 /// 1. While rows or columns are missing, the next hop is the arrival that unlocks most blocks per unit of its cost.
-/// 2. A line whose blocks are done leaves before that, if the available blocks take as long as its hop: they keep
-/// compute
-///    busy meanwhile. (`eager`: it always leaves, which holds less memory and is at times faster.)
-/// 3. When all rows and columns have arrived, lines leave as they are done: rows in the order of their arrival,
-/// backward
-///    rows and columns in turn.
+/// 2. A line whose blocks are done leaves before that, if the available blocks keep compute busy during its hop.
+///    (`eager`: it always leaves, which holds less memory and is at times faster.)
+/// 3. When all rows and columns have arrived, lines leave as they are done: rows in the order of their arrival; in a
+///    backward pass, rows and columns in turn.
 /// 4. Of the available blocks the one whose line leaves first runs first. Blocks that never leave run last: they keep
 ///    compute busy during waits.
 LaneOrder greedy_order(const TileProblem& problem, bool eager) {

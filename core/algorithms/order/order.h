@@ -48,8 +48,9 @@ struct Rectangle {
 
 using TileStep = std::variant<Hop, Rectangle>;
 
-/// A rule by which a tile is put in order: see order_tile. The planner tries all of them unless one is asked for
-/// (core/planner/plan.h).
+/// A rule that orders the hops and blocks of a tile: see order_tile. Unless one is asked for, the planner tries all of
+/// them where the form leaves its steps to be planned, kTopology only for tiles with several rows and columns
+/// (core/planner/plan.cpp).
 enum class Order : std::uint8_t {
   kNaive,     ///< all rows, all columns, then all that leaves
   kGreedy,    ///< the next hop is the one that unlocks most blocks per unit of its cost (greedy.cpp)
@@ -82,7 +83,7 @@ struct OrderedTile {
 /// rule makes candidates; of the fastest, but for rounding, the one that holds least memory is taken. Hops are issued
 /// as late as the makespan allows, so that little memory is held.
 ///
-/// * `naive` and `greedy`: the rules of greedy.h.
+/// * `naive` and `greedy`: the rules in greedy.h and greedy.cpp.
 /// * `optimal`: never longer than `greedy` or `naive`. Forward it is the shortest order if it meets `lower_bound` (the
 ///   optimum with preemptible compute), and for tiles up to 4×3 without that; for larger ones the search drops states
 ///   and gives the best order found. Backward it is the best for three orders in which lines leave (rows first, columns
