@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <ostream>
+#include <sstream>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -200,29 +201,27 @@ std::string to_text(const Summary& summary) { return json_of(summary, summary.li
 Summary read_summary(std::string_view text) { return summary_of(Json::parse(text)); }
 
 std::string to_text(const Result& result) {
-  Json json{{"placement", result.plan.placement.name}, {"partition", name_of(result.partition)}};
-  for (std::size_t i = 0; i < result.summaries.size(); ++i) {
-    const Summary& summary = result.summaries[i];
-    json["phases"].push_back({{"slices", result.plan.phases[i].configuration.form.slices},
-                              {"summary", json_of(summary, summary.links.size())}});
-  }
-  return json.dump();
+  std::string lines(name_of(result.partition));
+  for (const Summary& summary : result.summaries) lines += '\n' + to_text(summary);
+  return lines;
 }
 
 Result read_result(std::string_view text, const Request& request) {
-  const Json json = Json::parse(text);
+  std::istringstream lines{std::string(text)};
+  std::string line;
+  std::getline(lines, line);
   Request chosen = request;
-  chosen.problem.partition = parse_partition(json.at("partition").get<std::string>());
+  chosen.problem.partition = parse_partition(line);
   Plan plan;
-  plan.placement.name = json.at("placement");
   std::vector<Summary> summaries;
   for (Configuration& c : configure(chosen)) {
-    const Json& phase = json.at("phases").at(summaries.size());
-    c.form.slices = phase.at("slices");
+    std::getline(lines, line);
+    const Summary& summary = summaries.emplace_back(read_summary(line));
+    c.form.slices = summary.slices;
     c.choose_slices = false;
     plan.phases.push_back({.configuration = std::move(c)});
-    summaries.push_back(summary_of(phase.at("summary")));
   }
+  plan.placement.name = summaries.front().placed;
   Result result = result_of(std::move(plan));
   result.summaries = std::move(summaries);
   return result;

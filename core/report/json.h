@@ -27,7 +27,7 @@ struct FigureCount {
 };
 [[nodiscard]] FigureCount count_figures(const Cluster& cluster);
 
-/// The choices and the summaries of a result as text, without loss: how a child process hands a result over.
+/// The partition and the summaries of a result, a line each, without loss: how a child process hands a result over.
 [[nodiscard]] std::string to_text(const Result& result);
 /// Reads what `to_text` wrote of a request's result. Its phases have configurations, but neither schedules nor traces.
 [[nodiscard]] Result read_result(std::string_view text, const Request& request);
